@@ -1,0 +1,87 @@
+// Package world holds the wanted and the seen world of a target: which versions
+// should run, how their traffic should be split, and what is in fact so. It is
+// the language between the controller and the hands; it decides nothing.
+package world
+
+import (
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+// Stamp orders wanted worlds (R18): by token, then by revision. A receiver
+// refuses a smaller stamp, and acknowledges an equal one again without acting.
+type Stamp struct {
+	Token    uint64 `json:"token"`    // grows with each lease
+	Revision uint64 `json:"revision"` // grows with each change under a lease
+}
+
+// Less reports whether s is older than t.
+func (s Stamp) Less(t Stamp) bool {
+	return s.Token < t.Token || s.Token == t.Token && s.Revision < t.Revision
+}
+
+// Wanted is what should be: whole, so that what it does not name is drained and
+// stopped. The receiver applies, persists, then acknowledges its stamp.
+type Wanted struct {
+	Stamp     Stamp      `json:"stamp"`
+	Workloads []Workload `json:"workloads"`
+	Hooks     []Hook     `json:"hooks,omitempty"`
+	// PreviewKey signs preview and version-header tokens (HMAC-SHA-256).
+	PreviewKey []byte `json:"preview_key,omitempty"`
+}
+
+// Workload is one workload of one environment, with the versions that should
+// run and the split of its traffic.
+type Workload struct {
+	Key    rollout.Key `json:"key"`
+	Worker bool        `json:"worker,omitempty"`
+	Hosts  []string    `json:"hosts,omitempty"`  // exact host names routed here, without port
+	Routes []string    `json:"routes,omitempty"` // path prefixes routed here, on whole segments; with Hosts: on these hosts only
+	Fleets []Fleet     `json:"fleets"`
+	// Split is empty when nothing has traffic yet (503); else the shares sum to
+	// rollout.Full and each names a fleet.
+	Split []Share `json:"split,omitempty"`
+	// Rollout and Attempt in progress, for the version header and logs; 0: none.
+	Rollout int64 `json:"rollout,omitempty"`
+	Attempt int   `json:"attempt,omitempty"`
+}
+
+// Share is a version's part of a workload's traffic.
+type Share struct {
+	Version rollout.Version `json:"version"`
+	Weight  rollout.Weight  `json:"weight"`
+}
+
+// Fleet is one version of a workload, to run in Count instances.
+type Fleet struct {
+	Version      rollout.Version   `json:"version"`
+	Count        int               `json:"count"`
+	Artifact     string            `json:"artifact"` // sha-256 of the artifact, hex: a folder under artifacts/
+	Command      []string          `json:"command"`  // argv, run in the artifact's folder; argv[0] may be relative to it
+	Env          map[string]string `json:"env,omitempty"`
+	Secrets      map[string]string `json:"secrets,omitempty"` // values in the clear: the socket is 0600, the snapshot keeps them encrypted
+	Port         int               `json:"port,omitempty"`    // fixed port; 0: the node chooses one and gives it as $PORT
+	Health       string            `json:"health,omitempty"`  // path; empty: ready when it has run for a second (worker) or accepts connections
+	Worker       bool              `json:"worker,omitempty"`
+	StartTimeout time.Duration     `json:"start_timeout"`
+	Drain        time.Duration     `json:"drain"`
+	Release      rollout.Release   `json:"release"`
+	Commit       string            `json:"commit,omitempty"`
+	// Uses names the workloads of the same app and environment whose addresses
+	// are injected as TITRATE_URL_<NAME> (upper case, "-" as "_"): the gateway's,
+	// so that calls between services are split and measured too.
+	Uses []string `json:"uses,omitempty"`
+}
+
+// Hook is a command to run at most once, keyed (R24), with the environment,
+// secrets and artifact of a fleet.
+type Hook struct {
+	Key      string           `json:"key"`
+	Workload rollout.Key      `json:"workload"`
+	Kind     rollout.HookKind `json:"kind"`
+	Command  string           `json:"command"` // a shell line
+	Timeout  time.Duration    `json:"timeout"`
+	Fleet    Fleet            `json:"fleet"` // Count is ignored
+	Rollout  int64            `json:"rollout"`
+}
