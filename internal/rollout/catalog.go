@@ -1,0 +1,177 @@
+package rollout
+
+import "time"
+
+// Artifact is what a build left of one workload: immutable, named by its content.
+type Artifact struct {
+	Digest  string   `json:"digest"`  // sha-256, hex: a folder under artifacts/
+	Command []string `json:"command"` // argv, run in the artifact's folder
+}
+
+// ReleaseRecord is a release as written down: one commit with its manifest and
+// the artifacts that it carries through every environment. It never changes.
+type ReleaseRecord struct {
+	App       string              `json:"app"`
+	Number    Release             `json:"number"`
+	Commit    string              `json:"commit"`
+	Message   string              `json:"message"`
+	Author    string              `json:"author"`
+	Branch    string              `json:"branch"`
+	At        time.Time           `json:"at"`
+	Manifest  []byte              `json:"manifest"`  // titrate.yaml as pushed
+	Artifacts map[string]Artifact `json:"artifacts"` // by workload
+	Urgent    bool                `json:"urgent,omitempty"`
+}
+
+// VersionRecord is one version of a workload in an environment. Only Refused
+// ever changes.
+type VersionRecord struct {
+	Key      Key           `json:"key"`
+	Number   Version       `json:"number"`
+	Release  Release       `json:"release"` // the release that made it
+	Commit   string        `json:"commit,omitempty"`
+	Artifact Artifact      `json:"artifact"`
+	Config   VersionConfig `json:"config"`
+	Digest   string        `json:"digest"`            // of artifact and config: equal digests are the same thing to run (R1)
+	Refused  string        `json:"refused,omitempty"` // why it is not tried again; empty: it may be (R9)
+	Made     time.Time     `json:"made"`
+}
+
+// VersionConfig is what the process of a version is given.
+type VersionConfig struct {
+	Env     map[string]string `json:"env,omitempty"`
+	Secrets map[string]string `json:"secrets,omitempty"` // name → keyed HMAC of the value it was made with
+	Port    int               `json:"port,omitempty"`
+	Health  string            `json:"health,omitempty"`
+	Worker  bool              `json:"worker,omitempty"`
+	Uses    []string          `json:"uses,omitempty"` // its fellow workloads when it was made; no part of the digest
+}
+
+// WorkloadRecord is a workload of an environment: what holds for all of its
+// versions, and which of them is stable.
+type WorkloadRecord struct {
+	Key      Key      `json:"key"`
+	Settings Settings `json:"settings"`
+	Release  Release  `json:"release"`            // the newest release that named it
+	Orphaned Release  `json:"orphaned,omitempty"` // the release whose manifest names it no more: it runs on until removed (R28); 0: it is named
+	Stable   Version  `json:"stable"`             // 0: none yet
+	Newest   Version  `json:"newest"`             // the highest version number given
+}
+
+// Settings is what a manifest says of a workload beside its versions: it takes
+// effect without a rollout, or with the next one.
+type Settings struct {
+	Instances int      `json:"instances"`
+	Worker    bool     `json:"worker,omitempty"`
+	Hosts     []string `json:"hosts,omitempty"`
+	Routes    []string `json:"routes,omitempty"`
+	Together  []string `json:"together,omitempty"` // the group it moves with, itself included (R23); empty: it moves alone
+	// Plan is how the next rollout of this workload alone would go: without
+	// rollout, release and candidate, and with this workload as its only member.
+	Plan Plan `json:"plan"`
+}
+
+// Promotion is one entry of a workload's promoted history (R8).
+type Promotion struct {
+	Key     Key       `json:"key"`
+	Version Version   `json:"version"`
+	Release Release   `json:"release"`
+	From    Version   `json:"from"` // what was stable before
+	Rollout int64     `json:"rollout"`
+	At      time.Time `json:"at"`
+}
+
+// Refusal marks a version as not to be tried again, or clears the mark (R9).
+type Refusal struct {
+	Key     Key     `json:"key"`
+	Version Version `json:"version"`
+	Why     string  `json:"why"` // empty clears it
+}
+
+// Progress is a rollout as stored.
+type Progress struct {
+	Plan     Plan      `json:"plan"`
+	State    State     `json:"state"`
+	Revision int64     `json:"revision"` // grows with each stored decision, from 1: what compare-and-swap compares
+	Opened   time.Time `json:"opened"`
+	By       string    `json:"by,omitempty"`      // the person or push that opened it
+	Retries  int64     `json:"retries,omitempty"` // the ended rollout that it tries again (R7)
+}
+
+// Key returns the key of the plan's i-th member.
+func (p Plan) Key(i int) Key { return Key{App: p.App, Env: p.Env, Workload: p.Members[i].Workload} }
+
+// Push is an accepted push on its way to a release. It is stored before it is
+// acknowledged, so that a crash does not forget it.
+type Push struct {
+	ID       int64     `json:"id"`
+	App      string    `json:"app"`
+	Repo     string    `json:"repo"` // where the source finds the commit
+	Commit   string    `json:"commit"`
+	Branch   string    `json:"branch"`
+	Default  bool      `json:"default,omitempty"` // Branch is the repository's default branch
+	Message  string    `json:"message"`
+	Author   string    `json:"author"`
+	By       string    `json:"by,omitempty"` // who pushed
+	Urgent   bool      `json:"urgent,omitempty"`
+	Envs     []string  `json:"envs,omitempty"` // asked for by name; empty: those that take the branch
+	Manifest []byte    `json:"manifest"`
+	At       time.Time `json:"at"`
+	Stage    Stage     `json:"stage"`
+	Problem  string    `json:"problem,omitempty"` // of PushFailed
+	Release  Release   `json:"release,omitempty"` // of PushDelivered
+	Ended    time.Time `json:"ended,omitzero"`
+}
+
+// Stage says how far a push has come.
+type Stage string
+
+// The stages, in life order.
+const (
+	PushAccepted  Stage = "accepted"
+	PushBuilding  Stage = "building"
+	PushDelivered Stage = "delivered" // a release was written and its rollouts opened
+	PushFailed    Stage = "failed"    // nothing moved
+)
+
+// Over reports whether nothing more comes of the push.
+func (s Stage) Over() bool { return s == PushDelivered || s == PushFailed }
+
+// Event is something that people and interfaces hear of. Its id is the store's
+// sequence: it grows, without regard to what the event is about.
+type Event struct {
+	ID       int64     `json:"id"`
+	At       time.Time `json:"at"`
+	Kind     EventKind `json:"kind"`
+	App      string    `json:"app,omitempty"`
+	Env      string    `json:"env,omitempty"`
+	Workload string    `json:"workload,omitempty"` // empty for a rollout of several
+	Rollout  int64     `json:"rollout,omitempty"`
+	Release  Release   `json:"release,omitempty"`
+	Data     []byte    `json:"data,omitempty"` // JSON; its shape goes with the kind
+}
+
+// EventKind says what an event is about, and what its Data holds.
+type EventKind string
+
+// The kinds of event.
+const (
+	EventPush     EventKind = "push"     // a push was accepted or ended; Data: Push without its manifest
+	EventRelease  EventKind = "release"  // a release was written; Data: {commit, message, author, branch}
+	EventOpened   EventKind = "opened"   // a rollout was opened; Data: Moved
+	EventMoved    EventKind = "moved"    // a decision on a rollout was stored; Data: Moved
+	EventCommand  EventKind = "command"  // a person asked something of a rollout; Data: Command
+	EventOrphaned EventKind = "orphaned" // a manifest names a workload no more (R28)
+	EventRemoved  EventKind = "removed"  // a workload was removed
+)
+
+// Moved is the data of EventOpened and EventMoved: where the rollout stands now.
+type Moved struct {
+	Phase   Phase   `json:"phase"`
+	Outcome Outcome `json:"outcome,omitempty"`
+	Why     string  `json:"why"`
+	Step    int     `json:"step"`
+	Weight  Weight  `json:"weight"`
+	Attempt int     `json:"attempt"`
+	Paused  bool    `json:"paused,omitempty"`
+}
