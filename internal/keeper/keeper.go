@@ -1,0 +1,190 @@
+// Package keeper is the process `titrate up`: it holds the listening sockets, is
+// the subreaper of every workload, records how they exited, and keeps the server
+// and the node running. It does nothing else, so that it has nothing to die of;
+// when it dies all the same, server, node and workloads run on, and the next
+// keeper takes the sockets over from them.
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Config says what a keeper keeps.
+type Config struct {
+	Dir      string   // the data folder
+	Program  string   // path of the titrate binary; a child is started from it anew each time, so that replacing the file upgrades
+	Sockets  []Socket // what to listen on, in the order in which children find them
+	Children []string // names: each is started as `Program __NAME`
+	Env      []string // the children's environment
+	Log      *slog.Logger
+	Output   *os.File      // stdout and stderr of the children
+	Timeout  time.Duration // how long a child may take to end when asked; then it is killed
+}
+
+// Socket is one listening socket by name.
+type Socket struct{ Name, Addr string }
+
+// Keeper runs the children. Make one with [New], then [Keeper.Run] it.
+type Keeper struct {
+	cfg   Config
+	lock  *os.File
+	fds   []int // by Config.Sockets; bare, because os.File makes what it passes on blocking, for every process that shares the socket
+	exits string
+}
+
+// New takes the data folder's lock and the listening sockets: those of a keeper
+// that died, from the children that outlived it, or new ones.
+func New(cfg Config) (*Keeper, error) {
+	k := &Keeper{cfg: cfg, exits: filepath.Join(cfg.Dir, "node", "exits")}
+	if err := os.MkdirAll(k.exits, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder for exit statuses: %w", err)
+	}
+	lock, err := takeLock(filepath.Join(cfg.Dir, "up.lock"))
+	if err != nil {
+		return nil, err
+	}
+	k.lock = lock
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("become the reaper of workloads: %w", err)
+	}
+	if err := k.listen(); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return k, nil
+}
+
+// HeldError says that another keeper has the data folder.
+type HeldError struct{ Dir, PID string }
+
+// Error names the folder, the process and what to type.
+func (e *HeldError) Error() string {
+	return fmt.Sprintf("error[T0701]: titrate is already up on this data folder\n  where   %s (process %s)\n  help    titrate down, or titrate up --data ANOTHER_FOLDER", e.Dir, e.PID)
+}
+
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the data folder's lock: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		holder, _ := os.ReadFile(path)
+		f.Close()
+		return nil, &HeldError{filepath.Dir(path), strings.TrimSpace(string(holder))}
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, fmt.Errorf("write the data folder's lock: %w", err)
+	}
+	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
+		return nil, fmt.Errorf("write the data folder's lock: %w", err)
+	}
+	return f, nil
+}
+
+// listen fills k.files. A socket left by a dead keeper's child wins: connections
+// may be waiting in it.
+func (k *Keeper) listen() error {
+	inherited := takeOver(k.cfg)
+	for _, s := range k.cfg.Sockets {
+		fd, ok := inherited[s.Name]
+		if !ok {
+			var err error
+			if fd, err = open(s); err != nil {
+				return err
+			}
+		}
+		k.fds = append(k.fds, fd)
+	}
+	return nil
+}
+
+// open listens and returns a descriptor of the socket that nothing closes.
+func open(s Socket) (int, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(context.Background(), "tcp", s.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return 0, &PortTakenError{s}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("listen on %s for the %s: %w", s.Addr, s.Name, err)
+	}
+	defer l.Close()
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return 0, fmt.Errorf("keep the socket of the %s: %w", s.Name, err)
+	}
+	var kept int
+	if cerr := raw.Control(func(fd uintptr) {
+		kept, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+	}); cerr != nil || err != nil {
+		return 0, fmt.Errorf("keep the socket of the %s: %w", s.Name, errors.Join(cerr, err))
+	}
+	return kept, nil
+}
+
+// PortTakenError says that something else listens where a socket should be.
+type PortTakenError struct{ Socket Socket }
+
+// Error names the address and what to type.
+func (e *PortTakenError) Error() string {
+	return fmt.Sprintf("error[T0702]: %s is taken by another program\n  where   the %s's address\n  help    titrate up --%s 127.0.0.1:0 takes a free port, or name another one", e.Socket.Addr, e.Socket.Name, e.Socket.Name)
+}
+
+// Addr returns the address of the socket by that name, and "" where there is none.
+func (k *Keeper) Addr(name string) string {
+	for i, s := range k.cfg.Sockets {
+		if s.Name == name {
+			return address(k.fds[i])
+		}
+	}
+	return ""
+}
+
+func address(fd int) string {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return ""
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port)).String()
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port)).String()
+	}
+	return ""
+}
+
+// Run keeps the children running until ctx ends, then ends them in reverse order
+// and returns. Workloads are the node's: they live on unless stop, called first,
+// ends them.
+func (k *Keeper) Run(ctx context.Context, stop func(context.Context) error) error {
+	defer k.lock.Close()
+	r := newReaper(k.exits, k.cfg.Log)
+	go r.run()
+	var runs []*child
+	for _, name := range k.cfg.Children {
+		c := &child{keeper: k, name: name, reaper: r, quit: make(chan struct{}), done: make(chan struct{})}
+		runs = append(runs, c)
+		go c.keep()
+	}
+	<-ctx.Done()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.Timeout)
+	defer cancel()
+	err := stop(ending)
+	for i := len(runs) - 1; i >= 0; i-- {
+		close(runs[i].quit)
+		<-runs[i].done
+	}
+	return err
+}
