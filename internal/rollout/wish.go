@@ -15,3 +15,6 @@ type MemberWish struct {
 	CandidateInstances int     `json:"candidate_instances"`
 	Weight             Weight  `json:"weight"` // the candidate's; stable has the rest. Without a stable version it is 0 or Full
 }
+
+// Wish says which world s wants under p.
+func (s State) Wish(p Plan) Wish { return Wish{} }
