@@ -18,9 +18,6 @@ type Alarm struct {
 	Text     string        `json:"text"` // as written, in its short form
 }
 
-// Metric is what an alarm looks at.
-type Metric string
-
 // Reaction is what an alarm that trips does to the rollout.
 type Reaction string
 
