@@ -1,0 +1,307 @@
+// Package client holds what Titrate's HTTP API says, as Go types, and a client of
+// it. The command line, the demo and other programs use nothing else.
+package client
+
+import "time"
+
+// App is one application as it stands.
+type App struct {
+	Name         string        `json:"name"`
+	Remote       string        `json:"remote" doc:"URL of its git remote on this server"`
+	Release      int           `json:"release" doc:"number of the newest release; 0: none yet"`
+	Commit       string        `json:"commit,omitempty"`
+	Pushes       []Push        `json:"pushes,omitempty" doc:"pushes on their way, and the last that failed"`
+	Environments []Environment `json:"environments"`
+}
+
+// Push is one push on its way to a release.
+type Push struct {
+	ID      int64     `json:"id"`
+	App     string    `json:"app"`
+	Commit  string    `json:"commit"`
+	Branch  string    `json:"branch"`
+	Message string    `json:"message"`
+	Stage   string    `json:"stage" enum:"accepted,building,delivered,failed"`
+	Problem string    `json:"problem,omitempty" doc:"why it failed"`
+	Release int       `json:"release,omitempty"`
+	At      time.Time `json:"at"`
+}
+
+// Environment is one environment of an app as it stands.
+type Environment struct {
+	Name      string     `json:"name"`
+	Workloads []Workload `json:"workloads"`
+}
+
+// Workload is one workload as it stands. Health, outcome and sync are three
+// facts, never one status.
+type Workload struct {
+	Name      string     `json:"name"`
+	Health    string     `json:"health" enum:"healthy,degraded,down,starting" doc:"is it serving well"`
+	Outcome   string     `json:"outcome,omitempty" doc:"how its last rollout ended"`
+	Sync      string     `json:"sync" doc:"whether what runs is what was asked, in words"`
+	Synced    bool       `json:"synced"`
+	Worker    bool       `json:"worker,omitempty"`
+	URLs      []string   `json:"urls,omitempty" doc:"where it answers from outside"`
+	Stable    int        `json:"stable" doc:"version that was promoted last; 0: none"`
+	Versions  []Version  `json:"versions" doc:"what runs, stable first"`
+	Instances []Instance `json:"instances"`
+	Rollout   *Rollout   `json:"rollout,omitempty" doc:"in progress, or the last one"`
+	Orphaned  int        `json:"orphaned,omitempty" doc:"release whose manifest names it no more"`
+}
+
+// Version is one version of a workload in an environment.
+type Version struct {
+	Version  int     `json:"version"`
+	Release  int     `json:"release"`
+	Commit   string  `json:"commit,omitempty"`
+	Role     string  `json:"role" enum:"stable,candidate,old"`
+	Asked    float64 `json:"asked" doc:"share of traffic asked for, percent"`
+	Served   float64 `json:"served" doc:"share in the table that the gateway serves from, percent"`
+	Observed float64 `json:"observed" doc:"share of the requests drawn since the weight changed, percent; -1: none were"`
+	Requests uint64  `json:"requests" doc:"drawn since the weight changed"`
+	Ready    int     `json:"ready"`
+	Wanted   int     `json:"wanted"`
+	Restarts int     `json:"restarts"`
+	RPS      float64 `json:"rps" doc:"over the last ten seconds"`
+	Errors   float64 `json:"errors" doc:"share of requests that failed over the last ten seconds, percent"`
+	P50      float64 `json:"p50" doc:"milliseconds, over the last ten seconds"`
+	P99      float64 `json:"p99" doc:"milliseconds, over the last ten seconds"`
+	Refused  string  `json:"refused,omitempty" doc:"why it is not tried again"`
+}
+
+// Instance is one process of a version.
+type Instance struct {
+	ID       string    `json:"id"`
+	Version  int       `json:"version"`
+	State    string    `json:"state"`
+	PID      int       `json:"pid,omitempty"`
+	Addr     string    `json:"addr,omitempty"`
+	Since    time.Time `json:"since"`
+	Restarts int       `json:"restarts"`
+	Why      string    `json:"why,omitempty"`
+}
+
+// Rollout is the move of one or more workloads to candidates.
+type Rollout struct {
+	ID       int64     `json:"id"`
+	App      string    `json:"app"`
+	Env      string    `json:"env"`
+	Release  int       `json:"release"`
+	Kind     string    `json:"kind" enum:"forward,rollback"`
+	Strategy string    `json:"strategy"`
+	Members  []Member  `json:"members"`
+	Steps    []Step    `json:"steps"`
+	Phase    string    `json:"phase" enum:"queued,starting,shifting,baking,returning,retiring,ended"`
+	Outcome  string    `json:"outcome,omitempty" enum:"promoted,rolled-back,aborted,superseded,failed"`
+	Why      string    `json:"why"`
+	Label    string    `json:"label,omitempty" doc:"no baseline, or unmeasured"`
+	Step     int       `json:"step" doc:"from 1"`
+	Weight   float64   `json:"weight" doc:"the candidates' share asked for, percent"`
+	Attempt  int       `json:"attempt"`
+	Arrived  time.Time `json:"arrived,omitzero" doc:"when the weight had arrived at every member"`
+	Wait     Wait      `json:"wait" doc:"what it waits for"`
+	Pause    *Pause    `json:"pause,omitempty"`
+	Evidence *Alarm    `json:"evidence,omitempty" doc:"the alarm that took it back"`
+	Refused  string    `json:"refused,omitempty" doc:"why the last command was refused"`
+	Notices  []string  `json:"notices,omitempty"`
+	Opened   time.Time `json:"opened"`
+	Since    time.Time `json:"since" doc:"when this phase or step began"`
+	By       string    `json:"by,omitempty"`
+	Revision int64     `json:"revision"`
+}
+
+// Over reports whether the rollout's outcome is known.
+func (r Rollout) Over() bool { return r.Outcome != "" }
+
+// Member is one workload of a rollout.
+type Member struct {
+	Workload  string  `json:"workload"`
+	Stable    int     `json:"stable" doc:"0: none, a first release"`
+	Candidate int     `json:"candidate"`
+	Instances int     `json:"instances"`
+	Ready     int     `json:"ready" doc:"ready instances of the candidate"`
+	Failure   string  `json:"failure,omitempty" doc:"why an instance of the candidate did not become ready"`
+	Alarms    []Alarm `json:"alarms,omitempty"`
+}
+
+// Step is one stop of a strategy.
+type Step struct {
+	Weight  float64 `json:"weight" doc:"percent"`
+	Hold    float64 `json:"hold" doc:"seconds"`
+	Approve bool    `json:"approve,omitempty"`
+	Hook    string  `json:"hook,omitempty"`
+}
+
+// Wait says what a rollout waits for, until when, and what happens then.
+type Wait struct {
+	For   string    `json:"for,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+	Then  string    `json:"then,omitempty"`
+}
+
+// Pause is a stop with an owner, a reason and an end.
+type Pause struct {
+	Owner  string    `json:"owner"`
+	Reason string    `json:"reason"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"`
+}
+
+// Alarm is an alarm's last reading.
+type Alarm struct {
+	Name      string    `json:"name"`
+	Workload  string    `json:"workload,omitempty"`
+	Rule      string    `json:"rule,omitempty" doc:"as in the manifest"`
+	Verdict   string    `json:"verdict,omitempty" enum:"pass,fail,inconclusive,no-data"`
+	Abstains  bool      `json:"abstains,omitempty"`
+	Error     string    `json:"error,omitempty"`
+	Value     float64   `json:"value"`
+	Limit     float64   `json:"limit"`
+	Stable    *float64  `json:"stable,omitempty"`
+	Requests  uint64    `json:"requests"`
+	Bad       uint64    `json:"bad"`
+	Min       int       `json:"min"`
+	Breaching string    `json:"breaching" doc:"data points of the last N that breach, and how many must: 2 of 6 (6)"`
+	Since     time.Time `json:"since,omitzero"`
+	Closed    time.Time `json:"closed,omitzero"`
+	Text      string    `json:"text"`
+}
+
+// Release is one release of an app with what came of it.
+type Release struct {
+	Number   int       `json:"number"`
+	Commit   string    `json:"commit"`
+	Message  string    `json:"message"`
+	Author   string    `json:"author"`
+	Branch   string    `json:"branch"`
+	At       time.Time `json:"at"`
+	Rollouts []Rollout `json:"rollouts"`
+}
+
+// Look is one stored decision: a row of a rollout's history.
+type Look struct {
+	Revision int64     `json:"revision"`
+	At       time.Time `json:"at"`
+	Core     int       `json:"core"`
+	From     string    `json:"from" doc:"phase before"`
+	To       string    `json:"to" doc:"phase after"`
+	Step     int       `json:"step"`
+	Weight   float64   `json:"weight"`
+	Why      string    `json:"why"`
+}
+
+// Explanation tells from history why a rollout is where it is.
+type Explanation struct {
+	Rollout   Rollout    `json:"rollout"`
+	Summary   string     `json:"summary"`
+	Sentences []Sentence `json:"sentences"`
+	Requests  []string   `json:"requests,omitempty" doc:"sample log lines of what failed"`
+}
+
+// Sentence is one thing that happened.
+type Sentence struct {
+	At   time.Time `json:"at"`
+	Text string    `json:"text"`
+}
+
+// Replay is what came of feeding a stored history through the core again.
+type Replay struct {
+	Rollout int64  `json:"rollout"`
+	Looks   int    `json:"looks"`
+	Agrees  bool   `json:"agrees"`
+	Differs string `json:"differs,omitempty"`
+}
+
+// CommandRequest asks something of a rollout.
+type CommandRequest struct {
+	Verb   string  `json:"verb" enum:"abort,pause,resume,promote,promote-full,set-weight,retry"`
+	Weight float64 `json:"weight,omitempty" minimum:"0" maximum:"100" doc:"set-weight: percent"`
+	Step   int     `json:"step,omitempty" minimum:"0" doc:"retry: step to begin with, from 1; 0: the first"`
+	For    string  `json:"for,omitempty" doc:"pause: a duration after which it resumes"`
+	Reason string  `json:"reason,omitempty" maxLength:"500"`
+}
+
+// RollbackRequest asks for an earlier promoted version.
+type RollbackRequest struct {
+	Env      string `json:"env,omitempty" doc:"empty: the only one, or production"`
+	Workload string `json:"workload,omitempty" doc:"empty: every workload that the last release moved"`
+	To       string `json:"to,omitempty" doc:"r41 or v17; empty: the promoted one before"`
+}
+
+// RollbackAnswer names what was begun.
+type RollbackAnswer struct {
+	Rollouts []int64  `json:"rollouts" doc:"opened, or aborted"`
+	Did      []string `json:"did" doc:"a sentence each"`
+}
+
+// DiffRequest asks what a deploy of a manifest would change.
+type DiffRequest struct {
+	Env      string `json:"env,omitempty"`
+	Manifest string `json:"manifest,omitempty" doc:"titrate.yaml; empty: that of the newest release"`
+}
+
+// Difference is one thing that differs between what runs and what is asked.
+type Difference struct {
+	Workload string `json:"workload"`
+	Field    string `json:"field"`
+	Running  string `json:"running"`
+	Asked    string `json:"asked"`
+	Effect   string `json:"effect" doc:"what a deploy would do about it"`
+}
+
+// Secret is a secret's name; its value never leaves the server.
+type Secret struct {
+	Name string    `json:"name"`
+	Set  time.Time `json:"set"`
+}
+
+// LogLine is one line that a process, a hook or a build wrote.
+type LogLine struct {
+	At       time.Time `json:"at"`
+	Workload string    `json:"workload"`
+	Version  int       `json:"version"`
+	Instance string    `json:"instance"`
+	Stream   string    `json:"stream"`
+	Text     string    `json:"text"`
+}
+
+// Event is something that happened. IDs grow.
+type Event struct {
+	ID       int64          `json:"id"`
+	At       time.Time      `json:"at"`
+	Kind     string         `json:"kind"`
+	App      string         `json:"app,omitempty"`
+	Env      string         `json:"env,omitempty"`
+	Workload string         `json:"workload,omitempty"`
+	Rollout  int64          `json:"rollout,omitempty"`
+	Release  int            `json:"release,omitempty"`
+	Data     map[string]any `json:"data,omitempty"`
+}
+
+// Server says what the server is.
+type Server struct {
+	Version     string   `json:"version"`
+	API         string   `json:"api" doc:"address of this API"`
+	Gateway     string   `json:"gateway" doc:"address of the gateway"`
+	Data        string   `json:"data" doc:"the data folder"`
+	Node        string   `json:"node" enum:"up,down"`
+	Confinement []string `json:"confinement,omitempty" doc:"what this machine cannot confine"`
+}
+
+// Problem is an error of the API, RFC 9457.
+type Problem struct {
+	Type   string `json:"type,omitempty"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code,omitempty" doc:"T0312; titrate explain CODE tells more"`
+}
+
+// Error is the detail, which stands alone.
+func (p *Problem) Error() string {
+	if p.Detail != "" {
+		return p.Detail
+	}
+	return p.Title
+}
