@@ -3,17 +3,48 @@ package analysis
 import "time"
 
 // Window is what one version did in one closed stretch of time. Windows of a
-// version do not overlap; the node makes them one second long.
+// version do not overlap; the node makes them one second long, beginning on
+// whole seconds.
 type Window struct {
 	Start       time.Time     `json:"start"`
 	Length      time.Duration `json:"length"`
-	Requests    uint64        `json:"requests"` // finished in the window, each once, drawn freely (not by preview or header)
-	Status      [6]uint64     `json:"status"`   // [1] 1xx … [5] 5xx, as answered to the client
-	Failed      uint64        `json:"failed"`   // 5xx or broken on the way to or from the version, each request once
+	Requests    uint64        `json:"requests"`          // finished in the window, each once, drawn freely (not by preview or header)
+	Status      [6]uint64     `json:"status"`            // [1] 1xx … [5] 5xx, as answered to the client
+	Failed      uint64        `json:"failed"`            // 5xx or broken on the way to or from the version, each request once
+	Aborted     uint64        `json:"aborted,omitempty"` // among Requests: the client went away before the response had ended; not the version's failure
 	Latency     Histogram     `json:"latency,omitzero"`
 	CPU         float64       `json:"cpu,omitempty"`          // core-seconds used by all instances
 	CPULimit    float64       `json:"cpu_limit,omitempty"`    // core-seconds they could have used; 0: not limited, one core an instance is meant
 	Memory      uint64        `json:"memory,omitempty"`       // bytes: the largest instance's resident set
 	MemoryLimit uint64        `json:"memory_limit,omitempty"` // bytes; 0: not limited
 	Restarts    uint64        `json:"restarts,omitempty"`     // in the window
+}
+
+// End returns when the window closed.
+func (w Window) End() time.Time { return w.Start.Add(w.Length) }
+
+// Merge adds a window of the same version: counts and lengths add up, Start is
+// the earlier one, Memory the larger one. It does not keep o's histogram.
+func (w *Window) Merge(o Window) {
+	if w.Length == 0 || o.Start.Before(w.Start) {
+		w.Start = o.Start
+	}
+	w.Length += o.Length
+	w.Requests += o.Requests
+	for i, n := range o.Status {
+		w.Status[i] += n
+	}
+	w.Failed += o.Failed
+	w.Aborted += o.Aborted
+	w.Latency.Merge(o.Latency)
+	w.CPU += o.CPU
+	w.CPULimit += o.CPULimit
+	w.Memory = max(w.Memory, o.Memory)
+	w.MemoryLimit = max(w.MemoryLimit, o.MemoryLimit)
+	w.Restarts += o.Restarts
+}
+
+// clear empties the window and keeps the memory of its histogram.
+func (w *Window) clear() {
+	*w = Window{Latency: Histogram{Bucket: w.Latency.Bucket[:0], Count: w.Latency.Count[:0]}}
 }

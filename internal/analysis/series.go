@@ -1,0 +1,127 @@
+package analysis
+
+import (
+	"slices"
+	"time"
+)
+
+// late is how long a window may be on its way after it closed. Until then a
+// period without it is not over; after that it counts as not measured.
+const late = 2 * time.Second
+
+// Series holds what a version did since its weight arrived, added up by the
+// periods of the alarms it is for. Its memory is bounded by their evaluation
+// windows. It belongs to one goroutine.
+//
+// Periods are counted from the arrival, not from the wall clock: the first data
+// point closes one period after the weight arrived, so that a hold of one minute
+// holds six whole periods of 10 s. The arrival is rounded up to a whole second,
+// which is where windows begin.
+type Series struct {
+	from   time.Time // what opened earlier does not count (R13)
+	origin time.Time // where the first period begins
+	end    time.Time // when the latest window closed
+	grids  []grid
+}
+
+// grid is a series in steps of one period.
+type grid struct {
+	period time.Duration
+	keep   int
+	points []point // ascending, at most keep of them
+}
+
+// point is one period: the k-th since the origin.
+type point struct {
+	k int
+	w Window // never without Length: a period that was not measured has no point
+}
+
+// NewSeries returns an empty series for the alarms. It counts nothing until
+// [Series.Begin].
+func NewSeries(alarms []Alarm) *Series {
+	s := &Series{}
+	for _, a := range alarms {
+		keep := a.N + extraDots
+		if a.Missing == MissingIgnore {
+			keep += a.N // what the state was before the gaps
+		}
+		i := slices.IndexFunc(s.grids, func(g grid) bool { return g.period == a.Period })
+		if i < 0 {
+			i = len(s.grids)
+			s.grids = append(s.grids, grid{period: a.Period})
+		}
+		s.grids[i].keep = max(s.grids[i].keep, keep)
+	}
+	return s
+}
+
+// Begin forgets everything and counts only windows that open at or after from,
+// when the weight arrived (R13). The same from again changes nothing, so that it
+// may be called at each look, before [Series.Add].
+func (s *Series) Begin(from time.Time) {
+	if s.from.Equal(from) {
+		return
+	}
+	s.from, s.origin, s.end = from, from.Truncate(time.Second), time.Time{}
+	if s.origin.Before(from) {
+		s.origin = s.origin.Add(time.Second)
+	}
+	for i := range s.grids {
+		s.grids[i].points = s.grids[i].points[:0]
+	}
+}
+
+// Add counts a closed window. Windows come in the order in which they closed; one
+// that overlaps an earlier one is a repetition and is left out.
+func (s *Series) Add(w Window) {
+	if s.from.IsZero() || w.Start.Before(s.from) || w.Start.Before(s.end) || w.Length <= 0 {
+		return
+	}
+	s.end = w.End()
+	for i := range s.grids {
+		s.grids[i].add(int(w.Start.Sub(s.origin)/s.grids[i].period), w)
+	}
+}
+
+func (g *grid) add(k int, w Window) {
+	last := len(g.points) - 1
+	switch {
+	case last >= 0 && g.points[last].k == k:
+	case last+1 < g.keep:
+		g.points = append(g.points, point{})
+		last++
+		g.points[last].w.clear()
+	default:
+		// The oldest makes room; its histogram's memory is used again.
+		oldest := g.points[0]
+		copy(g.points, g.points[1:])
+		oldest.w.clear()
+		g.points[last] = oldest
+	}
+	g.points[last].k = k
+	g.points[last].w.Merge(w)
+}
+
+// closed returns how many periods have closed at now.
+func (s *Series) closed(period time.Duration, now time.Time) int {
+	over := now.Add(-late)
+	if s.end.After(over) {
+		over = s.end
+	}
+	return max(0, int(over.Sub(s.origin)/period))
+}
+
+// points returns the measured periods of the length, oldest first. Nil series
+// have none.
+func (s *Series) points(period time.Duration) []point {
+	if s == nil {
+		return nil
+	}
+	for _, g := range s.grids {
+		if g.period == period {
+			return g.points
+		}
+	}
+	return nil
+}
