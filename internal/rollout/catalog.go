@@ -88,16 +88,6 @@ type Refusal struct {
 	Why     string  `json:"why"` // empty clears it
 }
 
-// Progress is a rollout as stored.
-type Progress struct {
-	Plan     Plan      `json:"plan"`
-	State    State     `json:"state"`
-	Revision int64     `json:"revision"` // grows with each stored decision, from 1: what compare-and-swap compares
-	Opened   time.Time `json:"opened"`
-	By       string    `json:"by,omitempty"`      // the person or push that opened it
-	Retries  int64     `json:"retries,omitempty"` // the ended rollout that it tries again (R7)
-}
-
 // Key returns the key of the plan's i-th member.
 func (p Plan) Key(i int) Key { return Key{App: p.App, Env: p.Env, Workload: p.Members[i].Workload} }
 

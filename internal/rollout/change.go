@@ -12,8 +12,8 @@ type Change struct {
 	Versions   []VersionRecord  `json:"versions,omitempty"`
 	Workloads  []WorkloadRecord `json:"workloads,omitempty"` // new, or replacing the one with the same key
 	Removed    []Key            `json:"removed,omitempty"`   // workloads
-	Opened     []Progress       `json:"opened,omitempty"`
-	Decisions  []Decision       `json:"decisions,omitempty"`
+	Opened     []Record         `json:"opened,omitempty"`
+	Looks      []Look           `json:"looks,omitempty"`      // each replaces the state of its rollout, if that stands at revision Sequence: revisions and looks are both counted from 1
 	Promotions []Promotion      `json:"promotions,omitempty"` // each moves its workload's stable version
 	Refusals   []Refusal        `json:"refusals,omitempty"`
 	Commands   []Asked          `json:"commands,omitempty"`
@@ -23,7 +23,7 @@ type Change struct {
 // Empty reports whether there is nothing to store.
 func (c Change) Empty() bool {
 	return len(c.Pushes)+len(c.Releases)+len(c.Versions)+len(c.Workloads)+len(c.Removed)+len(c.Opened)+
-		len(c.Decisions)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0
+		len(c.Looks)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0
 }
 
 // Asked is a command and the rollout that it is for.
@@ -33,18 +33,6 @@ type Asked struct {
 	Command Command   `json:"command"`
 }
 
-// Decision is one row of a rollout's history: Next(plan, Before, Seen, At) was
-// After. It is stored only if the rollout still stands at Revision.
-type Decision struct {
-	Rollout  int64     `json:"rollout"`
-	Revision int64     `json:"revision"` // that After replaces Before of; After's is one more. The row's number in the history
-	Core     int       `json:"core"`     // CoreVersion of the rules that decided
-	At       time.Time `json:"at"`
-	Before   State     `json:"before"`
-	Seen     Seen      `json:"seen"`
-	After    State     `json:"after"`
-}
-
 // Catalog is what a controller starts from: all that is alive, and the numbers
 // given last.
 type Catalog struct {
@@ -52,7 +40,7 @@ type Catalog struct {
 	Workloads  []WorkloadRecord
 	Versions   []VersionRecord // stable and newest ones, those of live rollouts, the promoted ones of Promotions, and all refused ones
 	Promotions []Promotion     // of each workload the newest [KeptPromotions], oldest first
-	Live       []Progress      // rollouts that have not Ended, oldest first
+	Live       []Record        // rollouts that have not Ended, oldest first
 	Commands   []Asked         // to live rollouts, not yet carried out or refused, oldest first
 	Pushes     []Push          // that are not over, oldest first
 	Rollout    int64           // the highest ids given

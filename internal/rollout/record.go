@@ -16,6 +16,8 @@ type Record struct {
 	State    State     `json:"state"`
 	Revision int64     `json:"revision"` // grows with each stored state; a writer names the one it read (compare-and-swap)
 	Opened   time.Time `json:"opened"`
+	By       string    `json:"by,omitempty"`      // the person or push that opened it
+	Retries  int64     `json:"retries,omitempty"` // the ended rollout that it tries again (R7)
 }
 
 // Look is one row of a rollout's history: what stood there, what was seen, and

@@ -2,10 +2,107 @@ package rollout
 
 import "time"
 
-// New returns the state of a rollout that was just opened.
-func New(p Plan, now time.Time) State {
-	return State{Phase: Queued, Why: "waits for its turn", Since: now, Attempt: max(p.Attempt, 1), Step: p.From}
+// life is the whole life of a rollout. In each phase these rules are asked at
+// every look, in this order, and the first that decides ends the look. So what
+// stands above wins: a person's abort over everything (R6), a trip over a
+// promotion, a pause over a step forward.
+var life = map[Phase][]rule{
+	Queued: {
+		abort,      // R6: → Ended
+		makeRoom,   // R3: of those that wait only the newest is kept: → Ended
+		obey,       // R21: what people asked
+		waitTurn,   // R3: one at a time
+		stayPaused, // R21
+		takeTurn,   // R9: refused: → Ended. Otherwise → Starting
+	},
+	Starting: {
+		abort,
+		trip,    // R14, R24: it did not come up, or a hook failed: → Retiring
+		giveWay, // R3: superseded: → Retiring
+		obey,    // R7: a retry begins here again
+		stayPaused,
+		awaitHooks, // R24: release and preTraffic
+		bringUp,    // the candidates may come up
+		goLive,     // R5: enough of them are ready: → Shifting
+	},
+	Shifting: {
+		abort,
+		trip,    // R12, R14, R24, R27: → Returning, or a pause that asks
+		giveWay, // R3: superseded: → Returning
+		obey,    // R7: a retry: → Starting
+		stayPaused,
+		shift,     // R5: capacity before weight
+		arrive,    // R13: every gateway loop has it: the hold begins
+		advance,   // R11: held, approved, judged well: the next step, or → Baking
+		askPerson, // R11: not judged for too long
+	},
+	Baking: {
+		abort,
+		trip,
+		giveWay,
+		obey,
+		stayPaused,
+		awaitHooks, // R24: postTraffic
+		promote,    // R20: baked and judged well: → Retiring
+		askPerson,
+	},
+	Returning: {
+		abort,    // R6: at once, even if the plan is gradual
+		worsen,   // R3: a candidate that gives way fails: rolled back
+		obey,     // refuses
+		takeBack, // R5, R22: stable's capacity first
+		comeBack, // all traffic is back: → Retiring
+	},
+	Retiring: {
+		abort,
+		obey,
+		retire, // R10, R17: drained, and kept as long as asked: → Ended
+	},
+	Ended: {
+		abort,
+		obey,
+	},
 }
 
-// Next says where a rollout stands after one look at the world.
-func Next(p Plan, s State, seen Seen, now time.Time) State { return s }
+// New returns the state of a rollout that is opened now.
+func New(p Plan, now time.Time) State {
+	return State{
+		Phase: Queued, Why: "it waits for its turn", Since: moment(now),
+		Attempt: max(p.Attempt, 1), Step: p.From,
+	}
+}
+
+// Next says where a rollout stands after one look at the world. It makes at
+// most one move, reads no clock, and changes nothing that it was given. The
+// same arguments give the same answer.
+func Next(p Plan, s State, seen Seen, now time.Time) State {
+	l := &look{plan: &p, seen: &seen, now: moment(now)}
+	s = l.note(s)
+	for _, decide := range life[s.Phase] {
+		if next, decided := decide(l, s); decided {
+			return next
+		}
+	}
+	return s
+}
+
+// look is what one call of [Next] may know.
+type look struct {
+	plan *Plan
+	seen *Seen
+	now  time.Time
+}
+
+// rule decides one thing about a rollout. If it does not decide, the state it
+// returns is dropped and the next rule is asked. It may also decide to wait.
+type rule func(l *look, s State) (next State, decided bool)
+
+// to moves s into a phase.
+func (l *look) to(s State, phase Phase, why string) State {
+	s.Phase, s.Why, s.Since = phase, why, l.now
+	return s
+}
+
+// moment drops what a stored time does not keep, so that a replay computes with
+// the same times.
+func moment(t time.Time) time.Time { return t.Round(0).UTC() }

@@ -17,7 +17,7 @@ type Phase string
 // The phases, in the order in which a rollout that goes well passes through them.
 // Returning stands beside that way: any phase with a candidate may turn to it.
 const (
-	Queued    Phase = "queued"    // waits for its turn (R3)
+	Queued    Phase = "queued"    // waits for its turn (R3); wants nothing of the world
 	Starting  Phase = "starting"  // release hook, candidates coming up, preTraffic hook; weight 0
 	Shifting  Phase = "shifting"  // taking traffic, step by step
 	Baking    Phase = "baking"    // has all traffic; the old version is warm, alarms are armed (R20)
@@ -54,12 +54,28 @@ type State struct {
 	Arrived time.Time `json:"arrived,omitzero"` // when Weight had arrived at every member (R13); zero: not yet
 	Began   time.Time `json:"began,omitzero"`   // when this attempt began: judged only on what was measured after it (R7)
 
+	// Gap is how long, since Arrived (while baking: since Since), the weight was
+	// not known to be served, Unserved since when it is not: time without counters
+	// is neither hold nor bake (R13).
+	Gap      time.Duration `json:"gap,omitempty"`
+	Unserved time.Time     `json:"unserved,omitzero"`
+	// Short is since when a candidate has had fewer ready instances than the step
+	// needs (R14); zero: it has enough.
+	Short time.Time `json:"short,omitzero"`
+	// Unjudged is since when the step could not be judged: the weight has not
+	// arrived, or an alarm gives no clear verdict (R11); zero: it is judged well.
+	Unjudged time.Time `json:"unjudged,omitzero"`
+	Up       bool      `json:"up,omitempty"`   // the candidates have been asked to come up
+	Took     bool      `json:"took,omitempty"` // a candidate has been given traffic, in any attempt
+
 	Stable     []Version    `json:"stable,omitempty"`   // by member: the base to go back to, known from Starting on; 0: first release (R2)
 	Restarts   []int        `json:"restarts,omitempty"` // by member: the count of its candidate's restarts when the attempt began
 	Pause      *Pause       `json:"pause,omitempty"`
-	Back       *Back        `json:"back,omitempty"`        // set when Returning began
+	Back       *Back        `json:"back,omitempty"`        // set with every end but promotion, when it is decided
 	Hooks      []HookRecord `json:"hooks,omitempty"`       // of this rollout, in the order in which they were asked for
-	Held       bool         `json:"held,omitempty"`        // set-weight: stays at Weight until promoted or resumed
+	Held       bool         `json:"held,omitempty"`        // set-weight: stays at HeldAt until promoted or resumed
+	HeldAt     Weight       `json:"held_at,omitempty"`     // the weight that set-weight asked for; capacity may still be coming up
+	Waived     []string     `json:"waived,omitempty"`      // causes of pauses in spite of which a person said go on
 	Unmeasured bool         `json:"unmeasured,omitempty"`  // moved on health checks alone (R11)
 	NoBaseline bool         `json:"no_baseline,omitempty"` // first release of every member (R2)
 	Notices    []string     `json:"notices,omitempty"`     // alarms whose reaction is notify, and lost metric sources, once each
@@ -77,7 +93,8 @@ type Pause struct {
 	Owner  string    `json:"owner"` // a person's name, or "titrate"
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
-	Until  time.Time `json:"until,omitzero"` // when it resumes by itself; zero: it stays until a person acts
+	Until  time.Time `json:"until,omitzero"`  // when it resumes by itself; zero: it stays until a person acts
+	Cause  string    `json:"cause,omitempty"` // names what Titrate paused for; going on waives it
 }
 
 // Back is why traffic goes back, with the evidence (R22).
@@ -87,7 +104,8 @@ type Back struct {
 	Member   int               `json:"member"` // index of the member that caused it; -1: none
 	Evidence *analysis.Reading `json:"evidence,omitempty"`
 	Since    time.Time         `json:"since"`
-	From     Weight            `json:"from"` // the candidate's weight when it was decided
+	From     Weight            `json:"from"`              // the candidate's weight when it was decided
+	Hurried  bool              `json:"hurried,omitempty"` // a person asked for all of it at once, though the plan is gradual
 }
 
 // HookKind names the moment of a hook.
@@ -110,8 +128,10 @@ type HookRecord struct {
 	Kind    HookKind  `json:"kind"`
 	Member  int       `json:"member"` // index in Plan.Members
 	Command string    `json:"command"`
+	Attempt int       `json:"attempt,omitempty"` // that asked for it
+	Step    int       `json:"step,omitempty"`    // of HookStep: index in Plan.Steps
 	Asked   time.Time `json:"asked"`
 	Done    bool      `json:"done,omitempty"`
 	Exit    int       `json:"exit,omitempty"`
-	Problem string    `json:"problem,omitempty"` // timeout, or no exit record
+	Problem string    `json:"problem,omitempty"` // timeout, or no exit record; not Done then means that a person is asked
 }

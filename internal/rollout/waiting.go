@@ -1,18 +1,139 @@
 package rollout
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Wait is what a rollout waits for, until when, and what happens then (R21).
 type Wait struct {
-	For   string    `json:"for"`            // "4 of 4 instances of orders v17, 2 are ready"; empty: nothing
-	Until time.Time `json:"until,omitzero"` // zero: no moment is known
-	Then  string    `json:"then"`           // what follows, or at Until
+	For    string    `json:"for"`              // "orders v17: 2 of 4 instances are ready"; empty: nothing, it has ended
+	Until  time.Time `json:"until,omitzero"`   // the latest end of the wait; zero: the wait has no time of its own
+	Then   string    `json:"then"`             // what follows, at Until at the latest
+	Person bool      `json:"person,omitempty"` // it is a person who must act
 }
 
-// Waiting says what the rollout waits for.
+const (
+	thenAsks = "it pauses and asks"
+	thenEnds = "it ends"
+	thenBack = "all traffic goes back to stable"
+)
+
+// Waiting says what the rollout waits for at this look.
 func Waiting(p Plan, s State, seen Seen, now time.Time) Wait {
-	return Wait{For: string(s.Phase)}
+	l := &look{plan: &p, seen: &seen, now: moment(now)}
+	s = l.note(s)
+	switch s.Phase {
+	case Queued, Starting, Shifting, Baking:
+		if s.Pause != nil {
+			return l.waitForPerson(s)
+		}
+	case Returning:
+		return l.waitReturning(s)
+	case Retiring:
+		return l.waitRetiring(s)
+	case Ended:
+		return Wait{}
+	}
+	if s.Phase == Queued {
+		return Wait{For: "its turn: an earlier rollout has no outcome yet", Then: "its candidates come up"}
+	}
+	for _, h := range s.Hooks {
+		if !h.Done && s.counts(h) {
+			return Wait{For: l.hookName(h) + " to end", Until: h.Asked.Add(p.HookTimeout + hookGrace), Then: thenAsks}
+		}
+	}
+	if !s.Short.IsZero() {
+		return l.waitCapacity(s)
+	}
+	if s.Phase == Starting {
+		return Wait{For: "the next look", Until: l.now, Then: "the first step"}
+	}
+	return l.waitStep(s)
 }
 
-// Validate names the first key of the plan that makes no sense.
-func (p Plan) Validate() error { return nil }
+func (l *look) waitForPerson(s State) Wait {
+	w := Wait{For: s.Why, Until: s.Pause.Until, Then: "it goes on"}
+	if w.Until.IsZero() {
+		w.Then, w.Person = "whoever resumes, promotes or aborts it decides", true
+	}
+	return w
+}
+
+func (l *look) waitCapacity(s State) Wait {
+	i, ready, needs := l.shortest(s)
+	then := thenBack
+	if !s.Took {
+		then = "it fails"
+	}
+	if l.plan.Kind == Rollback && s.Took {
+		then = thenAsks
+	}
+	return Wait{
+		For:   fmt.Sprintf("%s: %d of %d instances are ready", l.candidate(i), ready, needs),
+		Until: s.Short.Add(l.plan.StartTimeout), Then: then,
+	}
+}
+
+// waitStep is what a step or a bake waits for when its capacity is there.
+func (l *look) waitStep(s State) Wait {
+	then := "it is promoted"
+	if s.Phase == Shifting {
+		then = "the bake"
+		if next := s.Step + 1; next < len(l.plan.Steps) {
+			then = s.at(l.plan, next)
+		}
+	}
+	asks := Wait{Until: s.Unjudged.Add(l.plan.NoDataTimeout), Then: thenAsks}
+	verdict := l.judge(s)
+	switch {
+	case s.Weight > s.goal(l.plan):
+		return Wait{For: "the stable version's instances to be ready for " + (Full - s.goal(l.plan)).String(), Then: s.at(l.plan, s.Step), Person: true}
+	case s.Held:
+		return Wait{For: "a person: " + s.Why, Then: "whoever promotes or resumes it decides", Person: true}
+	case s.Arrived.IsZero() || !s.Unserved.IsZero():
+		asks.For = l.why(s, judgement{member: -1})
+		return asks
+	case s.Phase == Shifting && l.plan.Steps[s.Step].Approve && !s.straight(l.plan):
+		return Wait{For: "a person's approval of " + s.at(l.plan, s.Step), Then: then, Person: true}
+	case l.holds(s) && s.Phase == Shifting:
+		return Wait{For: s.at(l.plan, s.Step) + " to be held", Until: s.Arrived.Add(s.Gap + l.plan.Steps[s.Step].Hold), Then: then}
+	case l.holds(s):
+		return Wait{For: "the bake", Until: s.Since.Add(s.Gap + l.plan.Bake), Then: then}
+	case !verdict.well:
+		asks.For = l.why(s, verdict)
+		return asks
+	}
+	return Wait{For: "the next look", Until: l.now, Then: then}
+}
+
+func (l *look) waitReturning(s State) Wait {
+	w := Wait{For: "the stable version's instances to be ready", Until: s.Since.Add(returnPatience), Then: thenBack}
+	switch {
+	case s.Weight == 0: // nothing can be done but to see to the node, if it does not answer
+		return Wait{For: "the gateway to confirm that no traffic goes to a candidate", Then: "it is " + string(s.Back.Outcome), Person: true}
+	case s.Back.Outcome == Superseded:
+		return Wait{For: w.For, Then: thenBack, Person: true}
+	case s.Weight < s.Back.From:
+		w.For, w.Then = "the way back in steps", "less traffic"
+	}
+	return w
+}
+
+func (l *look) waitRetiring(s State) Wait {
+	switch {
+	case s.hooksRun():
+		var last time.Time
+		for _, h := range s.Hooks {
+			if !h.Done && h.Asked.After(last) {
+				last = h.Asked
+			}
+		}
+		return Wait{For: "hooks to end", Until: last.Add(l.plan.HookTimeout + hookGrace), Then: thenEnds}
+	case !l.drained(s):
+		return Wait{For: "requests on the version without traffic to finish", Until: s.Since.Add(l.plan.Drain), Then: thenEnds}
+	case l.kept(s):
+		return Wait{For: "the old version is kept", Until: s.Since.Add(l.plan.Keep), Then: thenEnds}
+	}
+	return Wait{For: "the next look", Until: l.now, Then: thenEnds}
+}

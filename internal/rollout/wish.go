@@ -3,11 +3,14 @@ package rollout
 // Wish is the world that a stored state wants. It is level-triggered: asking
 // again after a crash asks for the same thing.
 type Wish struct {
+	// Members is by Plan.Members, and empty before a rollout has had its turn,
+	// also when it ended before: it wants nothing then.
 	Members []MemberWish `json:"members"`
 	Hooks   []HookRecord `json:"hooks,omitempty"` // asked for and not done
 }
 
-// MemberWish is what one workload should look like.
+// MemberWish is what one workload should look like. A version that has traffic
+// has instances.
 type MemberWish struct {
 	Stable             Version `json:"stable"`
 	StableInstances    int     `json:"stable_instances"`
@@ -16,5 +19,57 @@ type MemberWish struct {
 	Weight             Weight  `json:"weight"` // the candidate's; stable has the rest. Without a stable version it is 0 or Full
 }
 
-// Wish says which world s wants under p.
-func (s State) Wish(p Plan) Wish { return Wish{} }
+// Wish says which world s wants under p. It knows nothing but the two.
+func (s State) Wish(p Plan) Wish {
+	var w Wish
+	for _, h := range s.Hooks {
+		if !h.Done {
+			w.Hooks = append(w.Hooks, h)
+		}
+	}
+	if s.Stable == nil {
+		return w
+	}
+	w.Members = make([]MemberWish, len(p.Members))
+	for i := range p.Members {
+		w.Members[i] = s.wish(&p, i)
+	}
+	return w
+}
+
+// wish is what member i should look like. Stable keeps all of its instances until
+// the candidate is promoted, has drained it, and has kept it as long as asked
+// (R5, R10); a candidate that went back keeps its own until it has drained.
+func (s State) wish(p *Plan, i int) MemberWish {
+	m := &p.Members[i]
+	w := MemberWish{
+		Stable: s.Stable[i], StableInstances: m.Instances,
+		Candidate: m.Candidate, CandidateInstances: s.capacity(p, i), Weight: s.share(p, i),
+	}
+	switch {
+	case !s.moves(p, i):
+		w.CandidateInstances = 0 // it is the stable version
+		return w
+	case s.Outcome == Promoted:
+		w.CandidateInstances = m.Instances
+		if s.Phase == Ended {
+			w.StableInstances = 0
+		}
+	case s.Phase == Ended:
+		w.CandidateInstances = 0
+	}
+	if w.Stable == 0 {
+		w.StableInstances = 0
+	}
+	return w
+}
+
+// capacity is how many candidates of member i should run: what the weight asked
+// for takes, and already what the next step will, so that it need not wait.
+func (s State) capacity(p *Plan, i int) int {
+	if !s.Up {
+		return 0
+	}
+	next := p.Steps[min(s.Step+1, len(p.Steps)-1)].Weight
+	return max(s.needs(p, i, next), s.needs(p, i, max(s.Weight, s.goal(p))))
+}

@@ -1,0 +1,102 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	"titrate/internal/analysis"
+)
+
+// IdleAfter is how long all versions of a workload must have measured no request
+// before it is idle, and moves on health checks alone (R11).
+const IdleAfter = 10 * time.Minute
+
+// judgement says whether the candidates are seen to be well at this look.
+type judgement struct {
+	well       bool
+	unmeasured bool              // well as far as health checks can tell (R11)
+	member     int               // that is not well
+	reading    *analysis.Reading // of it; nil: there is none yet
+}
+
+// judge reads all armed alarms. Only a pass is well: not measured is not good,
+// and not bad either. At 0 % there is nothing to measure, and a first release
+// has nothing to be compared with.
+func (l *look) judge(s State) judgement {
+	j := judgement{well: true, member: -1}
+	if s.Weight == 0 || s.NoBaseline {
+		return j
+	}
+	if s.Arrived.IsZero() || !s.Unserved.IsZero() || !l.observed() {
+		return judgement{member: -1}
+	}
+	for i := range l.plan.Members {
+		if !s.moves(l.plan, i) {
+			continue
+		}
+		m := l.judgeMember(s, i)
+		if !m.well {
+			return m
+		}
+		j.unmeasured = j.unmeasured || m.unmeasured
+	}
+	return j
+}
+
+// judgeMember reads one member's alarms. One that is idle, or works without
+// requests, does not hold the others when it has no data.
+func (l *look) judgeMember(s State, i int) judgement {
+	member, seen := &l.plan.Members[i], &l.seen.Members[i]
+	silent := member.Worker || seen.Idle >= IdleAfter
+	j := judgement{well: true, member: i}
+	for n := range seen.Readings {
+		r := &seen.Readings[n]
+		if r.Abstains || r.Reaction == analysis.ReactNotify {
+			continue
+		}
+		switch verdict := l.verdict(s, r); {
+		case verdict == analysis.Pass:
+		case verdict == analysis.Fail && s.waived(l.alarmCause(s, i, r)):
+		case verdict == "" && r.Err == "" && silent,
+			verdict == analysis.NoData && (silent || l.plan.NoDataPasses):
+			j.unmeasured = !member.Worker
+		default:
+			return judgement{member: i, reading: r}
+		}
+	}
+	if len(seen.Readings) < len(member.Alarms) {
+		j.well, j.unmeasured = silent, !member.Worker
+	}
+	return j
+}
+
+// verdict is what a reading says of the weight that is served now: one of a
+// window that closed before it arrived says nothing (R13).
+func (l *look) verdict(s State, r *analysis.Reading) analysis.Verdict {
+	if r.Err != "" || s.Arrived.IsZero() || !r.Closed.IsZero() && !r.Closed.After(s.Arrived) {
+		return ""
+	}
+	return r.Verdict
+}
+
+// why says what is not well, for people.
+func (l *look) why(s State, j judgement) string {
+	switch {
+	case j.member < 0 && !l.observed():
+		return "nothing was observed"
+	case j.member < 0:
+		return fmt.Sprintf("the gateway has not confirmed %s", s.Weight)
+	case j.reading == nil:
+		return l.plan.Members[j.member].Workload + " has no reading yet"
+	}
+	r, workload := j.reading, l.plan.Members[j.member].Workload
+	switch {
+	case r.Err != "":
+		return fmt.Sprintf("%s of %s cannot be measured: %s", r.Alarm, workload, r.Err)
+	case l.verdict(s, r) == analysis.NoData:
+		return fmt.Sprintf("%s of %s has %d of %d requests", r.Alarm, workload, r.Requests, r.Min)
+	case l.verdict(s, r) == "":
+		return fmt.Sprintf("no window of %s of %s has closed yet", r.Alarm, workload)
+	}
+	return fmt.Sprintf("%s of %s: %s", r.Alarm, workload, r.Text)
+}

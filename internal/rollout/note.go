@@ -1,0 +1,95 @@
+package rollout
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"titrate/internal/analysis"
+)
+
+// note writes down what a look shows and a later look must know: how hooks
+// ended, and since when something is missing. It moves nothing.
+func (l *look) note(s State) State {
+	s = l.noteHooks(s)
+	switch s.Phase {
+	case Starting:
+		return l.noteCapacity(s)
+	case Shifting, Baking:
+		return l.noteNotices(l.noteJudgement(l.noteServed(l.noteCapacity(s))))
+	case Returning:
+		return l.noteCapacity(s)
+	case Queued, Retiring, Ended:
+	}
+	return s
+}
+
+// noteCapacity keeps Short: since when a candidate has too few ready instances.
+// While it starts, not seen is not ready; later, not seen says nothing.
+func (l *look) noteCapacity(s State) State {
+	if !s.Up || !l.observed() && s.Phase != Starting {
+		return s
+	}
+	s.Short = since(s.Short, !l.candidatesCarry(s, max(s.goal(l.plan), s.Weight)), l.now)
+	return s
+}
+
+// noteServed keeps Unserved and Gap: when it is not known that the gateway serves
+// the weight, nothing is counted, and time does not count either (R13).
+func (l *look) noteServed(s State) State {
+	if s.Arrived.IsZero() || !l.observed() {
+		return s
+	}
+	served := l.served(s)
+	if served && !s.Unserved.IsZero() {
+		s.Gap += l.now.Sub(s.Unserved)
+	}
+	s.Unserved = since(s.Unserved, !served, l.now)
+	return s
+}
+
+// noteJudgement keeps Unjudged: since when there is no clear verdict (R11).
+func (l *look) noteJudgement(s State) State {
+	s.Unjudged = since(s.Unjudged, !l.judge(s).well, l.now)
+	return s
+}
+
+// since keeps the moment from which something has been so without a break.
+func since(was time.Time, so bool, now time.Time) time.Time {
+	switch {
+	case !so:
+		return time.Time{}
+	case was.IsZero():
+		return now
+	}
+	return was
+}
+
+// noteNotices adds, once each, alarms that only notify and sources that are lost.
+func (l *look) noteNotices(s State) State {
+	if !l.observed() {
+		return s
+	}
+	for i := range l.seen.Members {
+		readings := l.seen.Members[i].Readings
+		for n := range readings {
+			r := &readings[n]
+			switch {
+			case r.Err != "":
+				s = s.notice(l.plan.Members[i].Workload+": "+r.Alarm+" cannot be measured", r.Err)
+			case r.Reaction == analysis.ReactNotify && l.verdict(s, r) == analysis.Fail:
+				s = s.notice(l.plan.Members[i].Workload+": "+r.Alarm, r.Text)
+			}
+		}
+	}
+	return s
+}
+
+// notice adds what to a subject that has none yet.
+func (s State) notice(subject, what string) State {
+	subject += ": "
+	if !slices.ContainsFunc(s.Notices, func(n string) bool { return strings.HasPrefix(n, subject) }) {
+		s.Notices = append(slices.Clip(s.Notices), subject+what)
+	}
+	return s
+}

@@ -1,0 +1,96 @@
+package rollout
+
+import "time"
+
+// Going back waits for stable's capacity no longer than this (R5): a candidate
+// that is taken back is worse than a stable version that is short.
+const returnPatience = 10 * time.Second
+
+// Each stage of a gradual way back lasts so long (R22).
+const gradualStage = 10 * time.Second
+
+// goBack decides that the rollout ends without promotion, and why. If users have
+// seen a candidate, traffic is taken back first; it never comes to that before.
+func (l *look) goBack(s State, b Back) State {
+	b.Since, b.From = l.now, s.Weight
+	if b.Outcome == RolledBack && !s.Took {
+		b.Outcome = Failed
+	}
+	s.Back, s.Pause = &b, nil
+	switch {
+	case s.Phase == Queued:
+		return l.gone(s, Ended)
+	case !s.Took:
+		return l.gone(s, Retiring)
+	}
+	s = l.to(s, Returning, b.Why)
+	if less, ok := takeBack(l, s); ok { // at this look already, if stable can carry it
+		return less
+	}
+	return s
+}
+
+// takeBack takes the weight from all candidates at once (R23); through the steps
+// in reverse if the plan says so and an alarm, not a failure or a person, is why.
+func takeBack(l *look, s State) (State, bool) {
+	if s.Weight == 0 {
+		return s, false
+	}
+	waited := l.now.Sub(s.Since)
+	to := Weight(0)
+	if l.plan.Gradual && s.Back.Evidence != nil && !s.Back.Hurried {
+		if s.Weight < s.Back.From && waited < gradualStage {
+			return s, false
+		}
+		to = l.plan.below(s.Weight)
+	}
+	// What gives way is healthy: it keeps its traffic until stable can carry it (R3).
+	patient := s.Back.Outcome == Superseded || waited < returnPatience
+	if patient && !l.stableCarries(s, Full-to) {
+		return s, false
+	}
+	s.Weight, s.Since = to, l.now
+	return s.unarrived(), true
+}
+
+// below is the greatest weight of a step that is less than w, or 0.
+func (p *Plan) below(w Weight) Weight {
+	less := Weight(0)
+	for _, step := range p.Steps {
+		if step.Weight < w {
+			less = max(less, step.Weight)
+		}
+	}
+	return less
+}
+
+// worsen stops the patience with a candidate that gives way to a newer release
+// but fails meanwhile: it is rolled back, and so will not be tried again (R9).
+func worsen(l *look, s State) (State, bool) {
+	if s.Back.Outcome != Superseded || s.Weight == 0 {
+		return s, false
+	}
+	for f := range l.faults(s) {
+		if !f.asks {
+			return l.goBack(s, f.back()), true
+		}
+	}
+	return s, false
+}
+
+// comeBack gives the outcome when every gateway loop has taken all traffic from
+// the candidates.
+func comeBack(l *look, s State) (State, bool) {
+	if s.Weight > 0 || !l.served(s) {
+		return s, false
+	}
+	s.Arrived = l.now
+	s, _ = l.askHooks(s, HookOnRollback)
+	return l.gone(s, Retiring), true
+}
+
+// gone gives a rollout that was not promoted its outcome.
+func (l *look) gone(s State, phase Phase) State {
+	s.Outcome, s.Held, s.HeldAt = s.Back.Outcome, false, 0
+	return l.to(s, phase, s.Back.Why)
+}
