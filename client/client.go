@@ -47,6 +47,33 @@ func (c *Client) Releases(ctx context.Context, app string, limit int) (rs []Rele
 	return rs, err
 }
 
+// RolloutQuery chooses rollouts; empty fields choose all.
+type RolloutQuery struct {
+	App, Env, Workload string
+	Release            int
+	Version            int  // a candidate of that version
+	Active             bool // only those without an outcome
+	Limit              int  // 0: 50
+}
+
+// Rollouts lists rollouts, newest first.
+func (c *Client) Rollouts(ctx context.Context, q RolloutQuery) (rs []Rollout, err error) {
+	v := url.Values{}
+	for name, value := range map[string]string{"app": q.App, "env": q.Env, "workload": q.Workload} {
+		if value != "" {
+			v.Set(name, value)
+		}
+	}
+	for name, value := range map[string]int{"release": q.Release, "version": q.Version, "limit": q.Limit} {
+		if value != 0 {
+			v.Set(name, strconv.Itoa(value))
+		}
+	}
+	v.Set("active", strconv.FormatBool(q.Active))
+	err = c.call(ctx, http.MethodGet, "/api/v1/rollouts?"+v.Encode(), nil, &rs)
+	return rs, err
+}
+
 // Rollout tells of one rollout.
 func (c *Client) Rollout(ctx context.Context, id int64) (r Rollout, err error) {
 	err = c.call(ctx, http.MethodGet, rolloutPath(id), nil, &r)

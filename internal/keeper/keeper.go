@@ -33,8 +33,11 @@ type Config struct {
 	Timeout  time.Duration // how long a child may take to end when asked; then it is killed
 }
 
-// Socket is one listening socket by name.
-type Socket struct{ Name, Addr string }
+// Socket is one listening socket by name. Listen opens it; nil: TCP at Addr.
+type Socket struct {
+	Name, Addr string
+	Listen     func(ctx context.Context, addr string) (net.Listener, error)
+}
 
 // Keeper runs the children. Make one with [New], then [Keeper.Run] it.
 type Keeper struct {
@@ -92,6 +95,16 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
+// Held reports whether a keeper holds the data folder dir.
+func Held(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, "up.lock"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil
+}
+
 // listen fills k.files. A socket left by a dead keeper's child wins: connections
 // may be waiting in it.
 func (k *Keeper) listen() error {
@@ -111,8 +124,14 @@ func (k *Keeper) listen() error {
 
 // open listens and returns a descriptor of the socket that nothing closes.
 func open(s Socket) (int, error) {
-	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", s.Addr)
+	listen := s.Listen
+	if listen == nil {
+		listen = func(ctx context.Context, addr string) (net.Listener, error) {
+			var lc net.ListenConfig
+			return lc.Listen(ctx, "tcp", addr)
+		}
+	}
+	l, err := listen(context.Background(), s.Addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return 0, &PortTakenError{s}
 	}

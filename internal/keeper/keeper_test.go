@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 func config(dir string) Config {
 	return Config{
-		Dir: dir, Program: os.Args[0], Sockets: []Socket{{"web", "127.0.0.1:0"}}, Children: []string{"web"},
+		Dir: dir, Program: os.Args[0], Sockets: []Socket{{Name: "web", Addr: "127.0.0.1:0"}}, Children: []string{"web"},
 		Env: os.Environ(), Log: slog.New(slog.DiscardHandler), Output: os.Stderr, Timeout: 10 * time.Second,
 	}
 }
@@ -200,7 +200,7 @@ func TestKeeper_aTakenPortIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	_, err = open(Socket{"web", l.Addr().String()})
+	_, err = open(Socket{Name: "web", Addr: l.Addr().String()})
 	var taken *PortTakenError
 	if !errors.As(err, &taken) || !strings.Contains(err.Error(), l.Addr().String()) {
 		t.Errorf("got %v", err)

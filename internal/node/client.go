@@ -85,6 +85,15 @@ func (c *Client) Served(ctx context.Context) (world.Served, error) {
 	return s, nil
 }
 
+// Shares returns how each workload's requests were split in fact.
+func (c *Client) Shares(ctx context.Context) ([]world.Shares, error) {
+	var ss []world.Shares
+	if err := c.call(ctx, http.MethodGet, "/v1/shares", nil, &ss); err != nil {
+		return nil, fmt.Errorf("ask the node for its shares: %w", err)
+	}
+	return ss, nil
+}
+
 // Windows returns the closed windows above after, waiting for the next to close
 // until ctx is about to end.
 func (c *Client) Windows(ctx context.Context, after uint64) ([]world.VersionWindow, error) {

@@ -6,6 +6,7 @@
 //	PUT  /v1/world                 world.Wanted → world.Stamp; 409 for a stale stamp
 //	GET  /v1/seen?after=N&wait=D   → world.Seen
 //	GET  /v1/served                → world.Served
+//	GET  /v1/shares                → []world.Shares
 //	GET  /v1/windows?after=N&wait=D → []world.VersionWindow
 //	POST /v1/logs                  world.LogQuery → lines of world.LogLine
 //	POST /v1/stop                  ends every workload

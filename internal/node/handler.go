@@ -24,6 +24,7 @@ type Machine interface {
 	Served() world.Served
 	// Windows answers with the closed windows above after, or with none when ctx ends.
 	Windows(ctx context.Context, after uint64) []world.VersionWindow
+	Shares() []world.Shares
 	// Logs writes the matching lines to w, one JSON [world.LogLine] each, and with
 	// Follow goes on until ctx ends.
 	Logs(ctx context.Context, q world.LogQuery, w io.Writer) error
@@ -48,6 +49,7 @@ func NewHandler(m Machine) http.Handler {
 		answer(w, m.Seen(ctx, after))
 	})
 	mux.HandleFunc("GET /v1/served", func(w http.ResponseWriter, _ *http.Request) { answer(w, m.Served()) })
+	mux.HandleFunc("GET /v1/shares", func(w http.ResponseWriter, _ *http.Request) { answer(w, m.Shares()) })
 	mux.HandleFunc("GET /v1/windows", func(w http.ResponseWriter, r *http.Request) {
 		ctx, after, cancel := poll(r)
 		defer cancel()

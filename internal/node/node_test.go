@@ -53,6 +53,8 @@ func (m *machine) Served() world.Served {
 	return world.Served{Stamp: m.wanted.Stamp}
 }
 
+func (m *machine) Shares() []world.Shares { return []world.Shares{{Off: true}} }
+
 func (m *machine) Windows(ctx context.Context, after uint64) []world.VersionWindow {
 	<-ctx.Done()
 	return []world.VersionWindow{{Cursor: after + 1, Epoch: "e1"}}

@@ -28,3 +28,22 @@ func (s Served) Of(k rollout.Key, v rollout.Version) (w rollout.Weight, ok bool)
 	}
 	return w, ok
 }
+
+// Shares is how a workload's requests were split in fact since its weights last
+// changed (R15).
+type Shares struct {
+	Key      rollout.Key `json:"key"`
+	Since    time.Time   `json:"since"`
+	Versions []Observed  `json:"versions"`
+	// Off says that the split has left its time-uniform bound: what is served is
+	// not what was asked, with an error of at most one in a million rollouts.
+	Off bool `json:"off,omitempty"`
+}
+
+// Observed is one version's part in [Shares].
+type Observed struct {
+	Version rollout.Version `json:"version"`
+	Asked   rollout.Weight  `json:"asked"`
+	Drawn   uint64          `json:"drawn"` // requests that were drawn freely
+	Open    int             `json:"open"`
+}
