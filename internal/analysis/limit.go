@@ -26,9 +26,10 @@ func (a *Alarm) parseLimit(text string) error {
 	if factor, ok := strings.CutSuffix(text, "stable"); ok {
 		return a.parseFactor(text, strings.TrimRight(factor, " "))
 	}
-	if x, ok := strings.CutSuffix(text, "x"); ok {
+	first, _, _ := strings.Cut(text, " ")
+	if x, ok := strings.CutSuffix(first, "x"); ok {
 		if _, ok := parseNumber(x); ok {
-			return problem(text, "a multiple of what?", "write "+text+" stable")
+			return problem(text, "a multiple of what?", "write "+first+" stable")
 		}
 	}
 	switch a.Metric.unit() {

@@ -124,10 +124,12 @@ func (s *shortForm) wordEnd(from int) int {
 	return len(s.text)
 }
 
-// endOfLimit returns where the limit ends: a word, and "stable" after it.
+// endOfLimit returns where the limit ends: a word, and "stable" or what is meant
+// to be it after it.
 func (s *shortForm) endOfLimit(from int) int {
 	end := s.wordEnd(from)
-	if next := s.wordEnd(end); strings.TrimLeft(s.text[end:next], " \t") == "stable" {
+	next := s.wordEnd(end)
+	if nearest(strings.TrimLeft(s.text[end:next], " \t"), []string{"stable"}) != "" {
 		return next
 	}
 	return end
