@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 
-	"filippo.io/age"
-
 	"titrate/internal/durable"
+
+	"filippo.io/age"
 )
 
 // The codes of what can be wrong with secrets. Once given, a code keeps its meaning.
