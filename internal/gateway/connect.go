@@ -1,0 +1,71 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+)
+
+// idleUpstream is how long an idle connection to an instance is kept: shorter
+// than any server in use closes its own, so that no request meets a connection
+// just being closed. Under load connections are not idle; without load a new one
+// to the same machine costs nothing.
+const idleUpstream = time.Second
+
+// dialError is a connection that did not come about: the instance has seen
+// nothing of the request, so that another may be tried.
+type dialError struct{ error }
+
+func (e *dialError) Unwrap() error { return e.error }
+
+// pool is an instance's connections.
+type pool struct{ *http.Transport }
+
+func (p pool) close() { p.CloseIdleConnections() }
+
+// connect makes the connections of an instance.
+func (g *Gateway) connect(Endpoint) upstream {
+	dialer := net.Dialer{Timeout: g.cfg.ConnectTimeout}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return pool{&http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, &dialError{err}
+			}
+			return c, nil
+		},
+		Protocols:              protocols,
+		DisableCompression:     true, // what the client and the version agree on is theirs
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        idleUpstream,
+		ResponseHeaderTimeout:  g.cfg.ResponseTimeout,
+		ExpectContinueTimeout:  time.Second,
+		MaxResponseHeaderBytes: 256 << 10,
+	}}
+}
+
+// failOver sends an exchange's request to the instance of its ticket, and to
+// another of the same version where that one cannot be connected to (R5). A
+// connection that was kept and turns out dead is replaced by the transport, if
+// nothing was sent or the request may be repeated.
+type failOver struct{}
+
+func (failOver) RoundTrip(r *http.Request) (*http.Response, error) {
+	x := exchangeOf(r.Context())
+	for {
+		p, ok := x.instance.upstream.(pool)
+		if !ok {
+			panic("gateway: an instance of another front")
+		}
+		r.URL.Host = x.instance.Addr
+		res, err := p.RoundTrip(r)
+		var dial *dialError
+		if err == nil || !errors.As(err, &dial) || r.Context().Err() != nil || !x.next() {
+			return res, err
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// via names this hop in requests and responses.
+const via = "1.1 titrate"
+
+// front is the HTTP half on net/http: it makes arrivals of requests, forwards
+// them to the instance of their ticket, and tells the ticket what came of it.
+type front struct {
+	g        *Gateway
+	internal bool // serves the listener for calls between workloads
+	proxy    *httputil.ReverseProxy
+}
+
+func (g *Gateway) newFront(internal bool) *front {
+	return &front{g: g, internal: internal, proxy: newProxy(g)}
+}
+
+// exchange is one request under way.
+type exchange struct {
+	*ticket
+	front *front
+	id    string
+	in    *http.Request
+	out   *answer
+	body  *clientBody // nil: it has none
+	began time.Time
+
+	uploading  atomic.Int64 // nanoseconds waited for the client's body
+	headAfter  time.Duration
+	headed     bool
+	waited     time.Duration // for the version's body
+	clientGone atomic.Bool   // reading from it or writing to it failed
+	badBody    atomic.Bool   // its body was not HTTP
+	broke      bool          // the version failed
+}
+
+type exchangeKey struct{}
+
+// ServeHTTP routes, forwards and counts one request.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	id := requestID(r.Header)
+	if f.g.stopping.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	if r.Method == http.MethodConnect {
+		reply(w, id, refusal{http.StatusMethodNotAllowed, "this gateway opens no tunnels to elsewhere"})
+		return
+	}
+	if !printable(r.Header.Get("Upgrade")) {
+		reply(w, id, refusal{http.StatusBadRequest, "the Upgrade header names no protocol"})
+		return
+	}
+	t, ref := f.g.admit(f.arrival(r))
+	if ref != nil {
+		reply(w, id, *ref)
+		return
+	}
+	ctx, cancel := context.WithCancelCause(r.Context())
+	defer cancel(nil)
+	x := &exchange{ticket: t, front: f, id: id, in: r, began: began}
+	x.out = &answer{ResponseWriter: w, x: x, control: http.NewResponseController(w)}
+	t.begin(func(cause error) {
+		cancel(cause)
+		// A client that takes nothing must not hold up what is cut.
+		_ = x.out.control.SetWriteDeadline(time.Now().Add(time.Second))
+	})
+	defer x.finish()
+	if r.ContentLength != 0 {
+		// The version may answer before it has read all; without this the server
+		// would take the rest of the body for itself. Not every writer can.
+		_ = x.out.control.EnableFullDuplex()
+	}
+	out := r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+	if r.ContentLength != 0 {
+		x.body = &clientBody{ReadCloser: r.Body, x: x}
+		out.Body = x.body
+	}
+	f.proxy.ServeHTTP(x.out, out)
+}
+
+// arrival says what the router has to know of a request.
+func (f *front) arrival(r *http.Request) arrival {
+	a := arrival{
+		internal: f.internal, host: r.Host, path: r.URL.Path,
+		version: r.Header.Get(HeaderVersion), token: r.Header.Get(HeaderPreview),
+	}
+	if f.internal {
+		if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			a.local, _ = addrOf(at)
+		}
+		return a
+	}
+	if a.token == "" && strings.Contains(a.host, "--") {
+		if a.link = queryValue(r.URL.RawQuery, PreviewParam); a.link == "" {
+			a.link = cookieValue(r.Header["Cookie"], PreviewParam)
+		}
+	}
+	return a
+}
+
+// finish counts the outcome, unless it was counted at its head, and gives the
+// ticket back. It also runs when the handler panics, as it does to break off.
+func (x *exchange) finish() {
+	x.out.extend() // the server flushes after the handler, perhaps long after the last write
+	if x.body != nil {
+		x.body.over.Store(true)
+		if !x.body.read.Load() {
+			// The server reads on, to see whether it can keep the connection.
+			_ = x.out.control.SetReadDeadline(time.Now().Add(x.gateway.cfg.StallTimeout))
+		}
+	}
+	o := x.outcome()
+	if x.counted && x.broke {
+		x.fleet.totals.broken.Add(1)
+	}
+	x.count(o)
+	x.ticket.finish()
+}
+
+// outcome says what came of the exchange so far.
+func (x *exchange) outcome() outcome {
+	o := outcome{status: x.out.status, latency: x.latency()}
+	if x.broke || o.status >= 500 && !x.ended.Load() {
+		o.failed = true
+	} else {
+		o.aborted = x.gone()
+	}
+	return o
+}
+
+// gone reports whether the client went away. The handler still runs, so a
+// context that has ended can only mean that.
+func (x *exchange) gone() bool { return x.clientGone.Load() || x.in.Context().Err() != nil }
+
+// latency is what the version took: until its head, without the time it waited
+// for the client's body, and the time it was waited for during its own. A slow
+// client is not a slow version.
+func (x *exchange) latency() time.Duration {
+	head := x.headAfter
+	if !x.headed {
+		head = time.Since(x.began) - time.Duration(x.uploading.Load())
+	}
+	return max(0, head) + x.waited
+}
+
+// printable reports whether s is printable ASCII.
+func printable(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// head notes that the version's response head has come.
+func (x *exchange) head() {
+	x.headed, x.headAfter = true, time.Since(x.began)-time.Duration(x.uploading.Load())
+}

@@ -1,0 +1,158 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Serve answers the connections of both listeners until ctx ends or one of them
+// fails; internal may be nil. It also closes windows and drains versions, so
+// these happen only while it runs. It is called once.
+//
+// At the end it stops accepting and closes its own descriptors of the listeners:
+// where another process holds the same sockets, new connections wait in their
+// backlog and none is refused. Each open connection is told to close with its
+// next response; idle ones are closed after IdleGrace; what is in flight has
+// Drain to finish. The windows of all of it are closed before Serve returns.
+func (g *Gateway) Serve(ctx context.Context, public, internal net.Listener) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var loops sync.WaitGroup
+	loops.Go(func() { g.closeLoop(work) })
+	loops.Go(func() { g.drainLoop(work) })
+
+	sides := []*side{g.newSide(public, false)}
+	if internal != nil {
+		sides = append(sides, g.newSide(localOnly{internal}, true))
+	}
+	failed := make(chan error, len(sides))
+	var accepting sync.WaitGroup
+	for _, s := range sides {
+		accepting.Go(func() { failed <- s.server.Serve(s.listener) })
+	}
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+		err = fmt.Errorf("gateway: accept: %w", err)
+	}
+	g.stopping.Store(true)
+	for _, s := range sides {
+		s.listener.Close()
+	}
+	accepting.Wait()
+	g.finish(work, sides)
+	stop()
+	loops.Wait()
+	g.closeWindows(g.cfg.Clock())
+	return err
+}
+
+// side is one listener with its server.
+type side struct {
+	listener net.Listener
+	server   *http.Server
+	mu       sync.Mutex
+	open     map[net.Conn]struct{}
+}
+
+func (g *Gateway) newSide(l net.Listener, internal bool) *side {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	s := &side{listener: &onceListener{Listener: l}, open: map[net.Conn]struct{}{}}
+	s.server = &http.Server{
+		Handler:           g.newFront(internal),
+		ReadHeaderTimeout: g.cfg.HeaderTimeout,
+		IdleTimeout:       g.cfg.IdleTimeout,
+		MaxHeaderBytes:    g.cfg.MaxHeader,
+		Protocols:         protocols,
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ConnState:         s.note,
+	}
+	return s
+}
+
+// note keeps count of the connections that the server has to answer for.
+func (s *side) note(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.open[c] = struct{}{}
+	case http.StateHijacked, http.StateClosed:
+		delete(s.open, c)
+	case http.StateActive, http.StateIdle:
+	}
+}
+
+func (s *side) connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open)
+}
+
+// finish lets what is open end, and ends what does not.
+func (g *Gateway) finish(ctx context.Context, sides []*side) {
+	g.drainAll()
+	ctx, cancel := context.WithTimeout(ctx, g.cfg.Drain+drainTick)
+	defer cancel()
+
+	// Whoever is about to send on a kept connection must not meet a closed one:
+	// it gets an answer that says close, and only then idle ones are closed.
+	grace, cancelGrace := context.WithTimeout(ctx, g.cfg.IdleGrace)
+	wait(grace, func() bool { return open(sides) == 0 })
+	cancelGrace()
+
+	var closing sync.WaitGroup
+	for _, s := range sides {
+		closing.Go(func() {
+			if err := s.server.Shutdown(ctx); err != nil && errors.Is(err, context.DeadlineExceeded) {
+				s.server.Close()
+			}
+		})
+	}
+	closing.Wait()
+	// Tunnels are not the servers' any more; the drain closes them. Handlers of
+	// connections that were closed need a moment to count what they had.
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Drain+time.Second)
+	defer cancelLast()
+	wait(last, func() bool { return g.inFlight.Load() == 0 })
+}
+
+func open(sides []*side) (n int) {
+	for _, s := range sides {
+		n += s.connections()
+	}
+	return n
+}
+
+// wait returns when done says so or ctx ends.
+func wait(ctx context.Context, done func() bool) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// onceListener can be closed twice: by Serve, and by the server at its end.
+type onceListener struct {
+	net.Listener
+	once sync.Once
+	err  error
+}
+
+func (l *onceListener) Close() error {
+	l.once.Do(func() { l.err = l.Listener.Close() })
+	return l.err
+}

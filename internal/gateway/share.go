@@ -1,0 +1,89 @@
+package gateway
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+// Shares is how a workload's requests were split in fact (R15).
+type Shares struct {
+	Since    time.Time  `json:"since"` // when the weights last changed
+	Requests uint64     `json:"requests"`
+	Versions []Observed `json:"versions"` // ascending
+	// Off is set when the observed shares have left a bound that a right split
+	// leaves once in a million times, however often it is looked at.
+	Off bool `json:"off,omitempty"`
+}
+
+// Observed is one version's part of a workload's requests.
+type Observed struct {
+	Version rollout.Version `json:"version"`
+	Asked   rollout.Weight  `json:"asked"`
+	Drawn   uint64          `json:"drawn"` // freely, since Shares.Since
+	Open    int             `json:"open"`
+
+	// Since the gateway began, beside the windows:
+	FailedOver uint64 `json:"failed_over,omitempty"` // drawn on it, answered by another version: it had nothing ready (R5)
+	Unready    uint64 `json:"unready,omitempty"`     // drawn on it, refused with 503: no version had
+	Previewed  uint64 `json:"previewed,omitempty"`   // reached it by preview address or header
+	Drained    uint64 `json:"drained,omitempty"`     // streams closed because it lost its traffic (R17)
+	Cut        uint64 `json:"cut,omitempty"`         // requests that outlived its drain (R17)
+	Broken     uint64 `json:"broken,omitempty"`      // streams that it broke after they had been counted
+}
+
+// Share returns how a workload's requests were split since its weights last
+// changed; ok is false for a workload that the table does not name. It lists the
+// versions without traffic too.
+func (g *Gateway) Share(k rollout.Key) (s Shares, ok bool) {
+	l := g.table.Load().lanes[k]
+	if l == nil {
+		return s, false
+	}
+	for v, f := range l.versions {
+		s.Versions = append(s.Versions, Observed{
+			Version: v, Open: f.open.count(),
+			FailedOver: f.totals.failedOver.Load(), Unready: f.totals.unready.Load(), Previewed: f.totals.previewed.Load(),
+			Drained: f.totals.drained.Load(), Cut: f.totals.cut.Load(), Broken: f.totals.broken.Load(),
+		})
+	}
+	slices.SortFunc(s.Versions, func(a, b Observed) int { return int(a.Version - b.Version) })
+	if l.split == nil {
+		return s, true
+	}
+	s.Since = l.split.since
+	for i, sh := range l.split.shares {
+		at := slices.IndexFunc(s.Versions, func(o Observed) bool { return o.Version == sh.Version })
+		o := &s.Versions[at]
+		o.Asked, o.Drawn = sh.Weight, l.split.drawn[i].sum()
+		s.Requests += o.Drawn
+	}
+	for _, o := range s.Versions {
+		s.Off = s.Off || off(o.Drawn, s.Requests, o.Asked, len(s.Versions))
+	}
+	return s, true
+}
+
+// off reports whether k of n draws are so far from weight w that a right split
+// shows it, at any time of one rollout, with a probability of at most 10⁻⁶ for
+// all of its versions together.
+//
+// It is Ville's inequality on a mixture of binomial likelihoods with a uniform
+// prior: ∫ p^k (1-p)^(n-k) dp / (w^k (1-w)^(n-k)) is a martingale of mean 1 when
+// w is the truth (Robbins, Ann. Math. Stat. 41, 1970).
+func off(k, n uint64, w rollout.Weight, versions int) bool {
+	miss := n - k
+	if w == 0 || w == rollout.Full {
+		return w == 0 && k > 0 || w == rollout.Full && miss > 0
+	}
+	p := float64(w) / float64(rollout.Full)
+	ln := lnFactorial(k) + lnFactorial(miss) - lnFactorial(n+1) - float64(k)*math.Log(p) - float64(miss)*math.Log1p(-p)
+	return ln > math.Log(1e6*float64(max(versions, 1)))
+}
+
+func lnFactorial(n uint64) float64 {
+	ln, _ := math.Lgamma(float64(n) + 1)
+	return ln
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+
+	"titrate/internal/rollout"
+)
+
+// arrival is a request as far as routing is concerned. Each front makes one.
+type arrival struct {
+	internal bool       // came in by the listener for calls between workloads
+	local    netip.Addr // internal: the address that the client connected to
+	host     string     // the Host header
+	path     string     // decoded
+	version  string     // header Titrate-Version
+	token    string     // header Titrate-Preview
+	link     string     // token in the address or its cookie; for preview hosts only
+}
+
+// refusal is a request that reaches no instance, and the answer it gets.
+type refusal struct {
+	status int
+	reason string
+}
+
+var (
+	refuseHost     = &refusal{http.StatusBadRequest, "the Host header names no host"}
+	refuseRoute    = &refusal{http.StatusNotFound, "no workload is routed here"}
+	refuseInternal = &refusal{http.StatusNotFound, "no workload has this internal address"}
+	refuseToken    = &refusal{http.StatusForbidden, "the preview token is missing, forged or expired"}
+	refuseVersion  = &refusal{http.StatusNotFound, "this version is not kept any more"}
+	refuseSplit    = &refusal{http.StatusServiceUnavailable, "no version of this workload takes traffic yet"}
+	refuseReady    = &refusal{http.StatusServiceUnavailable, "no instance is ready"}
+	refuseFull     = &refusal{http.StatusServiceUnavailable, "too many requests are under way"}
+)
+
+// errCut ends what outlives its version's drain.
+var errCut = errors.New("the version it was on has drained")
+
+// ticket is a request's claim on one ready instance, from admission to its end.
+// It is used by the goroutine of its request; only cut may come from elsewhere.
+type ticket struct {
+	gateway *Gateway
+	lane    *lane
+	fleet   *fleet
+	shard   int
+	preview bool // neither drawn nor counted
+	jitter  float64
+
+	instance *instance
+	tried    []*instance // could not be connected to
+
+	cancel  context.CancelCauseFunc // ends the request from any goroutine
+	ended   atomic.Bool             // cut
+	stream  atomic.Bool             // lives long: counted at its head, closed while its version drains
+	counted bool
+}
+
+// admit finds the workload, draws the version, and takes an instance of it. A
+// request refused for want of a ready instance is counted: on the version that
+// was drawn, as its failure.
+func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
+	if g.inFlight.Add(1) > int64(g.cfg.MaxInFlight) {
+		g.inFlight.Add(-1)
+		return nil, refuseFull
+	}
+	s := g.table.Load()
+	t, ref := g.place(a, s)
+	for ref != nil {
+		// What was ready by the old table may have gone since: then the new one
+		// says where to.
+		now := g.table.Load()
+		if now == s {
+			break
+		}
+		s = now
+		t, ref = g.place(a, s)
+	}
+	if ref != nil {
+		if t != nil {
+			t.fleet.totals.unready.Add(1)
+			t.fleet.meter.add(t.shard, outcome{status: ref.status, failed: true})
+		}
+		g.inFlight.Add(-1)
+		return nil, ref
+	}
+	return t, nil
+}
+
+// place routes by one snapshot. A refusal comes with a ticket when a version was
+// drawn and nothing was ready.
+func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
+	l, v, ref := s.find(a, g.cfg)
+	if ref != nil {
+		return nil, ref
+	}
+	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64()}
+	if v != 0 {
+		t.preview = true
+		if t.fleet = l.versions[v]; t.fleet == nil {
+			return nil, refuseVersion
+		}
+		if t.instance = t.fleet.acquire(nil); t.instance == nil {
+			return nil, refuseReady
+		}
+		t.fleet.totals.previewed.Add(1)
+		return t, nil
+	}
+	if l.split == nil {
+		return nil, refuseSplit
+	}
+	drawn := l.split.draw(t.shard)
+	t.fleet = drawn
+	if t.instance = drawn.acquire(nil); t.instance != nil {
+		return t, nil
+	}
+	if t.fleet, t.instance = l.split.failOver(drawn); t.instance != nil {
+		drawn.totals.failedOver.Add(1)
+		return t, nil
+	}
+	return t, refuseReady
+}
+
+// find says which lane an arrival is for, and which version when it asks for one
+// and may.
+func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref *refusal) {
+	host, ok := hostName(a.host)
+	if !ok {
+		return nil, 0, refuseHost
+	}
+	if a.internal {
+		if l = s.internal[a.local]; l == nil {
+			return nil, 0, refuseInternal
+		}
+	} else {
+		if _, named := s.routes.hosts[host]; !named {
+			if k, v, ok := parsePreviewHost(host, cfg.PreviewDomain); ok {
+				token := a.token
+				if token == "" {
+					token = a.link
+				}
+				return s.preview(k, v, token, cfg)
+			}
+		}
+		if l = s.routes.find(host, a.path); l == nil {
+			return nil, 0, refuseRoute
+		}
+	}
+	if a.version == "" || a.token == "" {
+		return l, 0, nil // the header alone asks for nothing: it is stripped
+	}
+	if v, ok = parseVersion(a.version); !ok {
+		return nil, 0, refuseToken
+	}
+	return s.preview(l.key, v, a.token, cfg)
+}
+
+func (s *snapshot) preview(k rollout.Key, v rollout.Version, token string, cfg Config) (*lane, rollout.Version, *refusal) {
+	if VerifyPreview(s.previewKey, k, v, token, cfg.Clock()) != nil {
+		return nil, 0, refuseToken
+	}
+	l := s.lanes[k]
+	if l == nil {
+		return nil, 0, refuseVersion
+	}
+	return l, v, nil
+}
+
+// begin registers the request, so that it can be cut by cancel.
+func (t *ticket) begin(cancel context.CancelCauseFunc) {
+	t.cancel = cancel
+	t.fleet.open.add(t)
+}
+
+// next takes another ready instance of the same version, after the present one
+// could not be connected to and so has seen nothing of the request. It is false
+// when there is none.
+func (t *ticket) next() bool {
+	t.tried = append(t.tried, t.instance)
+	in := t.fleet.acquire(t.tried)
+	if in == nil {
+		return false
+	}
+	t.instance.open.Add(-1)
+	t.instance = in
+	return true
+}
+
+// count adds the outcome to the version's account, once; later calls do nothing.
+func (t *ticket) count(o outcome) {
+	if t.counted || t.preview {
+		return
+	}
+	t.counted = true
+	t.fleet.meter.add(t.shard, o)
+}
+
+// finish gives everything back. The outcome must have been counted before.
+func (t *ticket) finish() {
+	t.instance.open.Add(-1)
+	t.fleet.open.remove(t)
+	t.gateway.inFlight.Add(-1)
+}
+
+// cut ends the request from outside.
+func (t *ticket) cut() {
+	if t.ended.Swap(true) {
+		return
+	}
+	if t.stream.Load() {
+		t.fleet.totals.drained.Add(1)
+	} else {
+		t.fleet.totals.cut.Add(1)
+	}
+	t.cancel(errCut)
+}
+
+// parseVersion reads "v17": one to nine digits, the first not 0.
+func parseVersion(s string) (rollout.Version, bool) {
+	if len(s) < 2 || len(s) > 10 || s[0] != 'v' || s[1] == '0' {
+		return 0, false
+	}
+	n := 0
+	for _, c := range []byte(s[1:]) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int(c-'0')
+	}
+	return rollout.Version(n), true
+}
