@@ -23,8 +23,8 @@ type ReleaseRecord struct {
 	Urgent    bool                `json:"urgent,omitempty"`
 }
 
-// VersionRecord is one version of a workload in an environment. Only Refused
-// ever changes.
+// VersionRecord is one version of a workload in an environment. Only Refused and
+// Ended ever change.
 type VersionRecord struct {
 	Key      Key           `json:"key"`
 	Number   Version       `json:"number"`
@@ -34,6 +34,7 @@ type VersionRecord struct {
 	Config   VersionConfig `json:"config"`
 	Digest   string        `json:"digest"`            // of artifact and config: equal digests are the same thing to run (R1)
 	Refused  string        `json:"refused,omitempty"` // why it is not tried again; empty: it may be (R9)
+	Ended    Outcome       `json:"ended,omitempty"`   // of what Refused speaks: rolled-back, aborted or failed
 	Made     time.Time     `json:"made"`
 }
 
@@ -59,16 +60,14 @@ type WorkloadRecord struct {
 }
 
 // Settings is what a manifest says of a workload beside its versions: it takes
-// effect without a rollout, or with the next one.
+// effect without a rollout.
 type Settings struct {
-	Instances int      `json:"instances"`
-	Worker    bool     `json:"worker,omitempty"`
-	Hosts     []string `json:"hosts,omitempty"`
-	Routes    []string `json:"routes,omitempty"`
-	Together  []string `json:"together,omitempty"` // the group it moves with, itself included (R23); empty: it moves alone
-	// Plan is how the next rollout of this workload alone would go: without
-	// rollout, release and candidate, and with this workload as its only member.
-	Plan Plan `json:"plan"`
+	Instances    int           `json:"instances"`
+	Worker       bool          `json:"worker,omitempty"`
+	Hosts        []string      `json:"hosts,omitempty"`
+	Routes       []string      `json:"routes,omitempty"`
+	Drain        time.Duration `json:"drain"`
+	StartTimeout time.Duration `json:"start_timeout"`
 }
 
 // Promotion is one entry of a workload's promoted history (R8).
@@ -85,7 +84,8 @@ type Promotion struct {
 type Refusal struct {
 	Key     Key     `json:"key"`
 	Version Version `json:"version"`
-	Why     string  `json:"why"` // empty clears it
+	Ended   Outcome `json:"ended"` // how it ended: rolled-back, aborted or failed
+	Why     string  `json:"why"`   // empty clears the mark
 }
 
 // Key returns the key of the plan's i-th member.

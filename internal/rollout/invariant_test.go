@@ -1,0 +1,175 @@
+package rollout_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+// checkLook checks what must be true of any look whatever was seen.
+func checkLook(p rollout.Plan, before rollout.State, seen rollout.Seen, now time.Time, after rollout.State) error {
+	return errors.Join(
+		checkPure(p, before, seen, now, after),
+		checkWeight(p, before, seen, now, after),
+		checkOutcome(p, before, after),
+		checkWish(p, after),
+		checkWaiting(p, after, seen, now),
+	)
+}
+
+// checkPure replays the look as it would be stored, and asks again: the inputs
+// must be as they were, and the answer the same.
+func checkPure(p rollout.Plan, before rollout.State, seen rollout.Seen, now time.Time, after rollout.State) error {
+	inputs := func() string { return encode(p) + encode(before) + encode(seen) }
+	was := inputs()
+	again := rollout.Next(p, before, seen, now)
+	rollout.Waiting(p, after, seen, now)
+	after.Wish(p)
+	if inputs() != was {
+		return errors.New("Next changed what it was given")
+	}
+	if !reflect.DeepEqual(again, after) {
+		return fmt.Errorf("Next answers differently when asked again: %s, %s", encode(after), encode(again))
+	}
+	look := rollout.Look{Rollout: p.Rollout, Sequence: 1, Core: rollout.CoreVersion, At: now, Before: before, Seen: seen, After: after}
+	var stored rollout.Look
+	if err := json.Unmarshal([]byte(encode(look)), &stored); err != nil {
+		return err
+	}
+	var plan rollout.Plan
+	if err := json.Unmarshal([]byte(encode(p)), &plan); err != nil {
+		return err
+	}
+	return stored.Replay(plan)
+}
+
+func encode(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(data)
+}
+
+// checkWeight holds R5, by its own arithmetic.
+func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now time.Time, after rollout.State) error {
+	if after.Weight < 0 || after.Weight > rollout.Full {
+		return fmt.Errorf("weight %d", after.Weight)
+	}
+	if after.Weight == before.Weight {
+		return nil
+	}
+	raised := after.Weight > before.Weight
+	patienceOver := after.Phase == rollout.Returning && now.Sub(after.Back.Since) >= 10*time.Second && after.Back.Outcome != rollout.Superseded
+	for i, m := range p.Members {
+		if after.Stable[i] == m.Candidate {
+			continue
+		}
+		share := after.Weight
+		if after.Stable[i] == 0 && share > 0 {
+			share = rollout.Full
+		}
+		ready, stable := 0, 0
+		if len(seen.Members) > 0 {
+			ready, stable = seen.Members[i].Ready, seen.Members[i].StableReady
+		}
+		if raised && ready*10000 < int(share)*m.Instances {
+			return fmt.Errorf("R5: %s raised to %s with %d of %d ready", m.Workload, share, ready, m.Instances)
+		}
+		if !raised && after.Stable[i] != 0 && !patienceOver && stable*10000 < int(rollout.Full-share)*m.Instances {
+			return fmt.Errorf("R5: stable %s raised to %s with %d of %d ready", m.Workload, rollout.Full-share, stable, m.Instances)
+		}
+	}
+	if raised && (before.Pause != nil && after.Command == before.Command) {
+		return errors.New("raised while paused, and nobody asked for it")
+	}
+	return nil
+}
+
+// checkOutcome holds that a rollout ends in exactly one outcome that fits.
+func checkOutcome(p rollout.Plan, before, after rollout.State) error {
+	moving := false
+	for i := range after.Stable {
+		moving = moving || after.Stable[i] != p.Members[i].Candidate
+	}
+	over := after.Phase == rollout.Retiring || after.Phase == rollout.Ended
+	switch {
+	case before.Outcome != "" && after.Outcome != before.Outcome:
+		return fmt.Errorf("outcome changed from %s to %s", before.Outcome, after.Outcome)
+	case over != after.Over():
+		return fmt.Errorf("%s with outcome %q", after.Phase, after.Outcome)
+	case after.Outcome == rollout.Promoted && moving && after.Weight != rollout.Full:
+		return fmt.Errorf("promoted at %s", after.Weight)
+	case after.Over() && after.Outcome != rollout.Promoted && after.Weight != 0:
+		return fmt.Errorf("%s at %s", after.Outcome, after.Weight)
+	case after.Over() && after.Outcome != rollout.Promoted && (after.Back == nil || after.Back.Outcome != after.Outcome || after.Back.Why == ""):
+		return fmt.Errorf("%s without a reason: %+v", after.Outcome, after.Back)
+	case after.Outcome == rollout.Failed && after.Took, after.Outcome == rollout.RolledBack && !after.Took:
+		return fmt.Errorf("%s, took traffic: %t", after.Outcome, after.Took)
+	case after.Weight > 0 && !after.Took:
+		return errors.New("traffic that was not written down")
+	case after.Command < before.Command:
+		return errors.New("a command is looked at again")
+	case after.Attempt < before.Attempt || after.Attempt > before.Attempt+1:
+		return fmt.Errorf("attempt %d after %d", after.Attempt, before.Attempt)
+	case after.Over() && after.Pause != nil:
+		return errors.New("paused for ever")
+	}
+	return nil
+}
+
+// checkWish holds that no traffic goes where nothing runs, and that the stable
+// version stays whole until it is replaced.
+func checkWish(p rollout.Plan, s rollout.State) error {
+	w := s.Wish(p)
+	if !reflect.DeepEqual(w, s.Wish(p)) {
+		return errors.New("two wishes of one state")
+	}
+	if w.Members == nil {
+		if s.Phase != rollout.Queued && s.Phase != rollout.Ended || s.Took {
+			return fmt.Errorf("%s wants nothing", s.Phase)
+		}
+		return nil
+	}
+	for i, m := range w.Members {
+		n := p.Members[i].Instances
+		switch {
+		case m.Stable == m.Candidate && (m.Weight != 0 || m.StableInstances != n || m.CandidateInstances != 0):
+			return fmt.Errorf("moves what is stable: %+v", m)
+		case m.Stable == m.Candidate:
+		case m.Weight > 0 && m.CandidateInstances*10000 < int(m.Weight)*n:
+			return fmt.Errorf("traffic without capacity: %+v", m)
+		case m.Stable == 0 && m.Weight != 0 && m.Weight != rollout.Full:
+			return fmt.Errorf("shares traffic with no version: %+v", m)
+		case m.Stable != 0 && s.Outcome != rollout.Promoted && m.StableInstances != n:
+			return fmt.Errorf("stable is not whole: %+v", m)
+		case m.Stable == 0 && m.StableInstances != 0:
+			return fmt.Errorf("instances of no version: %+v", m)
+		case s.Phase == rollout.Ended && s.Outcome == rollout.Promoted && (m.Weight != rollout.Full || m.CandidateInstances != n || m.StableInstances != 0):
+			return fmt.Errorf("promoted, but %+v", m)
+		case s.Phase == rollout.Ended && s.Outcome != rollout.Promoted && m.CandidateInstances != 0:
+			return fmt.Errorf("%s, but %+v", s.Outcome, m)
+		}
+	}
+	return nil
+}
+
+// checkWaiting holds R21: every wait has a reason, and an end or a person.
+func checkWaiting(p rollout.Plan, s rollout.State, seen rollout.Seen, now time.Time) error {
+	w := rollout.Waiting(p, s, seen, now)
+	switch {
+	case s.Phase == rollout.Ended && w != rollout.Wait{}:
+		return fmt.Errorf("R21: ended, but waits for %+v", w)
+	case s.Phase == rollout.Ended:
+		return nil
+	case w.For == "" || w.Then == "":
+		return fmt.Errorf("R21: waits without a reason in %s: %+v", s.Phase, w)
+	case w.Until.IsZero() && !w.Person && s.Phase != rollout.Queued:
+		return fmt.Errorf("R21: waits without an end in %s: %+v", s.Phase, w)
+	}
+	return nil
+}
