@@ -14,46 +14,85 @@ type App struct {
 	Together     [][]string    // groups of workloads that are one rollout; a workload stands in at most one
 }
 
+// Environment returns the environment of that name; ok is false when there is none.
+func (a *App) Environment(name string) (e Environment, ok bool) {
+	for _, e := range a.Environments {
+		if e.Name == name {
+			return e, true
+		}
+	}
+	return Environment{}, false
+}
+
 // Environment is one place where releases of the app run.
 type Environment struct {
+	App      string // the app's name
 	Name     string
 	Deploy   Deploy
 	Overlap  rollout.Overlap
-	Services []Service // resolved for this environment, in the manifest's order
+	Services []Service  // resolved for this environment, in the manifest's order
+	Together [][]string // the app's groups
+
+	Line int // where the environment stands in the file, for messages
+}
+
+// Service returns the service of that name; ok is false when there is none.
+func (e Environment) Service(name string) (s Service, ok bool) {
+	for _, s := range e.Services {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Service{}, false
 }
 
 // Deploy says which pushes an environment takes.
 type Deploy struct {
 	Manual bool
-	Branch string // empty: the repository's default branch
+	Branch string // empty: the repository's default branch, unless Manual
+}
+
+// Takes reports whether a push to branch deploys, in a repository with that
+// default branch.
+func (d Deploy) Takes(branch, defaultBranch string) bool {
+	if d.Manual {
+		return false
+	}
+	if d.Branch == "" {
+		return branch == defaultBranch
+	}
+	return branch == d.Branch
 }
 
 // Service is a long-running workload, resolved for one environment.
 type Service struct {
 	Name    string
-	Build   Build
+	Build   Build  // the same in every environment
 	Port    int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
-	Health  string // path that answers 2xx or 3xx when ready; empty for a worker
+	Health  string // path that answers 2xx or 3xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
 	Worker  bool   // takes no requests
 	Host    string // host routed to it from outside; empty: none
-	Route   string // path prefix routed to it from outside; empty: none
+	Route   string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is
 	Env     map[string]string
-	Secrets []string // names
+	Secrets []string // names, sorted
 	Scale   int      // instances, at least 1
 
-	Strategy  string // as written
+	Strategy  string // as written, for people; "steps" when they are written one by one
 	Steps     []rollout.Step
-	BlueGreen *BlueGreen // nil unless the strategy is blue-green
-	Alarms    []analysis.Alarm
+	BlueGreen *BlueGreen       // nil unless the strategy is blue-green
+	Gradual   bool             // `rollback: gradual` was written (R22)
+	Alarms    []analysis.Alarm // sorted by name; those of a worker are not about requests
 	Hooks     rollout.Hooks
 
 	Bake, Drain, StartTimeout, NoDataTimeout time.Duration
-	NoDataPasses                             bool // `noData: pass` was written
+	NoDataPasses                             bool // `noData: pass` was written (R11)
+	SourceErrorRollback                      bool // `onSourceError: rollback` was written (R12)
 
 	Line int // where the service stands in the file, for messages
 }
 
-// BlueGreen holds what that strategy adds to its steps.
+// BlueGreen holds what that strategy adds to its steps. What it waits for before
+// the switch is a first step of weight 0.
 type BlueGreen struct {
 	Keep time.Duration
 }

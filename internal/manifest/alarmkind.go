@@ -1,0 +1,127 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"go.yaml.in/yaml/v4"
+
+	"titrate/internal/analysis"
+)
+
+// alarmsKind maps names to alarms. A nil alarm takes an inherited one away;
+// "none" takes all of them away.
+func alarmsKind() kind {
+	accepts := "names with alarms: { errors: 5xx > 1% for 1m }, or none"
+	one := map[string]any{"anyOf": []any{
+		map[string]any{"type": "string", "pattern": `^none$|[<>]`},
+		map[string]any{"$ref": "#/definitions/alarm"},
+	}}
+	return kind{
+		accepts: accepts,
+		schema: map[string]any{"anyOf": []any{map[string]any{"const": none},
+			map[string]any{"type": "object", "maxProperties": maxAlarms, "additionalProperties": one,
+				"propertyNames": map[string]any{"pattern": alarmPattern.String(), "maxLength": maxName}}}},
+		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
+			if n.Tag == "!!str" && n.Value == none {
+				return alarmSet{none: true}, true
+			}
+			set := alarmSet{by: map[string]alarmEntry{}}
+			for _, p := range r.pairs(n, path, accepts) {
+				if len(p.name) > maxName || !alarmPattern.MatchString(p.name) {
+					r.fault(p.key, Problem{Code: codeName, Path: p.path, Message: quote(p.name) + " cannot be the name of an alarm",
+						Hint: fmt.Sprintf("a letter, then letters, digits, - and _, at most %d", maxName)})
+					continue
+				}
+				if a, ok := r.alarm(p); ok {
+					set.by[p.name] = alarmEntry{a, p}
+				}
+			}
+			return set, n.Kind == yaml.MappingNode && r.atMost(n, path, len(n.Content)/2, maxAlarms)
+		},
+	}
+}
+
+var alarmPattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
+
+// alarmSet is what one layer says of alarms.
+type alarmSet struct {
+	none bool // no inherited ones, whatever they are called
+	by   map[string]alarmEntry
+}
+
+type alarmEntry struct {
+	alarm *analysis.Alarm // nil: not this inherited one
+	pair
+}
+
+// alarm reads one alarm, short or long. It is nil for "none".
+func (r *reader) alarm(p pair) (*analysis.Alarm, bool) {
+	n := p.value
+	if n.Kind == yaml.MappingNode {
+		return r.longAlarm(p)
+	}
+	s, ok := r.text(n, p.path, "an alarm: 5xx > 1% for 1m")
+	if !ok || s == none {
+		return nil, ok
+	}
+	a, err := analysis.ParseAlarm(p.name, s)
+	var bad *analysis.ParseError
+	switch {
+	case errors.As(err, &bad):
+		r.faultIn(n, bad.Offset, max(bad.Length, 1), alarmProblem(p.path, quote(s), bad))
+		return nil, false
+	case err != nil:
+		r.fault(n, Problem{Code: codeAlarm, Path: p.path, Message: err.Error()})
+		return nil, false
+	}
+	return &a, true
+}
+
+func alarmProblem(path, alarm string, e *analysis.ParseError) Problem {
+	p := Problem{Code: codeAlarm, Path: path, Message: "the alarm " + alarm + " cannot be read: " + e.Problem, Hint: e.Hint, Help: "titrate explain alarms"}
+	if errors.Is(e, analysis.ErrNotYet) {
+		p.Code, p.Message, p.Help = codeLaterValue, e.Problem, ""
+	}
+	return p
+}
+
+// longAlarm reads { metric: 5xx_rate, above: 1%, for: 1m }.
+func (r *reader) longAlarm(p pair) (*analysis.Alarm, bool) {
+	before := len(r.problems)
+	l := r.table(p.value, p.path, inAlarm)
+	if len(r.problems) > before {
+		return nil, false
+	}
+	long := analysis.Long{
+		Metric: pick("", "metric", l), Above: pick("", "above", l), Below: pick("", "below", l), For: pick("", "for", l),
+		Of: pick("", "of", l), Min: pick("", "min", l), Missing: pick("", "missing", l), React: pick("", "react", l),
+	}
+	a, err := long.Alarm(p.name)
+	if err == nil {
+		return &a, true
+	}
+	var bad *analysis.ParseError
+	if !errors.As(err, &bad) {
+		r.fault(p.key, Problem{Code: codeAlarm, Path: p.path, Message: err.Error()})
+		return nil, false
+	}
+	if e, ok := l[bad.Field]; ok {
+		r.faultIn(e.pair.value, bad.Offset, max(bad.Length, 1), alarmProblem(e.path, p.name, bad))
+	} else {
+		r.fault(p.key, alarmProblem(p.path, p.name, bad))
+	}
+	return nil, false
+}
+
+// written is a scalar that is taken as it stands in the file: 1%, 20, 0.5.
+func written(accepts string, schema map[string]any) kind {
+	return kind{accepts: accepts, schema: schema, read: func(r *reader, n *yaml.Node, path string) (any, bool) {
+		if n.Kind != yaml.ScalarNode || n.Tag == "!!bool" || n.Tag == "!!timestamp" || n.Value == "" {
+			r.wrongType(n, path, accepts)
+			return nil, false
+		}
+		return n.Value, true
+	}}
+}

@@ -1,0 +1,44 @@
+package manifest
+
+// The codes of a manifest's problems. Each has a page in internal/explain; once
+// given, a code keeps its meaning.
+const (
+	codeSyntax       = "T0300" // not YAML
+	codeSize         = "T0301" // too large, or nested too deeply
+	codeEncoding     = "T0302" // not UTF-8
+	codeDocuments    = "T0303" // more than one document
+	codeAnchor       = "T0304" // anchors, aliases, merge keys and tags
+	codeDuplicate    = "T0305" // a key twice
+	codeEmpty        = "T0306" // nothing in the file
+	codeTab          = "T0308" // a tab where YAML wants spaces
+	codeFormat       = "T0310" // `titrate:` is missing or unknown
+	codeMissing      = "T0311" // a key that must be there
+	codeUnknownKey   = "T0312"
+	codeMisplaced    = "T0313" // a known key in the wrong place
+	codeLaterKey     = "T0314" // a known key that is not available yet
+	codeLaterValue   = "T0315" // a known value that is not available yet
+	codeType         = "T0320" // a list where a number should be
+	codeName         = "T0321" // of an app, service or environment
+	codeDuration     = "T0322"
+	codeRange        = "T0323" // a number, length or count outside its limits
+	codePath         = "T0324" // of a folder, health check or route
+	codeHost         = "T0325"
+	codeVariable     = "T0326" // name of an environment variable or secret
+	codeChoice       = "T0327" // not one of the words
+	codeStrategy     = "T0330"
+	codeStep         = "T0331" // one step cannot be read
+	codeSteps        = "T0332" // the steps do not lead to 100 %
+	codeAlarm        = "T0340"
+	codeTogether     = "T0350" // the groups name something wrong
+	codeTogetherPlan = "T0351" // members of a group with different strategies (R23)
+	codeRouteTaken   = "T0352" // two services on one host and route
+	codeRouteHost    = "T0353" // a route without a host, where there are several
+	codeEnvAndSecret = "T0354"
+	codeWorker       = "T0355" // a worker with something that is for requests
+	codeNoService    = "T0356" // environments.E.services names a service that is not there
+	codeBuild        = "T0357"
+
+	warnNoDataPass = "T0380"
+	warnNoAlarms   = "T0381"
+	warnUnreached  = "T0382"
+)

@@ -1,0 +1,141 @@
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// Limits of a manifest's text. Real ones are some kilobytes and five levels deep.
+const (
+	maxSize  = 1 << 20
+	maxDepth = 32
+)
+
+// document reads the text as one YAML document and returns its root, which holds
+// no anchors, aliases or tags. It returns nil when it has reported why not.
+func (r *reader) document(src []byte) *yaml.Node {
+	if len(src) > maxSize {
+		r.put(Problem{Code: codeSize, Line: 1, Column: 1, Length: 1,
+			Message: fmt.Sprintf("the file is %d bytes long; at most %d are read", len(src), maxSize)})
+		return nil
+	}
+	if !r.encoded(src) {
+		return nil
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // duplicates: reported by pairs, all at once
+	if err != nil {
+		r.syntax(err)
+		return nil
+	}
+	var first, second yaml.Node
+	switch err := loader.Load(&first); {
+	case errors.Is(err, io.EOF):
+		r.put(Problem{Code: codeEmpty, Line: 1, Column: 1, Length: 1,
+			Message: "the file says nothing", Hint: "two lines are enough: titrate: 1, app: NAME"})
+		return nil
+	case err != nil:
+		r.syntax(err)
+		return nil
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		r.fault(&second, Problem{Code: codeDocuments, Message: "the file holds more than one document", Hint: "everything from here on is a second one"})
+		return nil
+	case !errors.Is(err, io.EOF):
+		r.syntax(err)
+		return nil
+	}
+	if len(first.Content) != 1 || !r.plain(first.Content[0], 1) {
+		return nil
+	}
+	return first.Content[0]
+}
+
+// encoded reports whether src is UTF-8, and says where it is not.
+func (r *reader) encoded(src []byte) bool {
+	if utf8.Valid(src) {
+		return true
+	}
+	line, column := 1, 1
+	for len(src) > 0 {
+		c, size := utf8.DecodeRune(src)
+		if c == utf8.RuneError && size <= 1 {
+			break
+		}
+		if column++; c == '\n' {
+			line, column = line+1, 1
+		}
+		src = src[size:]
+	}
+	r.put(Problem{Code: codeEncoding, Line: line, Column: column, Length: 1, Message: "the file is not UTF-8", Hint: "this byte is not"})
+	return false
+}
+
+// syntax reports what the YAML library could not read.
+func (r *reader) syntax(err error) {
+	p := Problem{Code: codeSyntax, Line: 1, Column: 1, Length: 1, Message: "this is not YAML: " + err.Error()}
+	var load *yaml.LoadError
+	if errors.As(err, &load) {
+		p.Message = "this is not YAML: " + load.Message
+		p.Line, p.Column = load.Mark.Line, load.Mark.Column
+		if load.ContextMsg != "" && load.ContextMark.Line > 0 {
+			p.Message += fmt.Sprintf(" (%s that begins in line %d)", load.ContextMsg, load.ContextMark.Line)
+			if strings.TrimSpace(r.line(p.Line)) == "" { // the end of the file shows nothing
+				p.Line, p.Column = load.ContextMark.Line, load.ContextMark.Column
+			}
+		}
+	}
+	// The library marks what follows a tab, or the tab; say what the trouble is.
+	for _, n := range []int{p.Line, p.Line - 1} {
+		if indent := r.indent(n); strings.Contains(indent, "\t") {
+			p.Code, p.Line, p.Column = codeTab, n, strings.Index(indent, "\t")+1
+			p.Message, p.Hint = "a tab indents this line", "YAML indents with spaces only"
+			break
+		}
+	}
+	if line := r.line(p.Line); p.Code == codeSyntax && strings.ContainsAny(line, "{[@`%*&!|>") {
+		p.Hint = "text with { [ @ ` % * & ! or \": \" in it stands in quotes"
+	}
+	r.put(p)
+}
+
+// indent returns the white space that line n begins with.
+func (r *reader) indent(n int) string {
+	line := r.line(n)
+	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
+}
+
+// plain reports whether n is built of mappings, lists and scalars alone, and
+// says of each anchor, alias, merge key and tag that it is not.
+func (r *reader) plain(n *yaml.Node, depth int) bool {
+	if depth > maxDepth {
+		r.fault(n, Problem{Code: codeSize, Message: fmt.Sprintf("the file is nested more than %d levels deep", maxDepth)})
+		return false
+	}
+	refuse := func(what string) {
+		r.fault(n, Problem{Code: codeAnchor, Message: what + " is not read in a manifest", Hint: "what services share stands in defaults"})
+	}
+	ok := false
+	switch {
+	case n.Kind == yaml.AliasNode:
+		refuse("an alias (*" + n.Value + ")")
+	case n.Anchor != "":
+		refuse("an anchor (&" + n.Anchor + ")")
+	case n.Tag == "!!merge":
+		refuse("a merge key (<<)")
+	case n.Style&yaml.TaggedStyle != 0:
+		r.fault(n, Problem{Code: codeAnchor, Message: "a tag (" + n.Tag + ") is not read in a manifest", Hint: "quotes make text of a number"})
+	default:
+		ok = true
+	}
+	for _, c := range n.Content {
+		ok = r.plain(c, depth+1) && ok
+	}
+	return ok
+}

@@ -1,0 +1,212 @@
+package manifest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"titrate/internal/analysis"
+	"titrate/internal/rollout"
+)
+
+// Expand writes an app out in full: every default, every short form in its long
+// one. [Parse] reads the result as an equal app. What a service has in every
+// environment stands under services, the rest under environments.
+func Expand(app *App) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "titrate: %d\napp: %s\n", Format, app.Name)
+	common := map[string]bool{} // "service\x00block": the same in every environment
+	b.WriteString("\nservices:\n")
+	for i, s := range app.Environments[0].Services {
+		fmt.Fprintf(&b, "  %s:\n", s.Name)
+		blocks := s.blocks()
+		for j, block := range blocks {
+			same := true
+			for _, e := range app.Environments[1:] {
+				same = same && e.Services[i].blocks()[j] == block
+			}
+			if common[s.Name+"\x00"+strconv.Itoa(j)] = same; same {
+				b.WriteString(indent(block, 4))
+			}
+		}
+	}
+	if len(app.Together) > 0 {
+		b.WriteString("\ntogether:\n")
+		for _, g := range app.Together {
+			fmt.Fprintf(&b, "  - [%s]\n", strings.Join(g, ", "))
+		}
+	}
+	b.WriteString("\nenvironments:\n")
+	for _, e := range app.Environments {
+		fmt.Fprintf(&b, "  %s:\n", e.Name)
+		switch {
+		case e.Deploy.Manual:
+			b.WriteString("    deploy: manual\n")
+		case e.Deploy.Branch != "":
+			fmt.Fprintf(&b, "    deploy: %s\n", scalar(e.Deploy.Branch))
+		default:
+			b.WriteString("    # deploy: the repository's default branch\n")
+		}
+		fmt.Fprintf(&b, "    overlap: %s\n    services:\n", e.Overlap)
+		for _, s := range e.Services {
+			fmt.Fprintf(&b, "      %s:\n", s.Name)
+			for j, block := range s.blocks() {
+				if !common[s.Name+"\x00"+strconv.Itoa(j)] {
+					b.WriteString(indent(block, 8))
+				}
+			}
+			b.WriteString(indent(s.outside(), 8))
+		}
+	}
+	return b.String()
+}
+
+// blocks are the settings of a service but host and route, one key each; the
+// same number, in the same order, for every service.
+func (s Service) blocks() []string {
+	b := s.Build
+	return []string{
+		line("build", flow(field{"dir", scalar(b.Dir)}, field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)})),
+		line("worker", strconv.FormatBool(s.Worker)),
+		line("port", nonzero(s.Port)),
+		s.healthLine(),
+		s.envBlock(),
+		s.secretsLine(),
+		line("scale", strconv.Itoa(s.Scale)),
+		s.rolloutBlock(),
+		s.alarmsBlock(),
+		s.hooksLine(),
+		line("bake", FormatDuration(s.Bake)),
+		line("drain", FormatDuration(s.Drain)),
+		line("connections", "drain"),
+		line("startTimeout", FormatDuration(s.StartTimeout)),
+		line("noDataTimeout", FormatDuration(s.NoDataTimeout)),
+		line("noData", either(s.NoDataPasses, "pass", "hold")),
+		line("onSourceError", either(s.SourceErrorRollback, "rollback", "hold")),
+		line("rollback", either(s.Gradual, "gradual", "atOnce")),
+	}
+}
+
+// outside is where the service is reached from outside.
+func (s Service) outside() string {
+	if s.Worker {
+		return ""
+	}
+	if s.Host == "" {
+		return line("host", none)
+	}
+	return line("host", s.Host) + line("route", scalar(s.Route))
+}
+
+func (s Service) healthLine() string {
+	if s.Worker {
+		return ""
+	}
+	if s.Health == "" {
+		return line("health", none)
+	}
+	return line("health", scalar(s.Health))
+}
+
+func (s Service) envBlock() string {
+	if len(s.Env) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("env:\n")
+	for _, k := range slices.Sorted(maps.Keys(s.Env)) {
+		fmt.Fprintf(&b, "  %s: %s\n", k, scalar(s.Env[k]))
+	}
+	return b.String()
+}
+
+func (s Service) secretsLine() string {
+	if len(s.Secrets) == 0 {
+		return ""
+	}
+	return line("secrets", "["+strings.Join(s.Secrets, ", ")+"]")
+}
+
+func (s Service) rolloutBlock() string {
+	if s.BlueGreen != nil {
+		var before rollout.Step
+		if len(s.Steps) > 1 {
+			before = s.Steps[0]
+		}
+		return line("rollout", flow(field{"blueGreen", flow(field{"hold", FormatDuration(before.Hold)},
+			field{"approve", strconv.FormatBool(before.Approve)}, field{"keep", FormatDuration(s.BlueGreen.Keep)})}))
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "rollout: # %s\n  steps:\n", s.Strategy)
+	for _, step := range s.Steps {
+		fmt.Fprintf(&b, "    - %s\n", FormatStep(step))
+	}
+	return b.String()
+}
+
+func (s Service) alarmsBlock() string {
+	if len(s.Alarms) == 0 {
+		return line("alarms", none)
+	}
+	var b strings.Builder
+	b.WriteString("alarms:\n")
+	for _, a := range s.Alarms {
+		fmt.Fprintf(&b, "  %s: %s\n", scalar(a.Name), longForm(a))
+	}
+	return b.String()
+}
+
+func longForm(a analysis.Alarm) string {
+	l := a.Expand()
+	return flow(field{"metric", scalar(l.Metric)}, field{"above", optional(l.Above)}, field{"below", optional(l.Below)},
+		field{"for", optional(l.For)}, field{"of", optional(l.Of)}, field{"min", l.Min}, field{"missing", l.Missing}, field{"react", l.React})
+}
+
+func (s Service) hooksLine() string {
+	h := s.Hooks
+	if h == (rollout.Hooks{}) {
+		return ""
+	}
+	return line("hooks", flow(field{"release", optional(h.Release)}, field{"preTraffic", optional(h.PreTraffic)},
+		field{"postTraffic", optional(h.PostTraffic)}, field{"onRollback", optional(h.OnRollback)}))
+}
+
+// line is "key: value", or nothing without a value.
+func line(key, value string) string {
+	if value == "" {
+		return ""
+	}
+	return key + ": " + value + "\n"
+}
+
+func optional(s string) string {
+	if s == "" {
+		return ""
+	}
+	return scalar(s)
+}
+
+func nonzero(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.Itoa(n)
+}
+
+func either(yes bool, a, b string) string {
+	if yes {
+		return a
+	}
+	return b
+}
+
+// indent moves every line of a block n spaces in.
+func indent(block string, n int) string {
+	var b strings.Builder
+	for l := range strings.Lines(block) {
+		b.WriteString(strings.Repeat(" ", n) + l)
+	}
+	return b.String()
+}

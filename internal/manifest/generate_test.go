@@ -1,0 +1,81 @@
+package manifest
+
+import (
+	"fmt"
+	"strings"
+
+	"pgregory.net/rapid"
+)
+
+// manifests draws texts that must be accepted, of every served key.
+func manifests() *rapid.Generator[string] {
+	return rapid.Custom(func(t *rapid.T) string {
+		var b strings.Builder
+		b.WriteString("titrate: 1\napp: shop\n")
+		services := []string{"store", "orders", "credits", "mail"}[:rapid.IntRange(0, 4).Draw(t, "services")]
+		worker := len(services) == 4
+		fmt.Fprintf(&b, "defaults: { %s }\n", drawSettings(t, "defaults"))
+		if len(services) > 0 {
+			b.WriteString("services:\n")
+		}
+		for _, s := range services {
+			if s == "mail" && worker {
+				b.WriteString("  mail: { worker: true, scale: 2 }\n")
+				continue
+			}
+			fmt.Fprintf(&b, "  %s: { %s%s route: /%s }\n", s, drawSettings(t, s), drawBuild(t), s)
+		}
+		environments := []string{"sandbox", "uat", "production"}[:rapid.IntRange(0, 3).Draw(t, "environments")]
+		if len(environments) > 0 {
+			b.WriteString("environments:\n")
+		}
+		for _, e := range environments {
+			deploy := rapid.SampledFrom([]string{"", " deploy: main,", " deploy: manual,", " overlap: queue,", " overlap: reject,"}).Draw(t, "deploy")
+			fmt.Fprintf(&b, "  %s: {%s %s", e, deploy, drawSettings(t, e))
+			if len(services) > 0 && rapid.Bool().Draw(t, "overrides") {
+				fmt.Fprintf(&b, " services: { store: { %s } }", drawSettings(t, e+".store"))
+			}
+			b.WriteString(" }\n")
+		}
+		return b.String()
+	})
+}
+
+func drawBuild(t *rapid.T) string {
+	return rapid.SampledFrom([]string{"", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },"}).Draw(t, "build")
+}
+
+// drawSettings draws keys with values in flow style, each with a comma after it.
+func drawSettings(t *rapid.T, label string) string {
+	choices := [][]string{
+		{"port: 8080"},
+		{"health: /healthz", "health: none", `health: "/a%20b"`},
+		{"env: { A: 1, B: 'x: \"y\"' }", "env: { C: \"tab\\tnewline\\n☕ \\u202e\", D: \"\" }", "env: { A: true, E: ~/x }"},
+		{"secrets: [S1]", "secrets: [S2, S3]", "secrets: []"},
+		{"scale: 3"},
+		{
+			"rollout: AllAtOnce", "rollout: blueGreen", "rollout: { blueGreen: { hold: 5m, approve: true, keep: 1d } }", "rollout: Linear12.5PercentEvery90Seconds",
+			"rollout: CodeDeployDefault.ECSCanary10Percent15Minutes", "rollout: { steps: [1% for 5m, { hook: './a: b' }, 50% for 1h until approved, { weight: 50.25, approve: true, hook: x }, 100%] }",
+		},
+		{
+			"alarms: none", "alarms: { a: 5xx > 1%, b: p99 > 1.2x stable for 2m min 100 }", "alarms: { a: none, c: { metric: cpu, above: 90%, for: 5m, of: 3 of 5, missing: ignore, react: notify } }",
+			"alarms: { yes: restarts > 2, d: rps < 5.5 then pause, e: p999 > 1.5s in 1 of 2 for 4s }",
+		},
+		{"hooks: { release: ./migrate up, preTraffic: none }", "hooks: { preTraffic: './smoke: {}', postTraffic: \"a\\nb\" }", "hooks: { BeforeAllowTraffic: x, onRollback: y }"},
+		{"bake: 0", "bake: 3s", "bake: 1d12h"},
+		{"drain: 90s"},
+		{"connections: drain"},
+		{"startTimeout: 30s"},
+		{"noDataTimeout: 1h30m"},
+		{"noData: pass", "noData: hold"},
+		{"onSourceError: rollback"},
+		{"rollback: gradual", "rollback: atOnce"},
+	}
+	var b strings.Builder
+	for i, c := range choices {
+		if rapid.IntRange(0, 3).Draw(t, fmt.Sprint(label, i)) == 0 {
+			b.WriteString(rapid.SampledFrom(c).Draw(t, fmt.Sprint(label, i, "value")) + ", ")
+		}
+	}
+	return b.String()
+}

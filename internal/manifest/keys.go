@@ -1,0 +1,233 @@
+package manifest
+
+import (
+	"strings"
+	"time"
+
+	"titrate/internal/analysis"
+)
+
+// Place is where in a manifest a key may stand; several are a set.
+type Place uint16
+
+// The places.
+const (
+	atTop Place = 1 << iota
+	inDefaults
+	inService     // services.X
+	inEnvironment // environments.E
+	inOverride    // environments.E.services.X
+	inBuild
+	inHooks
+	inRollout
+	inBlueGreen
+	inStep
+	inAlarm
+)
+
+// settings are the places that say how services run, the least specific first.
+const settings = inDefaults | inService | inEnvironment | inOverride
+
+// String names the places for a person.
+func (p Place) String() string {
+	all := []struct {
+		place Place
+		name  string
+	}{
+		{atTop, "the top level"}, {inDefaults, "defaults"}, {inService, "services.X"}, {inEnvironment, "environments.E"},
+		{inOverride, "environments.E.services.X"}, {inBuild, "build"}, {inHooks, "hooks"}, {inRollout, "rollout"},
+		{inBlueGreen, "rollout.blueGreen"}, {inStep, "a step"}, {inAlarm, "an alarm"},
+	}
+	var names []string
+	for _, a := range all {
+		if p&a.place != 0 {
+			names = append(names, a.name)
+		}
+	}
+	if last := len(names) - 1; last > 0 {
+		return strings.Join(names[:last], ", ") + " and " + names[last]
+	}
+	return strings.Join(names, "")
+}
+
+// Key is one row of the table of keys. The parser, the schema, the reference
+// and the pages of `titrate explain` are made from it.
+type Key struct {
+	Name    string
+	Aliases []string
+	Places  Place
+	Default string // in words; empty: none
+	Doc     string // what it does, as an editor shows it
+	Example string // a line or two of YAML, as it stands where the key stands
+	Later   string // not empty: known, not available yet, and what to do instead
+	kind    kind
+}
+
+// Keys returns the table: every key that a manifest may hold, now or later.
+func Keys() []Key {
+	var all []Key
+	for _, part := range [][]Key{topKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), laterKeys()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func topKeys() []Key {
+	return []Key{
+		{Name: "titrate", Places: atTop, kind: formatKind(), Example: "titrate: 1",
+			Doc: "Marks the file as Titrate's and names the version of its format."},
+		{Name: "app", Places: atTop, kind: name(), Example: "app: checkout",
+			Doc: "The app's name. One repository is one app."},
+		{Name: "defaults", Places: atTop, kind: tableKind("settings of services", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
+			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms and hooks the entries are merged by name, and secrets are added up; anything else is replaced."},
+		{Name: "services", Places: atTop, kind: sections("names with settings", "service", inService, 200), Default: "one service named as the app, built from the repository's root",
+			Example: "services:\n  store:  { build: services/store, host: shop.localhost }\n  orders: { build: services/orders, route: /orders }",
+			Doc:     "The long-running processes of the app. Each is built, versioned and shifted by itself."},
+		{Name: "environments", Places: atTop, kind: sections("names with settings", "environment", inEnvironment, 20), Default: "production, deployed on a push to the default branch",
+			Example: "environments:\n  uat:        { deploy: main }\n  production: { deploy: manual, bake: 30m }",
+			Doc:     "Where releases run. Each may change the settings of all services or, under services, of single ones."},
+		{Name: "together", Places: atTop, kind: togetherKind(), Default: "every service moves by itself", Example: "together: [credits, giftcards]",
+			Doc: "Services that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of services, a list of such lists, or all (R23)."},
+	}
+}
+
+func serviceKeys() []Key {
+	hostDoc := "The host name that reaches the service from outside. In defaults or an environment it is the host of every service with a route, and of an app's only service. Every environment but production (where there is none of that name: but the last) answers under its own name before it: uat.shop.localhost; a host written under environments stands as written."
+	return []Key{
+		{Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
+			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment."},
+		{Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
+			Doc: "The port that the service listens on when it ignores $PORT. Two instances cannot share a fixed port on one machine, so reading $PORT is better."},
+		{Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),
+			Default: "ready when it accepts connections", Example: "health: /healthz",
+			Doc: "The path that answers 2xx or 3xx when an instance is ready for traffic."},
+		{Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),
+			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc},
+		{Name: "route", Places: inService | inOverride, kind: orNone(text(codePath, "a path such as /orders", map[string]any{"pattern": "^/|^none$"}, checkRoute)),
+			Default: "`/` for a service with a host; otherwise the service is not reached from outside", Example: "route: /orders",
+			Doc: "The path prefix that reaches the service from outside, on whole segments: /orders takes /orders and /orders/7, not /ordersets."},
+		{Name: "env", Places: settings, kind: variables(), Example: "env: { LOG_LEVEL: info }",
+			Doc: "Environment variables of the process. Values are taken as written. PORT and names with TITRATE_ are Titrate's. Secrets never stand here."},
+		{Name: "secrets", Places: settings, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",
+			Doc: "Names of secrets that the process is given as environment variables. Values are set with `titrate secret set`; a changed one is a new version (R1)."},
+		{Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
+			Doc: "How many instances carry all of the service's traffic (R5)."},
+		{Name: "worker", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "worker: true",
+			Doc: "The service takes no requests. It is judged by health, restarts and resources only."},
+	}
+}
+
+func planKeys() []Key {
+	var defaults []string
+	for _, a := range analysis.Defaults() {
+		defaults = append(defaults, a.Name+": "+a.Text)
+	}
+	return []Key{
+		{Name: "rollout", Places: settings, kind: strategy(), Default: "`" + DefaultStrategy + "`", Example: "rollout: Canary10Percent5Minutes",
+			Doc: "How traffic moves to a new version. The named strategies do what CodeDeploy documents: Canary shifts P percent, waits N, and shifts the rest; Linear shifts P percent more each N. CodeDeployDefault.Lambda… and CodeDeployDefault.ECS… names are read too. blueGreen switches once, with the new version at full capacity. {steps: [...]} is free."},
+		{Name: "alarms", Places: settings, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
+			Doc: "Rules over the new version's own requests; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away."},
+		{Name: "hooks", Places: settings, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
+			Doc: "Shell lines that run in the new version's folder, with its environment and secrets, at most 5 minutes each (R24)."},
+		{Name: "bake", Places: settings, kind: duration(0, 7*day), Default: "`10m`", Example: "bake: 30m",
+			Doc: "How long the old version stays warm, alarms armed, after all traffic has moved. Only then is the release promoted (R20)."},
+		{Name: "drain", Places: settings, kind: duration(0, time.Hour), Default: "`30s`", Example: "drain: 1m",
+			Doc: "How long requests in flight may take to finish on a version that gets no more; what outlives it is cut and counted (R17)."},
+		{Name: "connections", Places: settings, kind: choice([]string{"drain"}, []string{"keep", "cut"}), Default: "`drain`", Example: "connections: drain",
+			Doc: "What becomes of long-lived connections when their version's weight falls to 0 (R17). drain closes them within the drain time; keep and cut are not available yet."},
+		{Name: "startTimeout", Places: settings, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
+			Doc: "How long an instance may take to become ready. A process that exits ends the wait at once (R14)."},
+		{Name: "noDataTimeout", Places: settings, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",
+			Doc: "How long a step holds for want of requests to judge by, before the rollout pauses and asks (R11)."},
+		{Name: "noData", Places: settings, kind: choice([]string{"hold", "pass"}, nil), Default: "`hold`", Example: "noData: pass",
+			Doc: "What too few requests to judge by mean: hold waits for more, pass goes on without having measured (R11)."},
+		{Name: "onSourceError", Places: settings, kind: choice([]string{"hold", "rollback"}, nil), Default: "`hold`", Example: "onSourceError: rollback",
+			Doc: "What a source of metrics that cannot be read means: hold waits, rollback takes the traffic back (R12)."},
+		{Name: "rollback", Places: settings, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
+			Doc: "How traffic goes back when a rollout is refused: atOnce, or gradual, through the steps in reverse (R22). An abort is always at once (R6)."},
+		{Name: "overlap", Places: inDefaults | inEnvironment, kind: choice([]string{"next", "supersede", "queue", "reject"}, nil), Default: "`next`", Example: "overlap: supersede",
+			Doc: "What a push in the middle of a rollout does (R3). next: the rollout goes on, and of the releases that wait only the newest is kept. supersede: it ends, and the newer begins from the same stable version. queue: all wait in order. reject: the push is refused."},
+	}
+}
+
+func environmentKeys() []Key {
+	return []Key{
+		{Name: "deploy", Places: inEnvironment, kind: deployKind(), Default: "the repository's default branch", Example: "deploy: main",
+			Doc: "Which pushes the environment takes: those to a branch, or, with manual, none."},
+		{Name: "services", Places: inEnvironment, kind: sections("names of services with settings", "override", inOverride, 200), Example: "services:\n  orders: { scale: 3 }",
+			Doc: "Settings of single services in this environment."},
+	}
+}
+
+func nestedKeys() []Key {
+	return []Key{
+		{Name: "dir", Places: inBuild, kind: repoPath(), Default: "`.`", Example: "dir: services/orders", Doc: "The folder to build in."},
+		{Name: "command", Places: inBuild, kind: command(), Default: "a Go main package is built", Example: "command: npm ci && npm run build", Doc: "The shell line that builds, without network."},
+		{Name: "output", Places: inBuild, kind: repoPath(), Example: "output: dist", Doc: "The file or folder that the command leaves, relative to dir: the artifact."},
+		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
+
+		{Name: "release", Places: inHooks, kind: hook(), Example: "release: ./migrate up", Doc: "Runs once per release and environment, before any traffic; not on a rollback or retry. A failure ends the rollout."},
+		{Name: "preTraffic", Aliases: []string{"BeforeAllowTraffic"}, Places: inHooks, kind: hook(), Example: "preTraffic: ./smoke", Doc: "Runs while the new version is ready at 0 %. A failure ends the rollout."},
+		{Name: "postTraffic", Aliases: []string{"AfterAllowTraffic"}, Places: inHooks, kind: hook(), Example: "postTraffic: ./check", Doc: "Runs when the new version has all traffic. A failure rolls back."},
+		{Name: "onRollback", Places: inHooks, kind: hook(), Example: "onRollback: ./undo", Doc: "Runs when the traffic is back. A failure is only recorded."},
+
+		{Name: "steps", Places: inRollout, kind: stepsKind(), Example: "steps: [1% for 5m, 25% for 10m, 50% until approved, 100%]", Doc: "The stops on the way, in order. Weights never fall; the last is 100%."},
+		{Name: "blueGreen", Places: inRollout, kind: blueGreenKind(), Example: "blueGreen: { approve: true, keep: 1h }", Doc: "The new version comes up whole at 0 %, reachable at its preview address; then one switch (R10)."},
+
+		{Name: "hold", Places: inBlueGreen, kind: duration(0, maxHold), Default: "`0s`", Example: "hold: 10m", Doc: "How long the new version stays ready at 0 % before the switch."},
+		{Name: "approve", Places: inBlueGreen, kind: boolean(), Default: "`false`", Example: "approve: true", Doc: "A person must agree to the switch."},
+		{Name: "keep", Places: inBlueGreen, kind: duration(0, 30*day), Default: "`0s`", Example: "keep: 1h", Doc: "How long the old version stays, at least, after the promotion."},
+
+		{Name: "weight", Places: inStep, kind: weightKind(), Example: "weight: 10%", Doc: "The new version's share of the traffic, exact to 0.01 % (R15). A hook without a weight runs at the weight before it."},
+		{Name: "hold", Places: inStep, kind: duration(0, maxHold), Default: "`0s`", Example: "hold: 5m", Doc: "How long to stay, counted from when the weight has arrived (R13)."},
+		{Name: "approve", Places: inStep, kind: boolean(), Default: "`false`", Example: "approve: true", Doc: "A person must say go on."},
+		{Name: "hook", Places: inStep, kind: command(), Example: "hook: ./smoke", Doc: "A shell line to run at this weight; a failure rolls back."},
+
+		{Name: "metric", Places: inAlarm, kind: written("a metric: 5xx_rate, p99, rps", map[string]any{"type": "string"}), Example: "metric: 5xx_rate", Doc: "5xx (5xx_rate), 4xx (4xx_rate), errors (error_rate), p50 … p999, rps, cpu, memory, restarts."},
+		{Name: "above", Places: inAlarm, kind: written("a limit: 1%, 800ms, 1.2x stable", textOrNumber()), Example: "above: 1%", Doc: "The limit above which the alarm breaches, or a multiple of what the stable version shows: 1.2x stable."},
+		{Name: "below", Places: inAlarm, kind: written("a limit: 5", textOrNumber()), Example: "below: 5", Doc: "The limit below which the alarm breaches; for rps, cpu and memory."},
+		{Name: "for", Places: inAlarm, kind: written("a duration: 1m", map[string]any{"type": "string"}), Default: "`1m`", Example: "for: 2m", Doc: "How long it must breach. A data point is 10 s long, or 1 s where this is shorter than 10 s."},
+		{Name: "of", Places: inAlarm, kind: written("M of N: 3 of 5", map[string]any{"type": "string", "pattern": `^\d+ of \d+$`}), Default: "all data points", Example: "of: 3 of 5", Doc: "How many of the data points must breach, as CloudWatch has it."},
+		{Name: "min", Places: inAlarm, kind: written("a number of requests: 20", textOrNumber()), Default: "`20`", Example: "min: 100", Doc: "Requests below which the verdict is no-data (R11)."},
+		{Name: "missing", Places: inAlarm, kind: written("missing, ignore, breaching or notBreaching", map[string]any{"enum": []string{"missing", "ignore", "breaching", "notBreaching"}}), Default: "`missing`", Example: "missing: ignore", Doc: "How a data point without data is treated, as CloudWatch has it."},
+		{Name: "react", Places: inAlarm, kind: written("rollback, pause or notify", map[string]any{"enum": []string{"rollback", "pause", "notify"}}), Default: "`rollback`", Example: "react: pause", Doc: "What the alarm does when it trips."},
+	}
+}
+
+// hook is a command of a moment.
+func hook() kind { return orNone(command()) }
+
+func textOrNumber() map[string]any { return map[string]any{"type": []string{"string", "number"}} }
+
+// laterKeys are in the language and not served yet: refused, never ignored.
+func laterKeys() []Key {
+	later := func(places Place, instead string, names ...string) []Key {
+		var out []Key
+		for _, n := range names {
+			out = append(out, Key{Name: n, Places: places, Later: instead})
+		}
+		return out
+	}
+	var all []Key
+	for _, part := range [][]Key{
+		later(atTop, "declare services", "functions"),
+		later(atTop, "members of a group shift at the same time", "waves"),
+		later(atTop|inEnvironment, "costs are not watched", "budget"),
+		later(atTop|inEnvironment, "watch with titrate rollout watch, or the event stream", "notify"),
+		later(settings, "each request is drawn by weight", "sticky"),
+		later(settings, "connections: drain closes them within the drain time", "keepFor"),
+		later(settings, "alarms take traffic back", "damage", "shield"),
+		later(settings, "a service is built from the repository: build", "image"),
+		later(settings, "it belongs to functions; declare a service",
+			"runtime", "memory", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
+		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),
+		later(inEnvironment, "releases run on this machine", "target"),
+		later(inEnvironment, "environments stay until they are removed", "expires"),
+		later(inStep, "a step is a share of the traffic", "header"),
+		later(inAlarm, "name a metric", "prometheus", "cloudwatch", "url"),
+		later(inAlarm, "alarms are judged over all of a service's requests", "route", "sequential"),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}

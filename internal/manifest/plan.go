@@ -1,0 +1,109 @@
+package manifest
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+const (
+	// HookTimeout ends a hook that runs longer (R24).
+	HookTimeout = 5 * time.Minute
+	// MaxRestarts of candidates in one attempt end it (R14).
+	MaxRestarts = 3
+)
+
+// Groups returns the environment's services as they move: those that are
+// together in one list, every other in a list of its own; in the manifest's order.
+func (e Environment) Groups() [][]string {
+	var out [][]string
+	done := map[string]bool{}
+	for _, s := range e.Services {
+		if done[s.Name] {
+			continue
+		}
+		group := []string{s.Name}
+		for _, together := range e.Together {
+			if slices.Contains(together, s.Name) {
+				group = e.inOrder(together)
+			}
+		}
+		for _, name := range group {
+			done[name] = true
+		}
+		out = append(out, group)
+	}
+	return out
+}
+
+// inOrder returns the names that are services here, in the manifest's order.
+func (e Environment) inOrder(names []string) []string {
+	var out []string
+	for _, s := range e.Services {
+		if slices.Contains(names, s.Name) {
+			out = append(out, s.Name)
+		}
+	}
+	return out
+}
+
+// Plan is how a rollout of these services moves: one service, or members of one
+// group, in the manifest's order. It has no ids, kind, release and versions:
+// they are the caller's. Members of a group have one strategy (R23); of their
+// times the longest holds, they pass without data only if all may, and a lost
+// source of metrics or a gradual way back counts for all if it does for one.
+func (e Environment) Plan(services ...string) rollout.Plan {
+	p := rollout.Plan{
+		App: e.App, Env: e.Name, Kind: rollout.Forward, Attempt: 1, Overlap: e.Overlap,
+		HookTimeout: HookTimeout, MaxRestarts: MaxRestarts, NoDataPasses: true,
+	}
+	for _, name := range e.inOrder(services) {
+		s, _ := e.Service(name)
+		if len(p.Members) == 0 {
+			p.Strategy, p.Steps = s.Strategy, slices.Clone(s.Steps)
+		}
+		p.Members = append(p.Members, rollout.Member{
+			Workload: s.Name, Instances: s.Scale, Worker: s.Worker, Alarms: slices.Clone(s.Alarms), Hooks: s.Hooks,
+		})
+		if s.BlueGreen != nil {
+			p.FullCapacity = true
+			p.Keep = max(p.Keep, s.BlueGreen.Keep)
+		}
+		p.Bake = max(p.Bake, s.Bake)
+		p.Drain = max(p.Drain, s.Drain)
+		p.StartTimeout = max(p.StartTimeout, s.StartTimeout)
+		p.NoDataTimeout = max(p.NoDataTimeout, s.NoDataTimeout)
+		p.NoDataPasses = p.NoDataPasses && s.NoDataPasses
+		p.SourceErrorRollback = p.SourceErrorRollback || s.SourceErrorRollback
+		p.Gradual = p.Gradual || s.Gradual
+	}
+	p.NoDataPasses = p.NoDataPasses && len(p.Members) > 0
+	return p
+}
+
+// ConfigOf returns what a service's process sees of its configuration, as
+// canonical JSON: the same bytes for the same configuration, for ever. A
+// different config makes a different version; scale, routes, the plan and the
+// build (which is in the artifact) are not in it. The caller adds the keyed
+// digests of the secrets.
+func ConfigOf(s Service) []byte {
+	env := s.Env
+	if env == nil {
+		env = map[string]string{}
+	}
+	// The names are a format: versions that run carry digests of them.
+	config := struct {
+		Env    map[string]string `json:"env"`
+		Health string            `json:"health"`
+		Port   int               `json:"port"`
+		Run    string            `json:"run"`
+		Worker bool              `json:"worker"`
+	}{env, s.Health, s.Port, s.Build.Run, s.Worker}
+	b, err := json.Marshal(config) // map keys are sorted
+	if err != nil {
+		panic(err) // strings, numbers and truth values only
+	}
+	return b
+}

@@ -1,0 +1,158 @@
+package manifest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// ExplainKey returns the page of a key for `titrate explain KEY`, in Markdown;
+// ok is false for a word that is no key. A key that means different things in
+// different places has one page with all of them.
+func ExplainKey(name string) (page string, ok bool) {
+	var b strings.Builder
+	for _, k := range Keys() {
+		if k.Name != name && !slices.Contains(k.Aliases, name) {
+			continue
+		}
+		if !ok {
+			fmt.Fprintf(&b, "# %s\n\n", k.Name)
+		} else {
+			b.WriteString("\n")
+		}
+		ok = true
+		k.describe(&b)
+		if nested := k.nested(); nested != 0 {
+			fmt.Fprintf(&b, "\nIts keys: %s.\n", strings.Join(namesIn(nested), ", "))
+		}
+	}
+	return b.String(), ok
+}
+
+// KeyNames returns the names of all keys that are served, sorted.
+func KeyNames() []string {
+	var out []string
+	for _, k := range Keys() {
+		if k.Later == "" {
+			out = append(out, k.Name)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func namesIn(place Place) []string {
+	var out []string
+	for _, k := range Keys() {
+		if k.Places&place != 0 && k.Later == "" {
+			out = append(out, k.Name)
+		}
+	}
+	return out
+}
+
+// nested is where the keys below this one stand.
+func (k Key) nested() Place {
+	if k.Later != "" {
+		return 0
+	}
+	switch k.Name {
+	case "defaults":
+		return inDefaults
+	case "build":
+		return inBuild
+	case "hooks":
+		return inHooks
+	case "rollout":
+		return inRollout
+	case "blueGreen":
+		return inBlueGreen
+	case "steps":
+		return inStep
+	case "alarms":
+		return inAlarm
+	case "environments":
+		return inEnvironment
+	case "services":
+		if k.Places == atTop {
+			return inService
+		}
+		return inOverride
+	}
+	return 0
+}
+
+// describe writes what there is to know of a key.
+func (k Key) describe(b *strings.Builder) {
+	if k.Later != "" {
+		fmt.Fprintf(b, "In %s: not available yet; a manifest that holds it is refused. Until then: %s.\n", k.Places, k.Later)
+		return
+	}
+	fmt.Fprintf(b, "In %s.\n\n%s\n\n", k.Places, k.Doc)
+	fmt.Fprintf(b, "- Takes: %s\n", k.kind.accepts)
+	if k.Default != "" {
+		fmt.Fprintf(b, "- Default: %s\n", k.Default)
+	}
+	if len(k.Aliases) > 0 {
+		fmt.Fprintf(b, "- Also read: %s\n", strings.Join(k.Aliases, ", "))
+	}
+	if k.Example != "" {
+		fmt.Fprintf(b, "\n```yaml\n%s\n```\n", k.Example)
+	}
+}
+
+// Reference returns the reference page of the manifest, in Markdown.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(referenceHead)
+	for _, part := range []struct {
+		title string
+		place Place
+	}{
+		{"Top level", atTop},
+		{"Settings of services", settings},
+		{"Environments", inEnvironment},
+		{"build", inBuild},
+		{"hooks", inHooks},
+		{"rollout", inRollout},
+		{"rollout.blueGreen", inBlueGreen},
+		{"A step", inStep},
+		{"An alarm in its long form", inAlarm},
+	} {
+		fmt.Fprintf(&b, "\n## %s\n", part.title)
+		for _, k := range Keys() {
+			settingElsewhere := part.place == inEnvironment && k.Places&(inService|inOverride|inDefaults) != 0 && k.Name != "overlap"
+			overlap := part.place == settings && k.Name == "overlap"
+			nestedServices := part.place == settings && k.Name == "services"
+			if k.Places&part.place == 0 || k.Later != "" || settingElsewhere || overlap || nestedServices {
+				continue
+			}
+			fmt.Fprintf(&b, "\n### %s\n\n", k.Name)
+			k.describe(&b)
+		}
+	}
+	b.WriteString("\n## Not available yet\n\nThese are refused with their line, never ignored.\n\n| key | in | until then |\n|---|---|---|\n")
+	for _, k := range Keys() {
+		if k.Later != "" {
+			fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, k.Places, k.Later)
+		}
+	}
+	return b.String()
+}
+
+const referenceHead = `<!-- DO NOT EDIT: made from internal/manifest/keys.go by: go test ./internal/manifest -run TestReference -update -->
+
+# titrate.yaml
+
+One file in the root of the repository. Two lines are enough:
+
+` + "```yaml\ntitrate: 1\napp: checkout\n```" + `
+
+` + "`titrate validate`" + ` checks it, ` + "`titrate validate --expand`" + ` writes it out with every default, and
+` + "`titrate explain KEY`" + ` shows what stands here.
+
+Durations are written 30s, 5m, 1h30m, 2d; percentages 1% or 12.5%. The file is UTF-8, at most 1 MiB, one YAML
+document, without anchors, aliases and tags. Unknown keys are errors.
+
+The most specific place wins: what is built in, then ` + "`defaults`, `services.X`, `environments.E`,\n`environments.E.services.X`" + `.
+`

@@ -1,0 +1,113 @@
+package manifest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// group checks what together says and puts it into the app (R23).
+func (f *file) group(app *App, g groups) {
+	var known []string
+	for _, s := range f.services {
+		known = append(known, s.name)
+	}
+	lists := g.groups
+	if g.all != nil {
+		var all []named
+		for _, s := range known {
+			all = append(all, named{s, g.all, "together"})
+		}
+		if len(all) < 2 {
+			f.r.fault(g.all, Problem{Code: codeTogether, Path: "together", Message: "there is only one service", Hint: "remove together"})
+			return
+		}
+		lists = [][]named{all}
+	}
+	seen := map[string]bool{}
+	for _, list := range lists {
+		var members []string
+		for _, m := range list {
+			switch {
+			case !slices.Contains(known, m.name):
+				f.r.fault(m.node, Problem{Code: codeTogether, Path: m.path, Message: "there is no service " + quote(m.name), Hint: didYouMean(m.name, known)})
+			case seen[m.name]:
+				f.r.fault(m.node, Problem{Code: codeTogether, Path: m.path, Message: m.name + " stands in together twice", Hint: "a service is in one group at most"})
+			default:
+				members = append(members, m.name)
+			}
+			seen[m.name] = true
+		}
+		app.Together = append(app.Together, members)
+		if !f.troubled("rollout") {
+			f.agree(app, list)
+		}
+	}
+	for i := range app.Environments {
+		app.Environments[i].Together = app.Together
+	}
+}
+
+// agree reports members of a group that move by another strategy than the first:
+// one rollout has one plan (R23).
+func (f *file) agree(app *App, list []named) {
+	for _, env := range app.Environments {
+		first, ok := env.Service(list[0].name)
+		if !ok {
+			return
+		}
+		for _, m := range list[1:] {
+			s, ok := env.Service(m.name)
+			if ok && (!reflect.DeepEqual(s.Steps, first.Steps) || !reflect.DeepEqual(s.BlueGreen, first.BlueGreen)) {
+				f.r.fault(m.node, Problem{Code: codeTogetherPlan, Path: m.path, Hint: "give both the same rollout",
+					Message: fmt.Sprintf("%s and %s move together, but in %s by different strategies: %s and %s", first.Name, s.Name, env.Name, first.Strategy, s.Strategy)})
+			}
+		}
+	}
+}
+
+// review warns of what is allowed and probably not meant.
+func (f *file) review(app *App) {
+	warn := func(at pair, p Problem) {
+		p.Severity, p.Path = SeverityWarning, at.path
+		f.r.fault(at.key, p)
+	}
+	for _, l := range f.everyLayer() {
+		if e, ok := l["noData"]; ok && e.value == "pass" {
+			warn(e.pair, Problem{Code: warnNoDataPass, Message: "with noData: pass a release nobody used is promoted unmeasured", Hint: "hold waits for requests"})
+		}
+	}
+	for _, env := range app.Environments {
+		reached := false
+		var blind []string
+		for _, s := range env.Services {
+			reached = reached || s.Host != "" || s.Worker && len(env.Services) == 1
+			if !s.Worker && len(s.Alarms) == 0 {
+				blind = append(blind, s.Name)
+			}
+		}
+		at := f.environments[slices.IndexFunc(f.environments, func(e section) bool { return e.name == env.Name })].pair
+		if len(blind) > 0 {
+			warn(at, Problem{Code: warnNoAlarms, Message: fmt.Sprintf("in %s no alarm watches %s", env.Name, strings.Join(blind, ", ")), Hint: "only health and restarts can refuse a release"})
+		}
+		if !reached {
+			warn(at, Problem{Code: warnUnreached, Message: "nothing of " + env.Name + " can be reached from outside", Hint: "add host or route to a service"})
+		}
+	}
+}
+
+// everyLayer returns all tables of settings in the file.
+func (f *file) everyLayer() []layer {
+	all := []layer{f.defaults}
+	for _, s := range f.services {
+		all = append(all, s.says)
+	}
+	for _, e := range f.environments {
+		all = append(all, e.says)
+		for _, o := range pick([]section(nil), "services", e.says) {
+			all = append(all, o.says)
+		}
+	}
+	return all
+}
