@@ -91,7 +91,7 @@ func Restrict(rules []Rule) error {
 	if errno != 0 {
 		return fmt.Errorf("make a Landlock ruleset: %w", errno)
 	}
-	defer unix.Close(int(fd))
+	defer func() { _ = unix.Close(int(fd)) }()
 	for _, r := range rules {
 		if err := add(int(fd), r, handled); err != nil {
 			return err
@@ -125,7 +125,7 @@ func add(ruleset int, r Rule, handled Access) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", r.Path, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("look at %s: %w", r.Path, err)

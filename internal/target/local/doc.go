@@ -1,0 +1,21 @@
+// Package local runs versions as processes of this machine: it starts them,
+// waits until they are ready, restarts them, drains and stops them, runs hooks,
+// and keeps what they write. It is the supervisor of a node.
+//
+// What it promises:
+//   - Workloads outlive it. When the supervisor ends or is killed, they run on,
+//     and the next one on the same folder takes them back.
+//   - What runs can always be found again: an instance's id and token are on the
+//     disk before its process exists.
+//   - An instance is named to OnReady only while it answers its health check, and
+//     is taken away from there before it is asked to end.
+//   - A hook runs at most once (R24), also across a kill of the supervisor.
+//   - Writing logs never holds a workload up while the supervisor lives, also when
+//     the disk is full: lines are dropped and counted. While no supervisor lives
+//     a workload can write 256 KiB to each of its outputs; then its writes wait.
+//
+// One file, one concept: supervisor.go holds what is wanted and converges;
+// instance.go is the life of one process of a version, start.go and stop.go its
+// beginning and end; hook.go that of a hook; launch.go is the other side of a
+// spawn; output.go, logfile.go and logread.go carry what processes write.
+package local

@@ -1,0 +1,158 @@
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"titrate/internal/landlock"
+
+	"golang.org/x/sys/unix"
+)
+
+// LaunchCommand is the argument with which the program must call [Launch], before
+// anything else.
+const LaunchCommand = "__launch"
+
+// Descriptors of the launcher beside the standard ones.
+const (
+	specFD  = 3 // the launch, in JSON, comes in here
+	errorFD = 4 // why it failed goes out here; closed by a successful exec
+)
+
+// launch says what the launcher becomes.
+type launch struct {
+	Argv     []string `json:"argv"`
+	Dir      string   `json:"dir"`
+	Hide     string   `json:"hide"`     // a folder that the program cannot see …
+	ReadOnly []string `json:"readonly"` // … but for these in it
+	Writable []string `json:"writable"` // … and these
+}
+
+// Launch turns this process into a workload: it reads what to become from the
+// supervisor, confines itself and executes the program. It returns only when that
+// failed, which it has told the supervisor then.
+func Launch() error {
+	runtime.LockOSThread() // a Landlock domain is a thread's
+	syscall.CloseOnExec(specFD)
+	syscall.CloseOnExec(errorFD)
+	err := become(os.NewFile(specFD, "spec"))
+	_, _ = os.NewFile(errorFD, "error").WriteString(err.Error())
+	return err
+}
+
+func become(spec *os.File) error {
+	var l launch
+	if err := json.NewDecoder(spec).Decode(&l); err != nil {
+		return fmt.Errorf("read the launch: %w", err)
+	}
+	if err := os.Chdir(l.Dir); err != nil {
+		return fmt.Errorf("enter the artifact: %w", err)
+	}
+	program, err := lookProgram(l.Dir, l.Argv)
+	if err != nil {
+		return err
+	}
+	if err := limit(); err != nil {
+		return err
+	}
+	rules, err := landlock.Except(l.Hide)
+	if err != nil {
+		return err
+	}
+	for _, path := range l.ReadOnly {
+		rules = append(rules, landlock.Rule{Path: path, Access: landlock.Read})
+	}
+	for _, path := range l.Writable {
+		rules = append(rules, landlock.Rule{Path: path, Access: landlock.Write})
+	}
+	dropCapabilities()
+	if err := landlock.Restrict(rules); err != nil {
+		return err
+	}
+	if err := syscall.Exec(program, l.Argv, os.Environ()); err != nil {
+		return fmt.Errorf("execute %s: %w", program, err)
+	}
+	return nil
+}
+
+// limit sets the limits of every workload.
+func limit() error {
+	// A dump of its memory would hold its secrets.
+	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return fmt.Errorf("limit core dumps: %w", err)
+	}
+	var files syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return fmt.Errorf("limit open files: %w", err)
+	}
+	files.Cur = min(files.Max, 65536)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &files); err != nil {
+		return fmt.Errorf("limit open files: %w", err)
+	}
+	// When memory runs out a workload goes before the node does, which would take
+	// the traffic of all others along. Not every machine lets it be set.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("300"), 0)
+	return nil
+}
+
+// capabilities are what a workload keeps of the powers of root: to own, change
+// and serve what is its own. Without the others it can neither look into other
+// processes (Landlock allows that to who may measure the whole machine) nor
+// change the machine.
+var capabilities = [...]uintptr{
+	unix.CAP_CHOWN, unix.CAP_DAC_OVERRIDE, unix.CAP_FOWNER, unix.CAP_FSETID, unix.CAP_KILL, unix.CAP_SETGID,
+	unix.CAP_SETUID, unix.CAP_NET_BIND_SERVICE, unix.CAP_NET_RAW, unix.CAP_SYS_CHROOT,
+}
+
+// dropCapabilities takes the powers of root from what is executed. A process that
+// has none is not allowed to, and needs not.
+func dropCapabilities() {
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if !slices.Contains(capabilities[:], c) {
+			_ = unix.Prctl(unix.PR_CAPBSET_DROP, c, 0, 0, 0)
+		}
+	}
+}
+
+// lookProgram finds argv[0] in the artifact first, then along $PATH.
+func lookProgram(dir string, argv []string) (string, error) {
+	if len(argv) == 0 || argv[0] == "" {
+		return "", errors.New("the version has no command")
+	}
+	name := argv[0]
+	if filepath.IsAbs(name) {
+		return name, nil
+	}
+	own := filepath.Join(dir, name)
+	if st, err := os.Stat(own); err == nil && !st.IsDir() {
+		return own, nil
+	}
+	if strings.ContainsRune(name, '/') {
+		return "", fmt.Errorf("the artifact has no file %s", name)
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("neither the artifact nor $PATH has a program %s", name)
+	}
+	return path, nil
+}
+
+// Confinement says in a sentence each what this machine cannot keep workloads from.
+func Confinement() []string {
+	switch abi := landlock.ABI(); {
+	case abi == 0:
+		return []string{"This kernel has no Landlock: workloads and hooks can read and change Titrate's data folder."}
+	case abi < 6:
+		return []string{fmt.Sprintf("This kernel's Landlock (version %d, of 6) cannot keep workloads from signalling each other's processes.", abi)}
+	default:
+		return nil
+	}
+}

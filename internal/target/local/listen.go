@@ -1,0 +1,111 @@
+package local
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// sockets lists the TCP sockets of this machine that listen, by inode.
+func sockets() map[string]netip.AddrPort {
+	out := map[string]netip.AddrPort{}
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		f, err := os.Open(name)
+		if err != nil {
+			continue
+		}
+		for sc := bufio.NewScanner(f); sc.Scan(); {
+			if inode, addr, ok := parseSocket(sc.Bytes()); ok {
+				out[inode] = addr
+			}
+		}
+		f.Close()
+	}
+	return out
+}
+
+// parseSocket reads a line of /proc/net/tcp or tcp6; ok is false unless it is of
+// a socket that listens.
+func parseSocket(line []byte) (inode string, addr netip.AddrPort, ok bool) {
+	fields := bytes.Fields(line)
+	const listen = "0A"
+	if len(fields) < 10 || string(fields[3]) != listen {
+		return "", addr, false
+	}
+	host, port, ok := bytes.Cut(fields[1], []byte{':'})
+	if !ok {
+		return "", addr, false
+	}
+	raw, err := hex.DecodeString(string(host))
+	p, perr := strconv.ParseUint(string(port), 16, 16)
+	if err != nil || perr != nil || (len(raw) != 4 && len(raw) != 16) {
+		return "", addr, false
+	}
+	// The kernel prints each 32-bit word as the machine holds it.
+	for i := 0; i < len(raw); i += 4 {
+		binary.BigEndian.PutUint32(raw[i:], binary.NativeEndian.Uint32(raw[i:]))
+	}
+	ip, _ := netip.AddrFromSlice(raw)
+	return string(fields[9]), netip.AddrPortFrom(ip.Unmap(), uint16(p)), true
+}
+
+// listens returns where the processes of a family accept connections. known is
+// false when the machine does not let us look.
+func (f family) listens() (addrs []netip.AddrPort, known bool) {
+	all := sockets()
+	for _, pid := range f.session() {
+		dir := fmt.Sprintf("/proc/%d/fd", pid)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		known = true
+		for _, e := range entries {
+			link, err := os.Readlink(dir + "/" + e.Name())
+			if err != nil {
+				continue
+			}
+			inode, ok := strings.CutPrefix(link, "socket:[")
+			if addr, listens := all[strings.TrimSuffix(inode, "]")]; ok && listens && !slices.Contains(addrs, addr) {
+				addrs = append(addrs, addr)
+			}
+		}
+	}
+	return addrs, known
+}
+
+// reach returns the address at which this machine reaches a socket bound to addr.
+func reach(addr netip.AddrPort) string {
+	switch {
+	case !addr.Addr().IsUnspecified():
+		return addr.String()
+	default: // all addresses; an IPv6 socket takes IPv4 too, unless it says otherwise
+		return fmt.Sprintf("127.0.0.1:%d", addr.Port())
+	}
+}
+
+// listensText says where a process listens, for a person: ":3000".
+func listensText(addrs []netip.AddrPort) string {
+	if len(addrs) == 0 {
+		return "the process listens on no port"
+	}
+	var out []string
+	for _, a := range addrs {
+		text := fmt.Sprintf(":%d", a.Port())
+		if ip := a.Addr(); !ip.IsUnspecified() && ip.String() != "127.0.0.1" {
+			text = a.String()
+		}
+		if !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return "the process listens on " + strings.Join(out, ", ")
+}

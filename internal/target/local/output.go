@@ -1,0 +1,228 @@
+package local
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	longestLine = 64 << 10
+	// pipeSize is what a workload can write while no supervisor reads. Not the
+	// largest that there is: a user who is not root has 64 MiB for all pipes.
+	pipeSize  = 256 << 10
+	tailLines = 20
+	// drainMost ends a drain of an output that is written faster than it is read.
+	drainMost = 4 << 20
+)
+
+var streamNames = [2]string{"stdout", "stderr"}
+
+// outputs carries what one process writes from its FIFOs to a log. The process
+// holds its ends open for reading too, so that the death of the reader neither
+// breaks nor empties them. Nil is of a process of which nothing is read.
+type outputs struct {
+	dir     string
+	streams [2]*stream
+	readers sync.WaitGroup
+
+	mu   sync.Mutex
+	tail []string // the last lines, redacted
+}
+
+// sink takes complete, redacted lines.
+type sink func(stream string, lines [][]byte)
+
+// openOutputs begins to read the FIFOs in dir, which exist.
+func openOutputs(dir string, r redactor, to sink) (*outputs, error) {
+	o := &outputs{dir: dir}
+	for i, name := range streamNames {
+		fd, err := unix.Open(filepath.Join(dir, name), unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			o.close()
+			return nil, fmt.Errorf("open the FIFO %s of %s: %w", name, dir, err)
+		}
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize) // refused when the user's pipes are too many: then it keeps its size
+		st := &stream{name: name, fifo: os.NewFile(uintptr(fd), name), redact: r, drained: make(chan struct{}), quit: make(chan struct{}), gone: make(chan struct{})}
+		st.emit = func(lines [][]byte) {
+			o.remember(lines)
+			to(name, lines)
+		}
+		o.streams[i] = st
+		o.readers.Go(st.read)
+	}
+	return o, nil
+}
+
+// writers opens the ends for the process: its input (nothing), output and errors.
+// They are descriptions of their own, because ours do not block and its must.
+func (o *outputs) writers() ([]*os.File, error) {
+	files := make([]*os.File, 0, 3)
+	for _, path := range []string{os.DevNull, filepath.Join(o.dir, streamNames[0]), filepath.Join(o.dir, streamNames[1])} {
+		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			closeAll(files)
+			return nil, fmt.Errorf("open %s: %w", path, err)
+		}
+		files = append(files, os.NewFile(uintptr(fd), path))
+	}
+	return files, nil
+}
+
+func (o *outputs) remember(lines [][]byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range lines[max(0, len(lines)-tailLines):] {
+		o.tail = append(o.tail, string(l[:min(len(l), 1000)]))
+	}
+	o.tail = o.tail[max(0, len(o.tail)-tailLines):]
+}
+
+// lastLines returns the last n lines that were written.
+func (o *outputs) lastLines(n int) []string {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.tail[max(0, len(o.tail)-n):]...)
+}
+
+// forget makes lastLines begin anew, for the next process.
+func (o *outputs) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.tail = nil
+}
+
+// drain returns when all that has been written before is in the log.
+func (o *outputs) drain() {
+	if o == nil {
+		return
+	}
+	for _, st := range o.streams {
+		_ = st.fifo.SetReadDeadline(time.Unix(1, 0))
+	}
+	for _, st := range o.streams {
+		select {
+		case <-st.drained:
+		case <-st.gone:
+		}
+	}
+}
+
+// close drains and ends. What is written later stays in the FIFOs, if the process
+// lives, for the next reader.
+func (o *outputs) close() {
+	if o == nil {
+		return
+	}
+	for _, st := range o.streams {
+		if st != nil {
+			close(st.quit)
+			_ = st.fifo.SetReadDeadline(time.Unix(1, 0))
+		}
+	}
+	o.readers.Wait()
+}
+
+type stream struct {
+	name    string
+	fifo    *os.File
+	redact  redactor
+	emit    func([][]byte)
+	pending []byte // the line that is not complete yet
+	drained chan struct{}
+	quit    chan struct{} // closed to end read
+	gone    chan struct{} // closed when read has ended
+}
+
+func (st *stream) read() {
+	defer close(st.gone)
+	defer st.fifo.Close()
+	buf := make([]byte, 16<<10)
+	for {
+		n, err := st.fifo.Read(buf)
+		st.take(buf[:n])
+		if err == nil {
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return // closed under us
+		}
+		st.takeRest(buf)
+		select {
+		case <-st.quit:
+			return
+		default:
+		}
+		_ = st.fifo.SetReadDeadline(time.Time{})
+		select {
+		case st.drained <- struct{}{}:
+		case <-st.quit:
+		}
+	}
+}
+
+// takeRest takes what is in the FIFO now, and ends the line.
+func (st *stream) takeRest(buf []byte) {
+	conn, err := st.fifo.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = conn.Control(func(fd uintptr) {
+		for total := 0; total < drainMost; {
+			n, err := unix.Read(int(fd), buf)
+			if n <= 0 || err != nil {
+				return
+			}
+			st.take(buf[:n])
+			total += n
+		}
+	})
+	if len(st.pending) > 0 {
+		st.lines(append(st.pending, '\n'))
+		st.pending = nil
+	}
+}
+
+// take adds what was read, and emits the lines that are complete.
+func (st *stream) take(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	if end := bytes.LastIndexByte(b, '\n') + 1; end > 0 {
+		st.lines(append(st.pending, b[:end]...))
+		st.pending, b = nil, b[end:]
+	}
+	st.pending = append(st.pending, b...)
+	if len(st.pending) >= longestLine {
+		// Never cut where a secret may have begun: its halves would not be known.
+		clean := st.redact.clean(st.pending)
+		cut := len(clean) - st.redact.open(clean)
+		st.lines(append(bytes.Clone(clean[:cut]), '\n'))
+		st.pending = bytes.Clone(clean[cut:])
+	}
+}
+
+// lines emits a text of whole lines, in pieces of at most longestLine.
+func (st *stream) lines(text []byte) {
+	var out [][]byte
+	for line := range bytes.Lines(st.redact.clean(text)) {
+		line = bytes.TrimRight(line, "\r\n")
+		for len(line) > longestLine {
+			out = append(out, line[:longestLine])
+			line = line[longestLine:]
+		}
+		out = append(out, line)
+	}
+	if len(out) > 0 {
+		st.emit(out)
+	}
+}

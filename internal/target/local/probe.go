@@ -1,0 +1,105 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// probeTimeout is how long one health check may take.
+const probeTimeout = 3 * time.Second
+
+// prober asks instances whether they are well.
+type prober struct{ client *http.Client }
+
+func newProber() prober {
+	return prober{&http.Client{
+		// A connection a check: a process that accepts no new ones is not well.
+		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// check returns nil when the instance at addr is well: path answers 2xx or 3xx
+// or, without a path, it accepts a connection.
+func (p prober) check(ctx context.Context, addr, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	if path == "" {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+path, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("User-Agent", "titrate-health")
+	resp, err := p.client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
+	if resp.StatusCode < 200 || resp.StatusCode > 399 {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+// checked counts the same answers in a row, so that they can be told in a line.
+type checked struct {
+	what string // "GET :8080/healthz"
+	saw  string
+	n    int
+}
+
+func newChecked(addr, path string) checked {
+	_, port, _ := net.SplitHostPort(addr)
+	if path == "" {
+		return checked{what: "connect to :" + port}
+	}
+	return checked{what: "GET :" + port + path}
+}
+
+func (c *checked) add(err error) {
+	if saw := shortError(err); saw != c.saw {
+		c.saw, c.n = saw, 0
+	}
+	c.n++
+}
+
+// String returns "GET :8080/healthz → connection refused ×14".
+func (c *checked) String() string {
+	if c.n == 0 {
+		return c.what + " → not tried yet"
+	}
+	if c.n == 1 {
+		return c.what + " → " + c.saw
+	}
+	return fmt.Sprintf("%s → %s ×%d", c.what, c.saw, c.n)
+}
+
+// shortError keeps the cause of an error: where it happened is told beside it.
+func shortError(err error) string {
+	var errno syscall.Errno
+	switch {
+	case errors.As(err, &errno):
+		return errno.Error()
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Sprintf("no answer in %s", probeTimeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "connection closed without an answer"
+	}
+	text := err.Error()
+	return strings.TrimSpace(text[strings.LastIndex(text, ": ")+1:])
+}

@@ -1,0 +1,150 @@
+package local
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+
+	"golang.org/x/sys/unix"
+)
+
+// spawn starts a process in a session of its own, through the launcher. The
+// process exists when it returns; failed yields why it could not become the
+// program, or "" when it has.
+func (s *Supervisor) spawn(l launch, env []string, out *outputs) (p *process, failed func() string, err error) {
+	specR, specW, err := os.Pipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer specR.Close()
+	errR, errW, err := os.Pipe()
+	if err != nil {
+		specW.Close()
+		return nil, nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer errW.Close()
+	files, err := out.writers()
+	if err != nil {
+		specW.Close()
+		errR.Close()
+		return nil, nil, err
+	}
+	defer closeAll(files)
+	fds := []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd(), specR.Fd(), errW.Fd()}
+	pid, err := syscall.ForkExec(s.cfg.Launcher[0], s.cfg.Launcher, &syscall.ProcAttr{
+		Dir: "/", Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		specW.Close()
+		errR.Close()
+		return nil, nil, fmt.Errorf("start the launcher: %w", err)
+	}
+	// A launcher that dies before it has read this ends with its status.
+	_ = json.NewEncoder(specW).Encode(l)
+	specW.Close()
+	if p, err = openProcess(pid, 0, s.cfg.Exits); err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // a child not waited for yet: the number is its own
+		_, _ = syscall.Wait4(pid, nil, 0, nil)
+		errR.Close()
+		return nil, nil, err
+	}
+	return p, func() string {
+		defer errR.Close()
+		b, _ := io.ReadAll(io.LimitReader(errR, 4096))
+		return string(b)
+	}, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}
+
+// place is where a process of a version runs, for instances and hooks alike.
+type place struct {
+	id, token string
+	key       rollout.Key
+	fleet     world.Fleet
+	dir       string // with tmp and the FIFOs
+}
+
+// launch returns what the launcher is to become.
+func (s *Supervisor) launch(pl place, argv []string) (launch, error) {
+	artifact := filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact)
+	if _, err := os.Stat(artifact); err != nil {
+		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
+	}
+	for _, dir := range []string{pl.tmp(), s.layout.state(pl.key)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
+		}
+	}
+	return launch{
+		Argv: argv, Dir: artifact, Hide: s.cfg.Data, ReadOnly: []string{artifact},
+		// The FIFOs too, for programs that open /dev/stdout.
+		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
+	}, nil
+}
+
+func (pl place) tmp() string { return filepath.Join(pl.dir, "tmp") }
+
+// env returns the environment of a process: what it inherits of ours is PATH and
+// LANG, nothing else.
+func (s *Supervisor) env(pl place, port int) []string {
+	env := map[string]string{
+		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"LANG": "C.UTF-8",
+		"HOME": pl.tmp(), "TMPDIR": pl.tmp(),
+	}
+	for _, name := range []string{"PATH", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			env[name] = v
+		}
+	}
+	for name, url := range s.cfg.URLs(pl.key, pl.fleet.Uses) {
+		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = url
+	}
+	for _, from := range []map[string]string{pl.fleet.Env, pl.fleet.Secrets} {
+		for name, v := range from {
+			env[name] = v
+		}
+	}
+	env["TITRATE_INSTANCE"], env[tokenVar] = pl.id, pl.token
+	env["TITRATE_APP"], env["TITRATE_ENV"], env["TITRATE_SERVICE"] = pl.key.App, pl.key.Env, pl.key.Workload
+	env["TITRATE_VERSION"], env["TITRATE_RELEASE"], env["TITRATE_COMMIT"] = pl.fleet.Version.String(), pl.fleet.Release.String(), pl.fleet.Commit
+	env["TITRATE_STATE"] = s.layout.state(pl.key)
+	if port != 0 {
+		env["PORT"] = strconv.Itoa(port)
+	}
+	var out []string
+	for name, v := range env {
+		if !strings.ContainsRune(name+v, 0) { // exec would refuse the whole environment
+			out = append(out, name+"="+v)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// mkfifos makes the two FIFOs that carry a process's output.
+func mkfifos(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make %s: %w", dir, err)
+	}
+	for _, name := range streamNames {
+		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil && !os.IsExist(err) {
+			return fmt.Errorf("make the FIFO %s of %s: %w", name, dir, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	mrand "math/rand/v2"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"titrate/internal/world"
+)
+
+const (
+	defaultStartTimeout = 2 * time.Minute // R14
+	workerAlive         = time.Second     // a worker that lives so long is ready
+	firstProbe          = 5 * time.Millisecond
+	slowestProbe        = time.Second
+	probesToUnready     = 3
+)
+
+// start stores what is about to be, starts the process, and stores what is.
+func (in *instance) start(ctx context.Context) error {
+	rec, spec, err := in.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	pl := place{id: rec.ID, token: rec.Token, key: rec.Key, fleet: spec, dir: in.s.layout.runDir(rec.Key, rec.ID)}
+	if in.out == nil {
+		if err := in.openOutputs(pl.dir, newRedactor(spec.Secrets)); err != nil {
+			return err
+		}
+	}
+	in.out.forget()
+	l, err := in.s.launch(pl, spec.Command)
+	if err != nil {
+		return err
+	}
+	proc, failed, err := in.s.spawn(l, in.s.env(pl, rec.Port), in.out)
+	if err != nil {
+		return err
+	}
+	in.proc = proc
+	in.s.wg.Go(proc.watch)
+	in.s.mu.Lock()
+	in.rec.PID, in.rec.Start = proc.pid, proc.start
+	rec = in.rec
+	in.s.touch()
+	in.s.mu.Unlock()
+	_ = in.store(rec) // told of by save; the token finds the process too
+	if text := failed(); text != "" {
+		select {
+		case <-proc.done:
+		case <-ctx.Done():
+		}
+		return errors.New(text)
+	}
+	in.s.cfg.Log.Info("an instance started", append(in.attrs(), slog.Int("pid", proc.pid))...)
+	return nil
+}
+
+// prepare takes a port and stores the instance's id and token: a process whose
+// instance is not on the disk must not exist. If the disk is full an instance
+// that is there already goes on.
+func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, error) {
+	s := in.s
+	s.mu.Lock()
+	delete(s.taken, in.rec.Port)
+	taken := maps.Clone(s.taken)
+	s.mu.Unlock()
+	port, err := s.ports.free(ctx, taken)
+	if err != nil {
+		return instanceRecord{}, world.Fleet{}, err
+	}
+	s.mu.Lock()
+	s.taken[port] = true
+	spec := in.f.spec
+	known := !in.rec.Spawned.IsZero()
+	in.rec.Port, in.rec.Addr = port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	in.rec.PID, in.rec.Start, in.rec.Boot, in.rec.Spawned = 0, 0, s.boot, s.cfg.Now()
+	in.rec.State, in.rec.Since = world.InstanceStarting, s.cfg.Now()
+	in.rec.Secrets = slices.Sorted(maps.Keys(spec.Secrets))
+	in.rec.Fleet = spec
+	in.rec.Fleet.Env, in.rec.Fleet.Secrets = nil, nil
+	rec := in.rec
+	s.touch()
+	s.mu.Unlock()
+	if err := in.store(rec); err != nil && !known {
+		s.mu.Lock()
+		in.rec.Spawned = time.Time{} // still not on the disk
+		s.mu.Unlock()
+		return rec, spec, err
+	}
+	return rec, spec, nil
+}
+
+func (in *instance) openOutputs(dir string, r redactor) error {
+	if err := mkfifos(dir); err != nil {
+		return err
+	}
+	id, file := in.snapshot().ID, in.s.logFile(in.f.id.key)
+	out, err := openOutputs(dir, r, func(stream string, lines [][]byte) { file.write(id, stream, lines) })
+	if err != nil {
+		return err
+	}
+	in.out = out
+	return nil
+}
+
+// awaitReady returns when the instance is ready, or when ctx ends, with the zero
+// ending; or with late or moved when it will not be.
+func (in *instance) awaitReady(ctx context.Context) ending {
+	rec := in.snapshot()
+	deadline := rec.Fleet.StartTimeout
+	if deadline <= 0 {
+		deadline = defaultStartTimeout
+	}
+	if rec.Fleet.Worker {
+		if wait(ctx, workerAlive-in.s.cfg.Now().Sub(rec.Spawned)) {
+			in.ready(rec.Addr)
+		}
+		return ending{}
+	}
+	addr, tries := rec.Addr, newChecked(rec.Addr, rec.Fleet.Health)
+	look := 100 * time.Millisecond
+	for {
+		err := in.s.probe.check(ctx, addr, rec.Fleet.Health)
+		if ctx.Err() != nil {
+			return ending{}
+		}
+		if err == nil {
+			if in.owns(addr) {
+				in.ready(addr)
+				return ending{}
+			}
+			return ending{moved, "another program answers at " + addr}
+		}
+		tries.add(err)
+		age := in.s.cfg.Now().Sub(rec.Spawned)
+		if age > look || age > deadline {
+			where, text := in.locate(rec)
+			if where != "" && where != addr {
+				addr, tries = where, newChecked(where, rec.Fleet.Health)
+				continue
+			}
+			saw := tries.String()
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				saw += "; " + text
+			}
+			in.explain(saw)
+			if age > deadline {
+				return ending{late, fmt.Sprintf("was not ready in %s: %s", deadline, saw)}
+			}
+			look = age + max(100*time.Millisecond, age/4)
+		}
+		// The wait adds at most a fiftieth to what the start took.
+		wait(ctx, min(slowestProbe, max(firstProbe, age/50)))
+	}
+}
+
+func (in *instance) ready(addr string) {
+	in.moves = 0
+	in.s.mu.Lock()
+	in.rec.Addr = addr
+	took := in.s.cfg.Now().Sub(in.rec.Spawned)
+	in.s.mu.Unlock()
+	in.change(world.InstanceReady, "")
+	in.s.cfg.Log.Info("an instance is ready", append(in.attrs(), slog.String("addr", addr), slog.Duration("took", took))...)
+}
+
+// owns reports whether it is the instance's process that listens at addr. Where
+// the machine does not let us look, it is believed.
+func (in *instance) owns(addr string) bool {
+	all, known := in.family().listens()
+	return !known || slices.ContainsFunc(all, func(a netip.AddrPort) bool { return int(a.Port()) == portOf(addr) })
+}
+
+// locate finds where the process listens: at the port that it was given, on any
+// address, or at the one that the manifest names for a service that ignores $PORT.
+func (in *instance) locate(rec instanceRecord) (addr, text string) {
+	all, known := in.family().listens()
+	if !known {
+		return "", "where the process listens cannot be seen"
+	}
+	for _, port := range []int{rec.Port, rec.Fleet.Port} {
+		for _, a := range all {
+			if port != 0 && int(a.Port()) == port {
+				return reach(a), ""
+			}
+		}
+	}
+	return "", listensText(all)
+}
+
+// keepWell checks the health of a ready instance until ctx ends.
+func (in *instance) keepWell(ctx context.Context) {
+	rec := in.snapshot()
+	if rec.Fleet.Worker {
+		<-ctx.Done()
+		return
+	}
+	tries := newChecked(rec.Addr, rec.Fleet.Health)
+	for fails := 0; wait(ctx, 950*time.Millisecond+mrand.N(100*time.Millisecond)); {
+		err := in.s.probe.check(ctx, rec.Addr, rec.Fleet.Health)
+		state := in.snapshot().State
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			fails = 0
+			if state == world.InstanceUnready {
+				in.change(world.InstanceReady, "")
+				in.s.cfg.Log.Info("an instance is ready again", in.attrs()...)
+			}
+		default:
+			fails++
+			tries.add(err)
+			if fails >= probesToUnready && state == world.InstanceReady {
+				in.change(world.InstanceUnready, tries.String())
+				in.s.cfg.Log.Warn("an instance is not ready any more", append(in.attrs(), slog.String("why", tries.String()))...)
+			}
+		}
+	}
+}
+
+func portOf(addr string) int {
+	_, port, _ := net.SplitHostPort(addr)
+	n, _ := strconv.Atoi(port)
+	return n
+}

@@ -1,0 +1,262 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+)
+
+// ErrStopping is returned by Apply once Stop has been called.
+var ErrStopping = errors.New("the supervisor is stopping all workloads")
+
+// Supervisor makes the processes of this machine what the last applied world
+// wants. All methods are safe for many goroutines.
+type Supervisor struct {
+	cfg    Config
+	layout layout
+	boot   string
+	ports  ports
+	probe  prober
+	wg     sync.WaitGroup // what Run waits for
+
+	kick  chan struct{} // something changed that converge should look at
+	hurry chan struct{} // closed: no more patience with what is to end
+	halt  chan struct{} // closed by Stop: hooks end
+
+	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
+	published  map[fleetID][]Endpoint
+
+	mu       sync.Mutex
+	running  bool
+	told     bool // a world has been applied
+	stopping bool
+	wanted   world.Wanted
+	fleets   map[fleetID]*fleet
+	hooks    map[string]*hook
+	logs     map[rollout.Key]*logFile
+	taken    map[int]bool  // ports given to instances
+	changed  chan struct{} // closed, and replaced, when Seen has changed
+	noSpace  bool          // the last record could not be stored
+}
+
+// New returns a supervisor over the state in cfg.Dir. Nothing happens before Run.
+func New(cfg Config) (*Supervisor, error) {
+	if err := cfg.complete(); err != nil {
+		return nil, fmt.Errorf("configure the supervisor: %w", err)
+	}
+	return &Supervisor{
+		cfg: cfg, layout: layout{cfg.Dir}, boot: bootID(), ports: newPorts(), probe: newProber(),
+		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}),
+		published: map[fleetID][]Endpoint{},
+		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, logs: map[rollout.Key]*logFile{},
+		taken: map[int]bool{}, changed: make(chan struct{}),
+	}, nil
+}
+
+// Run takes back what an earlier supervisor left running, then converges on the
+// applied worlds until ctx ends. Workloads and hooks live on after it: it only
+// lets them go. It is called once.
+func (s *Supervisor) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer s.closeLogs()
+	defer s.wg.Wait()
+	defer cancel()
+	if err := s.adoptInstances(ctx); err != nil {
+		return err
+	}
+	if err := s.adoptHooks(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.running = true
+	s.mu.Unlock()
+	s.wg.Go(func() { s.sample(ctx) })
+	s.wg.Go(func() { s.prune(ctx) })
+	for {
+		s.converge(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.kick:
+		}
+	}
+}
+
+// Apply makes w the wanted world: whole, so that what it does not name is drained
+// and stopped. It returns before that is so; Seen tells how far it is. A smaller
+// stamp than the last one is refused with an error that wraps world.ErrStale; an
+// equal one changes nothing. Nothing of w is stored: it is the caller's to apply
+// the last one again after a restart, and what runs waits for that. The zero world,
+// of a caller that has lost the last one, says nothing: what runs goes on.
+func (s *Supervisor) Apply(w world.Wanted) error {
+	if w.Stamp == (world.Stamp{}) {
+		return nil
+	}
+	if err := check(w); err != nil {
+		return fmt.Errorf("apply the wanted world: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.stopping:
+		return ErrStopping
+	case s.told && w.Stamp == s.wanted.Stamp:
+		return nil
+	case s.told && w.Stamp.Less(s.wanted.Stamp):
+		return fmt.Errorf("apply %d.%d after %d.%d: %w", w.Stamp.Token, w.Stamp.Revision, s.wanted.Stamp.Token, s.wanted.Stamp.Revision, world.ErrStale)
+	}
+	s.wanted, s.told = w, true
+	s.nudge()
+	return nil
+}
+
+// nudge makes Run converge once more.
+func (s *Supervisor) nudge() {
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Stop ends every workload and hook, draining as their fleets ask, and returns
+// when they are gone. When ctx ends first they are killed, and its error is
+// returned. Run must be running, and stays so.
+func (s *Supervisor) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	if !s.running {
+		s.mu.Unlock()
+		return errors.New("stop workloads: the supervisor does not run")
+	}
+	if !s.stopping {
+		s.stopping, s.told = true, true
+		s.wanted = world.Wanted{Stamp: s.wanted.Stamp}
+		close(s.halt)
+	}
+	s.nudge()
+	s.mu.Unlock()
+	done := ctx.Done()
+	for {
+		busy, changed := s.busy()
+		if !busy {
+			return ctx.Err()
+		}
+		select {
+		case <-changed:
+		case <-done:
+			done = nil
+			s.mu.Lock()
+			if !closed(s.hurry) {
+				close(s.hurry)
+			}
+			s.mu.Unlock()
+		}
+	}
+}
+
+func (s *Supervisor) busy() (bool, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.hooks {
+		if h.alive {
+			return true, s.changed
+		}
+	}
+	for _, f := range s.fleets {
+		if len(f.instances) > 0 {
+			return true, s.changed
+		}
+	}
+	return false, s.changed
+}
+
+// touch tells those who watch Seen. The caller holds mu.
+func (s *Supervisor) touch() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// publish tells the gateway which instances of a fleet may be drawn, if that has
+// changed. When it returns, OnReady has returned for the set as it is now.
+func (s *Supervisor) publish(id fleetID) {
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.mu.Lock()
+	var ready []Endpoint
+	if f := s.fleets[id]; f != nil {
+		ready = f.ready()
+	}
+	s.mu.Unlock()
+	if slices.Equal(ready, s.published[id]) {
+		return
+	}
+	if s.published[id] = ready; len(ready) == 0 {
+		delete(s.published, id)
+	}
+	s.cfg.OnReady(id.key, id.version, ready)
+}
+
+// save stores a record. An error is logged and shown as a full disk; what it was
+// about goes on.
+func (s *Supervisor) save(path string, record any) error {
+	err := store(path, record)
+	full := noSpace(err)
+	s.mu.Lock()
+	if s.noSpace != full {
+		s.noSpace = full
+		s.touch()
+	}
+	s.mu.Unlock()
+	if err != nil {
+		s.cfg.Log.Error("store a record", slog.Any("error", err))
+	}
+	return err
+}
+
+// logFile returns where workload k's lines go.
+func (s *Supervisor) logFile(k rollout.Key) *logFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.logs[k]
+	if l == nil {
+		l = &logFile{dir: logDir(s.cfg.Logs, k), size: s.cfg.LogSize, keep: s.cfg.LogFiles, now: s.cfg.Now, log: s.cfg.Log}
+		s.logs[k] = l
+	}
+	return l
+}
+
+func (s *Supervisor) closeLogs() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.logs {
+		l.close()
+	}
+}
+
+// closed reports whether a channel that is only ever closed is.
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// wait returns true after d, false when ctx ends before.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
