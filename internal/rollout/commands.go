@@ -23,30 +23,28 @@ func abort(l *look, s State) (State, bool) {
 		s.Refused = "it is promoted already; `titrate rollback` goes to the version before"
 	case s.Over():
 	case s.Phase == Returning:
-		return l.hurry(s, why), true
+		return l.hurry(s, why)
 	default:
 		return l.goBack(s, Back{Outcome: Aborted, Member: -1, Why: why}), true
 	}
-	return s, true
+	return s, false
 }
 
 // hurry ends the patience of a way back. What was to be superseded is aborted
 // now; what was rolled back keeps its reason.
-func (l *look) hurry(s State, why string) State {
+func (l *look) hurry(s State, why string) (State, bool) {
 	back := *s.Back
 	back.Hurried = true
 	if back.Outcome == Superseded {
 		back.Outcome, back.Why, s.Why = Aborted, why, why
 	}
 	s.Back = &back
-	if less, ok := takeBack(l, s); ok {
-		return less
-	}
-	return s
+	return takeBack(l, s)
 }
 
-// obey carries out the oldest command that was not looked at yet, or refuses it
-// with a sentence. One look obeys one command.
+// obey carries out the oldest command that was not looked at yet: one a look. It
+// refuses one that makes no sense now with a sentence; the look goes on then, so
+// that a stream of such commands stops nothing.
 func obey(l *look, s State) (State, bool) {
 	i := slices.IndexFunc(l.seen.Commands, func(c Command) bool { return c.ID > s.Command })
 	if i < 0 {
@@ -60,7 +58,7 @@ func obey(l *look, s State) (State, bool) {
 	next, refused := l.carryOut(s, c)
 	if refused != "" {
 		s.Refused = refused
-		return s, true
+		return s, false
 	}
 	return next, true
 }

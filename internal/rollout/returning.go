@@ -23,10 +23,7 @@ func (l *look) goBack(s State, b Back) State {
 	case !s.Took:
 		return l.gone(s, Retiring)
 	}
-	s = l.to(s, Returning, b.Why)
-	if less, ok := takeBack(l, s); ok { // at this look already, if stable can carry it
-		return less
-	}
+	s, _ = takeBack(l, l.to(s, Returning, b.Why)) // at this look already, if stable can carry it
 	return s
 }
 

@@ -79,9 +79,11 @@ func Next(p Plan, s State, seen Seen, now time.Time) State {
 	l := &look{plan: &p, seen: &seen, now: moment(now)}
 	s = l.note(s)
 	for _, decide := range life[s.Phase] {
-		if next, decided := decide(l, s); decided {
+		next, decided := decide(l, s)
+		if decided {
 			return next
 		}
+		s = next
 	}
 	return s
 }
@@ -93,8 +95,8 @@ type look struct {
 	now  time.Time
 }
 
-// rule decides one thing about a rollout. If it does not decide, the state it
-// returns is dropped and the next rule is asked. It may also decide to wait.
+// rule decides one thing about a rollout: a move, or to wait. If it does not
+// decide, the next rule is asked, and sees what this one wrote down.
 type rule func(l *look, s State) (next State, decided bool)
 
 // to moves s into a phase.

@@ -1,0 +1,128 @@
+package rollout_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const diagramFile = "../../docs/life-of-a-release.md"
+
+// diagram reads the moves that the page shows.
+func diagram(t *testing.T) map[string]bool {
+	t.Helper()
+	page, err := os.ReadFile(diagramFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "```mermaid\n")
+	text, _, closed := strings.Cut(rest, "\n```")
+	if !ok || !closed {
+		t.Fatal("no diagram in ", diagramFile)
+	}
+	moves := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\s*(\w+) --> (\w+)`).FindAllStringSubmatch(text, -1) {
+		moves[m[1]+" --> "+m[2]] = true
+	}
+	return moves
+}
+
+// TestLifeOfARelease_diagram holds the page against the moves that the scripts
+// make, both ways; the property tests hold all their looks against it too.
+func TestLifeOfARelease_diagram(t *testing.T) {
+	t.Parallel()
+	made := map[string]bool{}
+	for _, file := range scriptFiles(t) {
+		maps.Copy(made, runScript(t, file))
+	}
+	shown := diagram(t)
+	for _, move := range slices.Sorted(maps.Keys(made)) {
+		if !shown[move] {
+			t.Errorf("the scripts make %s, which the page does not show", move)
+		}
+	}
+	for _, move := range slices.Sorted(maps.Keys(shown)) {
+		if !made[move] {
+			t.Errorf("the page shows %s, which no script makes", move)
+		}
+	}
+}
+
+// TestPhases_complete holds that every phase has rules and stands in the diagram,
+// and that every outcome and phase is named in the page.
+func TestPhases_complete(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(diagramFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	phases := constants(t, "Phase")
+	if len(phases) != 7 {
+		t.Errorf("%d phases: %v", len(phases), phases)
+	}
+	rules := keysOf(t, "life")
+	for name, value := range phases {
+		if !slices.Contains(rules, name) {
+			t.Errorf("%s has no rules in rollout.go", name)
+		}
+		if !strings.Contains(string(page), "`"+value+"`") {
+			t.Errorf("%s does not name phase %s", diagramFile, value)
+		}
+	}
+	if len(rules) != len(phases) {
+		t.Errorf("rules for %v", rules)
+	}
+	for _, value := range constants(t, "Outcome") {
+		if !strings.Contains(string(page), "`"+value+"`") {
+			t.Errorf("%s does not name outcome %s", diagramFile, value)
+		}
+	}
+}
+
+// constants reads the constants of a string type from state.go.
+func constants(t *testing.T, typeName string) map[string]string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "state.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if id, ok := spec.Type.(*ast.Ident); ok && id.Name == typeName {
+			found[spec.Names[0].Name] = strings.Trim(spec.Values[0].(*ast.BasicLit).Value, `"`)
+		}
+		return true
+	})
+	return found
+}
+
+// keysOf reads the keys of the map named name in rollout.go.
+func keysOf(t *testing.T, name string) []string {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "rollout.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok || spec.Names[0].Name != name {
+			return true
+		}
+		for _, e := range spec.Values[0].(*ast.CompositeLit).Elts {
+			keys = append(keys, e.(*ast.KeyValueExpr).Key.(*ast.Ident).Name)
+		}
+		return false
+	})
+	return keys
+}
