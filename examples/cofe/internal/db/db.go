@@ -58,9 +58,9 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	// In WAL mode synchronous=NORMAL keeps every commit through the death of
 	// the process; only a power cut may lose the last ones. That is one fsync
 	// a checkpoint instead of one a transaction.
-	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(8000)" +
+	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=busy_timeout(8000)" +
 		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)&_pragma=cache_size(-4000)"
-	write, err := sql.Open("sqlite", dsn)
+	write, err := sql.Open("sqlite", dsn+"&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +117,20 @@ func (d *DB) Close() error {
 
 // Read returns the pool to read from, outside of any transaction.
 func (d *DB) Read() Querier { return d.read }
+
+// Snapshot runs fn in a transaction that sees one moment and holds up no writer.
+func (d *DB) Snapshot(ctx context.Context, fn func(q Querier) error) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if d.postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	tx, err := d.read.BeginTx(ctx, options)
+	if err != nil {
+		return fmt.Errorf("begin to read: %w", err)
+	}
+	defer tx.Rollback()
+	return fn(tx)
+}
 
 // Write runs fn in one transaction that writes: it commits when fn returns nil.
 // SQLite takes the write lock at once; PostgreSQL runs at READ COMMITTED and

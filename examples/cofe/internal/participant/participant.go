@@ -173,9 +173,8 @@ func Audit(d *db.DB) func(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if after == "" {
-			// One transaction, so that entries and balances are of one moment.
-			err = d.Write(ctx, func(tx db.Tx) error {
-				page.Ledger, err = ledger.Check(ctx, tx)
+			err = d.Snapshot(ctx, func(q db.Querier) error {
+				page.Ledger, err = ledger.Check(ctx, q)
 				return err
 			})
 			if err != nil {
