@@ -52,9 +52,9 @@ type Store interface {
 	// rollout.ErrFenced when a newer lease has been taken; nothing is stored then.
 	Commit(ctx context.Context, c rollout.Change) error
 	// Rollout returns one rollout, alive or ended, or wraps rollout.ErrUnknown.
-	Rollout(ctx context.Context, id int64) (rollout.Progress, error)
+	Rollout(ctx context.Context, id int64) (rollout.Record, error)
 	// History returns a rollout's decisions, oldest first.
-	History(ctx context.Context, id int64) ([]rollout.Decision, error)
+	History(ctx context.Context, id int64) ([]rollout.Look, error)
 	// Release returns one release, or wraps rollout.ErrUnknown.
 	Release(ctx context.Context, app string, n rollout.Release) (rollout.ReleaseRecord, error)
 }

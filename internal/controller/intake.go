@@ -1,0 +1,250 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"titrate/internal/manifest"
+	"titrate/internal/rollout"
+)
+
+// intake turns accepted pushes into releases, one of an app after the other.
+type intake struct {
+	arrived chan struct{}
+
+	mu      sync.Mutex
+	running map[string]bool       // by app
+	waiting map[int64]*pushWaiter // by push
+}
+
+// pushWaiter is someone who wants to hear how a push gets on.
+type pushWaiter struct {
+	lines *detachable
+	done  chan struct{}
+	got   Delivered
+	err   error
+}
+
+func newIntake() *intake {
+	return &intake{arrived: make(chan struct{}, 1), running: map[string]bool{}, waiting: map[int64]*pushWaiter{}}
+}
+
+// Push accepts a push: once it is stored it will be built and delivered, even if
+// the server dies on the way. Lines for the person who pushed go to progress as
+// they come. When ctx ends the push goes on without its listener.
+func (c *Controller) Push(ctx context.Context, p rollout.Push, progress io.Writer) (Delivered, error) {
+	if c.Builder == nil {
+		return Delivered{}, problem(Unavailable, "", "this server builds nothing")
+	}
+	w := &pushWaiter{lines: &detachable{to: progress}, done: make(chan struct{})}
+	defer w.lines.detach()
+	if err := c.accept(ctx, p, w); err != nil {
+		return Delivered{}, err
+	}
+	select {
+	case <-w.done:
+		return w.got, w.err
+	case <-ctx.Done():
+		return Delivered{}, fmt.Errorf("the push goes on: %w", ctx.Err())
+	}
+}
+
+// accept stores a push, and its listener before anything can happen to it.
+func (c *Controller) accept(ctx context.Context, p rollout.Push, w *pushWaiter) error {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	p.ID, p.At, p.Stage = c.memory.push+1, c.now(), rollout.PushAccepted
+	c.intake.listen(p.ID, w)
+	if err := c.commit(ctx, pushed(p)); err != nil {
+		c.intake.listen(p.ID, nil)
+		return fmt.Errorf("store the push: %w", err)
+	}
+	wake(c.intake.arrived)
+	return nil
+}
+
+func (i *intake) listen(id int64, w *pushWaiter) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if w == nil {
+		delete(i.waiting, id)
+		return
+	}
+	i.waiting[id] = w
+}
+
+// pushed is the change that stores how far a push has come.
+func pushed(p rollout.Push) rollout.Change {
+	at := p.At
+	if !p.Ended.IsZero() {
+		at = p.Ended
+	}
+	short := p
+	short.Manifest = nil
+	return rollout.Change{At: at, Pushes: []rollout.Push{p}, Events: []rollout.Event{{
+		At: at, Kind: rollout.EventPush, App: p.App, Release: p.Release, Data: encode(short),
+	}}}
+}
+
+// intakeLoop works on accepted pushes, those of an earlier life first.
+func (c *Controller) intakeLoop(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	ended := make(chan string)
+	for {
+		for _, p := range c.due() {
+			workers.Go(func() {
+				c.process(ctx, p)
+				select {
+				case ended <- p.App:
+				case <-ctx.Done():
+				}
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-c.intake.arrived:
+		case app := <-ended:
+			c.intake.mu.Lock()
+			delete(c.intake.running, app)
+			c.intake.mu.Unlock()
+		}
+	}
+}
+
+// due returns the oldest push of each app that has none under way, and marks them.
+func (c *Controller) due() []rollout.Push {
+	c.mu.RLock()
+	pushes := slices.Clone(c.memory.pushes)
+	c.mu.RUnlock()
+	c.intake.mu.Lock()
+	defer c.intake.mu.Unlock()
+	return slices.DeleteFunc(pushes, func(p rollout.Push) bool {
+		taken := c.Builder == nil || c.intake.running[p.App]
+		c.intake.running[p.App] = c.intake.running[p.App] || !taken
+		return taken
+	})
+}
+
+// process builds and delivers one push, and stores how it ended.
+func (c *Controller) process(ctx context.Context, p rollout.Push) {
+	c.intake.mu.Lock()
+	w := c.intake.waiting[p.ID]
+	c.intake.mu.Unlock()
+	progress := io.Discard
+	if w != nil {
+		progress = w.lines
+	}
+	got, err := c.deliver(ctx, &p, progress)
+	if err != nil && ctx.Err() != nil {
+		return // the server ends: the push is taken up again at the next start
+	}
+	p.Ended, p.Stage, p.Release = c.now(), rollout.PushDelivered, got.Release
+	if err != nil {
+		p.Stage, p.Problem = rollout.PushFailed, err.Error()
+		c.Log.Warn("a push moved nothing", slog.String("app", p.App), slog.String("commit", p.Commit), slog.Any("error", err))
+	}
+	if stored := c.store(ctx, pushed(p)); stored != nil {
+		c.Log.Error("the end of a push is not stored", slog.Int64("push", p.ID), slog.Any("error", stored))
+	}
+	if w != nil {
+		c.intake.listen(p.ID, nil)
+		w.got, w.err = got, err
+		close(w.done)
+	}
+}
+
+func (c *Controller) store(ctx context.Context, ch rollout.Change) error {
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	return c.commit(ctx, ch)
+}
+
+// deliver takes a push through its stages.
+func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.Writer) (Delivered, error) {
+	app, problems := manifest.Parse(p.Manifest, "titrate.yaml")
+	if err := problems.Err(); err != nil {
+		return Delivered{}, &Problem{Kind: Invalid, Message: err.Error(), Hint: "titrate validate"}
+	}
+	d := Delivery{
+		App: *app, Manifest: p.Manifest, Commit: p.Commit, Message: p.Message, Author: p.Author, Branch: p.Branch,
+		Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs,
+	}
+	services, err := d.services()
+	if err != nil {
+		return Delivered{}, err
+	}
+	p.Stage = rollout.PushBuilding
+	if err := c.store(ctx, pushed(*p)); err != nil {
+		return Delivered{}, fmt.Errorf("store the push: %w", err)
+	}
+	d.Artifact, err = c.Builder.Build(ctx, BuildRequest{
+		App: app.Name, Repo: p.Repo, Commit: p.Commit, Push: p.ID, Services: services, Progress: progress,
+	})
+	switch {
+	case errors.Is(err, ErrBuild):
+		return Delivered{}, &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs " + app.Name}
+	case err != nil:
+		return Delivered{}, fmt.Errorf("build %s: %w", p.Commit, err)
+	}
+	return c.Deliver(ctx, d)
+}
+
+// services returns what has to be built: the services of the environments that
+// take the delivery, or of all when it only makes a release for manual ones.
+func (d Delivery) services() ([]manifest.Service, error) {
+	envs, err := d.environments()
+	if err != nil {
+		return nil, err
+	}
+	if len(envs) == 0 {
+		for _, e := range d.App.Environments {
+			if e.Deploy.Manual && d.Default {
+				envs = append(envs, e)
+			}
+		}
+	}
+	if len(envs) == 0 {
+		return nil, problem(Invalid, "deploy: "+d.Branch+" under an environment in titrate.yaml", "no environment of %s takes branch %s", d.App.Name, d.Branch)
+	}
+	var services []manifest.Service
+	named := map[string]bool{}
+	for _, e := range envs {
+		for _, s := range e.Services {
+			if !named[s.Name] {
+				named[s.Name] = true
+				services = append(services, s)
+			}
+		}
+	}
+	return services, nil
+}
+
+// detachable passes lines on until its reader has gone.
+type detachable struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (d *detachable) Write(b []byte) (int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.to != nil {
+		if _, err := d.to.Write(b); err != nil {
+			d.to = nil
+		}
+	}
+	return len(b), nil
+}
+
+func (d *detachable) detach() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.to = nil
+}

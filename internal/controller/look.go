@@ -1,0 +1,94 @@
+package controller
+
+import (
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+// look assembles what one rollout may know of the world.
+func (c *Controller) look(l *live, now time.Time) rollout.Seen {
+	seen := rollout.Seen{Commands: l.commands, Ahead: c.memory.ahead(l), Newer: c.memory.newer(l)}
+	if !c.observed() {
+		return seen
+	}
+	for _, h := range l.State.Hooks {
+		if result, ok := c.sight.seen.Hooks[h.Key]; ok {
+			if seen.Hooks == nil {
+				seen.Hooks = map[string]rollout.HookResult{}
+			}
+			seen.Hooks[h.Key] = result
+		}
+	}
+	seen.Members = make([]rollout.MemberSeen, len(l.members))
+	for i, m := range l.members {
+		seen.Members[i] = c.lookAt(l, m, now)
+	}
+	return seen
+}
+
+func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSeen {
+	w := c.memory.works[m.key]
+	seen := rollout.MemberSeen{Stable: w.Stable, Served: c.sight.share(m.key, m.candidate, l.asked), Idle: c.sight.idle(m.name, now)}
+	if v := w.versions[m.candidate]; v != nil {
+		seen.Refused = v.Refused
+	}
+	base := w.Stable
+	if m.base != 0 {
+		base = m.base
+	}
+	stable, candidate := c.sight.fleets[fleetKey{m.key, base}], c.sight.fleets[fleetKey{m.key, m.candidate}]
+	seen.StableReady, seen.Restarts = stable.Ready, candidate.Restarts
+	if !c.sight.seen.Stamp.Less(l.began) {
+		// Before the target knows of this attempt, it shows the instances and the
+		// failure of an earlier one (R7).
+		seen.Ready, seen.Failure = candidate.Ready, candidate.Failure
+	}
+	if l.State.Phase == rollout.Retiring {
+		seen.Open = candidate.Open
+		if l.State.Outcome == rollout.Promoted {
+			seen.Open = stable.Open
+		}
+	}
+	if l.State.Phase == rollout.Shifting || l.State.Phase == rollout.Baking {
+		seen.Readings = m.judge(c.sight.blind, now)
+	}
+	return seen
+}
+
+// ahead reports whether a rollout that was opened earlier has a workload of l and
+// no outcome yet (R3).
+func (m *memory) ahead(l *live) bool {
+	for _, f := range l.members {
+		for _, o := range m.byKey[f.key] {
+			if o.Plan.Rollout < l.Plan.Rollout && !o.State.Over() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// newer returns the newest rollout that waits behind l, or nil.
+func (m *memory) newer(l *live) *rollout.Newer {
+	var newest *live
+	for _, f := range l.members {
+		for _, o := range m.byKey[f.key] {
+			if o.State.Phase == rollout.Queued && o.Plan.Rollout > l.Plan.Rollout && (newest == nil || o.Plan.Rollout > newest.Plan.Rollout) {
+				newest = o
+			}
+		}
+	}
+	if newest == nil {
+		return nil
+	}
+	n := &rollout.Newer{
+		Rollout: newest.Plan.Rollout, Release: newest.Plan.Release, Overlap: newest.Plan.Overlap, Urgent: newest.Plan.Urgent, Covers: true,
+	}
+	for _, f := range l.members {
+		if newest.index(f.key.Workload) < 0 {
+			n.Covers = false
+		}
+	}
+	return n
+}

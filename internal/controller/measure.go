@@ -1,0 +1,96 @@
+package controller
+
+import (
+	"time"
+
+	"titrate/internal/analysis"
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+)
+
+// member is what was measured of one workload of a live rollout, since its weight
+// arrived.
+type member struct {
+	key       rollout.Key
+	name      string // key.String(), which is asked for at each look
+	candidate rollout.Version
+	base      rollout.Version
+	alarms    []analysis.Alarm
+
+	tried, stable *analysis.Series
+	baseline      *analysis.Baseline
+
+	readings []analysis.Reading // as judged last
+	judged   time.Time
+	counted  bool // windows have come since
+}
+
+func newMember(k rollout.Key, m rollout.Member, s rollout.State, i int) *member {
+	f := &member{
+		key: k, name: k.String(), candidate: m.Candidate, alarms: m.Alarms,
+		tried: analysis.NewSeries(m.Alarms), stable: analysis.NewSeries(m.Alarms),
+	}
+	f.follow(s, i)
+	return f
+}
+
+// follow begins to count anew when a weight has arrived (R13).
+func (m *member) follow(s rollout.State, i int) {
+	if i < len(s.Stable) {
+		m.base = s.Stable[i]
+	}
+	m.tried.Begin(s.Arrived)
+	m.stable.Begin(s.Arrived)
+	m.counted = true
+}
+
+// count adds a window to whatever it is a measurement of.
+func (m *memory) count(w world.VersionWindow) {
+	if of := m.works[w.Key]; of != nil {
+		of.traffic.add(w)
+		if of.Stable == w.Version {
+			of.recent.Add(w.Window)
+		}
+	}
+	for _, l := range m.byKey[w.Key] {
+		for _, f := range l.members {
+			switch {
+			case f.key != w.Key:
+			case f.candidate == w.Version:
+				f.tried.Add(w.Window)
+				f.counted = true
+			case f.base == w.Version:
+				f.stable.Add(w.Window)
+				f.counted = true
+			}
+		}
+	}
+}
+
+// judgedAgain is how long a verdict stands when no window comes: after that
+// missing windows have begun to count as missing.
+const judgedAgain = time.Second
+
+// judge returns a reading for each alarm. While the meter cannot be read there is
+// no verdict, which is not a bad one (R12).
+func (m *member) judge(blind error, now time.Time) []analysis.Reading {
+	if len(m.alarms) == 0 {
+		return nil
+	}
+	if !m.counted && now.Sub(m.judged) < judgedAgain && (blind == nil) == (m.readings[0].Err == "") {
+		return m.readings
+	}
+	// A new slice each time: what a stored look holds must not change under it.
+	m.readings = make([]analysis.Reading, 0, len(m.alarms))
+	for _, a := range m.alarms {
+		if blind != nil {
+			m.readings = append(m.readings, analysis.Reading{
+				Alarm: a.Name, Reaction: a.Reaction, Err: blind.Error(), Min: a.Min, M: a.M, N: a.N, Text: "could not be measured: " + blind.Error(),
+			})
+			continue
+		}
+		m.readings = append(m.readings, analysis.Judge(a, m.tried, m.stable, m.baseline, now))
+	}
+	m.judged, m.counted = now, false
+	return m.readings
+}

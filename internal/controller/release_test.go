@@ -1,0 +1,242 @@
+package controller_test
+
+import (
+	"strings"
+	"testing"
+
+	"titrate/internal/controller"
+	"titrate/internal/rollout"
+)
+
+func effects(d controller.Delivered) map[string]controller.EffectKind {
+	all := map[string]controller.EffectKind{}
+	for _, e := range d.Workloads {
+		all[e.Key.Workload] = e.What
+	}
+	return all
+}
+
+func TestR1_onlyWhatChangedMoves(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	if e := effects(d); e["orders"] != controller.Opens || e["payments"] != controller.Unchanged || len(d.Rollouts) != 1 || d.Release != 2 {
+		t.Fatalf("%+v", d)
+	}
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	if s := p.hands.split("orders"); s != "v2 100 %" {
+		t.Error(s)
+	}
+	if s := p.hands.split("payments"); s != "v1 100 %" {
+		t.Error(s)
+	}
+	again := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	if len(again.Rollouts) != 0 || again.Release != 2 {
+		t.Errorf("the same push again: %+v", again)
+	}
+}
+
+func TestR1_aChangedSecretIsANewVersionOfTheCurrentRelease(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := strings.Replace(cofe, "route: /orders", "route: /orders, secrets: [KEY]", 1)
+	_, err := p.Deliver(t.Context(), delivery(t, text, map[string]string{"orders": "o1", "payments": "p1"}))
+	wantKind(t, err, controller.Invalid)
+	p.vault["KEY"] = "one"
+	for _, id := range p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts {
+		p.ended(id, rollout.Promoted)
+	}
+	if same, err := p.Refresh(t.Context(), "cofe", "production", "ana"); err != nil || len(same.Rollouts) != 0 {
+		t.Fatalf("nothing changed: %+v, %v", same, err)
+	}
+	p.vault["KEY"] = "two"
+	d, err := p.Refresh(t.Context(), "cofe", "production", "ana")
+	if err != nil || len(d.Rollouts) != 1 || d.Release != 1 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	p.until("both versions run", func() bool { return len(p.hands.fleets("orders")) == 2 })
+	f := p.hands.fleets("orders")
+	if f[1].Secrets["KEY"] != "one" || f[2].Secrets["KEY"] != "two" {
+		t.Errorf("each version keeps the value it was made with: %v, %v", f[1].Secrets, f[2].Secrets)
+	}
+	p.ended(d.Rollouts[0], rollout.Promoted)
+}
+
+func TestR1_aNewServiceDoesNotMoveTheOthers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	d := p.deliver(cofe+"  rewards: { build: rewards, route: /rewards }\n", map[string]string{"orders": "o1", "payments": "p1", "rewards": "r1"})
+	if e := effects(d); e["orders"] != controller.Unchanged || e["payments"] != controller.Unchanged || e["rewards"] != controller.Opens {
+		t.Errorf("%+v", d.Workloads)
+	}
+}
+
+func TestR3_rejectRefusesWhileARolloutIsInProgress(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := cofe + "environments:\n  production: { overlap: reject }\n"
+	for _, id := range p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts {
+		p.ended(id, rollout.Promoted)
+	}
+	p.deliver(text, map[string]string{"orders": "o2", "payments": "p1"})
+	_, err := p.Deliver(t.Context(), delivery(t, text, map[string]string{"orders": "o3", "payments": "p1"}))
+	wantKind(t, err, controller.Rejected)
+	if all, err := p.store.Releases(t.Context(), "cofe", 0, 10); err != nil || len(all) != 2 {
+		t.Errorf("a rejected delivery left something: %d releases, %v", len(all), err)
+	}
+	d := delivery(t, text, map[string]string{"orders": "o1", "payments": "p2"})
+	// orders is in progress, but only payments would move… and orders back.
+	if _, err := p.Deliver(t.Context(), d); err == nil {
+		t.Error("a change of a workload in progress was taken")
+	}
+}
+
+func TestR3_ofThoseThatWaitOnlyTheNewestIsKept(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	var ids []int64
+	for _, o := range []string{"o2", "o3", "o4"} {
+		d := p.deliver(cofe, map[string]string{"orders": o, "payments": "p1"})
+		ids = append(ids, d.Rollouts...)
+		p.tick()
+	}
+	p.ended(ids[0], rollout.Promoted)
+	p.ended(ids[1], rollout.Superseded)
+	p.ended(ids[2], rollout.Promoted)
+	if s := p.hands.split("orders"); s != "v4 100 %" {
+		t.Error(s)
+	}
+}
+
+func TestR4_aNewManifestDoesNotChangeARolloutInProgress(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.tick()
+	p.deliver(strings.Replace(cofe, "Linear20PercentEvery10Seconds", "AllAtOnce", 1), map[string]string{"orders": "o2", "payments": "p1"})
+	if r := p.rollout(d.Rollouts[0]); len(r.Plan.Steps) != 5 {
+		t.Errorf("%+v", r.Plan.Steps)
+	}
+}
+
+func TestR9_aRefusedVersionIsNotTriedAgainUntilRetried(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.hands.failing["orders v2"] = 0.3
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.ended(d.Rollouts[0], rollout.RolledBack)
+	s := p.status("orders")
+	if s.Health.State != controller.Healthy || s.Outcome.Outcome != rollout.RolledBack || s.Sync.State != controller.Late || s.Sync.Why != "r2 rolled back, r1 kept" {
+		t.Errorf("%+v", s)
+	}
+	again := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	if e := effects(again); e["orders"] != controller.Behind || len(again.Rollouts) != 0 {
+		t.Fatalf("%+v", again)
+	}
+	p.hands.failing["orders v2"] = 0
+	r, err := p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry, By: "ana"})
+	if err != nil || r.Plan.Attempt != 2 || r.Retries != d.Rollouts[0] {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	p.ended(r.Plan.Rollout, rollout.Promoted)
+	if s := p.status("orders"); s.Stable != 2 || s.Sync.State != controller.AsAsked {
+		t.Errorf("%+v", s)
+	}
+	_, err = p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry})
+	wantKind(t, err, controller.Conflict)
+}
+
+func TestR9_goingBackToTheStableCodeIsNoRollout(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.hands.broken["orders v2"] = "it exits with 1"
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.ended(d.Rollouts[0], rollout.Failed)
+	back := p.deliver(cofe, map[string]string{"orders": "o1", "payments": "p1"})
+	if e := effects(back); e["orders"] != controller.Unchanged || len(back.Rollouts) != 0 {
+		t.Errorf("%+v", back)
+	}
+}
+
+func TestR23_togetherIsOneRolloutOfWhatChanged(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := cofe + "together: [orders, payments]\n"
+	d := p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"})
+	if len(d.Rollouts) != 1 {
+		t.Fatalf("%+v", d)
+	}
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	both := p.deliver(text, map[string]string{"orders": "o2", "payments": "p2"})
+	if len(both.Rollouts) != 1 || len(p.rollout(both.Rollouts[0]).Plan.Members) != 2 {
+		t.Fatalf("%+v", both)
+	}
+	p.hands.failing["payments v2"] = 0.5
+	p.ended(both.Rollouts[0], rollout.RolledBack)
+	if a, b := p.hands.split("orders"), p.hands.split("payments"); a != "v1 100 %" || b != "v1 100 %" {
+		t.Errorf("orders %s, payments %s", a, b)
+	}
+	one := p.deliver(text, map[string]string{"orders": "o3", "payments": "p1"})
+	if len(one.Rollouts) != 1 || len(p.rollout(one.Rollouts[0]).Plan.Members) != 1 {
+		t.Fatalf("%+v", one)
+	}
+}
+
+func TestR28_aWorkloadNamedNoMoreRunsOnUntilRemoved(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	without := strings.Replace(cofe, "  payments: { build: payments, route: /payments }\n", "", 1)
+	diff, err := p.Diff(t.Context(), delivery(t, without, map[string]string{"orders": "o1"}))
+	if err != nil || effects(diff)["payments"] != controller.Orphaned {
+		t.Fatalf("%+v, %v", diff, err)
+	}
+	key := rollout.Key{App: "cofe", Env: "production", Workload: "payments"}
+	wantKind(t, p.Remove(t.Context(), key, "ana"), controller.Conflict)
+	p.deliver(without, map[string]string{"orders": "o1"})
+	p.tick()
+	if s := p.hands.split("payments"); s != "v1 100 %" {
+		t.Errorf("traffic was dropped: %q", s)
+	}
+	if s := p.status("payments"); s.Sync.State != controller.Unasked || s.Orphaned != 2 {
+		t.Errorf("%+v", s)
+	}
+	if err := p.Remove(t.Context(), key, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	p.tick()
+	if len(p.hands.fleets("payments")) != 0 {
+		t.Error("it still runs")
+	}
+	d := p.deliver(cofe, map[string]string{"orders": "o1", "payments": "p2"})
+	if v, err := p.store.Version(t.Context(), key, 2); err != nil || v.Number != 2 || len(d.Rollouts) != 1 {
+		t.Errorf("its numbers begin anew: %+v, %v, %+v", v, err, d)
+	}
+	p.ended(d.Rollouts[0], rollout.Promoted)
+}
+
+func TestDeliver_toAManualEnvironmentCarriesTheSameRelease(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := cofe + "environments:\n  uat: { deploy: main }\n  production: { deploy: manual }\n"
+	d := delivery(t, text, map[string]string{"orders": "o1", "payments": "p1"})
+	first, err := p.Deliver(t.Context(), d)
+	if err != nil || len(first.Envs) != 1 || first.Envs[0] != "uat" {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	p.settle()
+	d.Envs = []string{"production"}
+	second, err := p.Deliver(t.Context(), d)
+	if err != nil || second.Release != first.Release || len(second.Rollouts) != 2 {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	d.Envs = []string{"elsewhere"}
+	_, err = p.Deliver(t.Context(), d)
+	wantKind(t, err, controller.NotFound)
+}

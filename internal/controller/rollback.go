@@ -1,0 +1,200 @@
+package controller
+
+import (
+	"context"
+	"slices"
+
+	"titrate/internal/rollout"
+)
+
+// rollbackWindow is how many earlier promoted versions go straight to 100 %; older
+// ones take the steps of the plan (R8).
+const rollbackWindow = 3
+
+// Scope is what a rollback is asked of: an environment of an app, or one workload
+// of it.
+type Scope struct {
+	App      string
+	Env      string
+	Workload string // empty: all that the newest promoted release moved
+}
+
+// Destination is where a rollback goes: zero is to what was stable before.
+type Destination struct {
+	Release rollout.Release // each workload to what it was at that release
+	Version rollout.Version // one workload to that version
+}
+
+// RolledBack is what came of asking for a rollback.
+type RolledBack struct {
+	Aborted   []int64  `json:"aborted,omitempty"` // rollouts that were in progress
+	Rollouts  []int64  `json:"rollouts,omitempty"`
+	Workloads []Effect `json:"workloads,omitempty"`
+}
+
+// Rollback takes a scope back to earlier promoted versions (R8). With a rollout in
+// progress there it is an abort of that. Otherwise it opens a rollout which goes
+// straight to 100 % once capacity is ready when the versions are among the last
+// three promoted, and by the plan's steps when they are older.
+func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who string) (RolledBack, error) {
+	aborted, err := c.abortIn(ctx, s, who)
+	if err != nil || len(aborted) > 0 {
+		return RolledBack{Aborted: aborted}, err
+	}
+	c.deciding.Lock()
+	defer c.deciding.Unlock()
+	p := c.proposal(s.App, who)
+	works, err := p.memory.scope(s)
+	if err != nil {
+		return RolledBack{}, err
+	}
+	straight := true
+	for _, w := range works {
+		n, near, err := w.earlier(to)
+		if err != nil && s.Workload != "" {
+			return RolledBack{}, err
+		}
+		if n == 0 || n == w.Stable {
+			continue // a workload of the environment that has nothing to go back to
+		}
+		if err := c.kept(w, n); err != nil {
+			return RolledBack{}, err
+		}
+		straight = straight && near
+		v := w.versions[n]
+		p.moving = append(p.moving, *v)
+		p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: w.Key, What: Opens, Version: n, Stable: w.Stable, Changed: changed(w.stable(), *v)})
+		if v.Refused != "" {
+			p.change.Refusals = append(p.change.Refusals, rollout.Refusal{Key: w.Key, Version: n})
+		}
+	}
+	if len(p.moving) == 0 {
+		return RolledBack{}, problem(Conflict, "titrate history "+s.App, "nothing in %s was promoted before what is stable now", s)
+	}
+	if err := c.openBack(ctx, p, straight); err != nil {
+		return RolledBack{}, err
+	}
+	d, err := c.finish(ctx, p)
+	return RolledBack{Rollouts: d.Rollouts, Workloads: d.Workloads}, err
+}
+
+func (s Scope) String() string {
+	if s.Workload != "" {
+		return s.App + "/" + s.Env + "/" + s.Workload
+	}
+	return s.App + "/" + s.Env
+}
+
+// abortIn aborts what is in progress in a scope.
+func (c *Controller) abortIn(ctx context.Context, s Scope, who string) ([]int64, error) {
+	c.mu.RLock()
+	var ids []int64
+	for _, id := range c.memory.order {
+		l := c.memory.live[id]
+		if !l.State.Over() && l.Plan.App == s.App && l.Plan.Env == s.Env && (s.Workload == "" || l.index(s.Workload) >= 0) {
+			ids = append(ids, id)
+		}
+	}
+	c.mu.RUnlock()
+	for _, id := range ids {
+		if _, err := c.Command(ctx, id, rollout.Command{Verb: rollout.Abort, By: who, Reason: "rollback"}); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// scope returns the workloads that a rollback is about: the one that is named, or
+// all that came with the newest promoted release.
+func (m *memory) scope(s Scope) ([]*work, error) {
+	works := m.in(s.App, s.Env)
+	if s.Workload != "" {
+		works = slices.DeleteFunc(works, func(w *work) bool { return w.Key.Workload != s.Workload })
+	}
+	if len(works) == 0 {
+		return nil, problem(NotFound, "titrate status", "there is no %s", s)
+	}
+	if s.Workload != "" {
+		return works, nil
+	}
+	var newest rollout.Release
+	for _, w := range works {
+		if v := w.stable(); v != nil {
+			newest = max(newest, v.Release)
+		}
+	}
+	return slices.DeleteFunc(works, func(w *work) bool { return w.stable() == nil || w.stable().Release != newest }), nil
+}
+
+// earlier returns the version to go back to, and whether it is within the
+// rollback window.
+func (w *work) earlier(to Destination) (n rollout.Version, near bool, err error) {
+	if w.Stable == 0 {
+		return 0, false, problem(Conflict, "", "%s has no stable version", w.Key)
+	}
+	past := w.past()
+	switch {
+	case to.Version != 0:
+		n = to.Version
+	case to.Release != 0:
+		n = w.at(to.Release)
+	default:
+		for _, v := range past {
+			if r := w.versions[v]; v < w.Stable && r != nil && r.Refused == "" {
+				n = max(n, v)
+			}
+		}
+	}
+	if n == w.Stable {
+		return n, true, problem(Conflict, "", "%s of %s is stable already", n, w.Key.Workload)
+	}
+	i := slices.Index(past, n)
+	if n == 0 || i < 0 {
+		return 0, false, problem(NotFound, "titrate history "+w.Key.App, "%s of %s was never promoted, or too long ago", n, w.Key.Workload)
+	}
+	return n, i < rollbackWindow, nil
+}
+
+// past returns the versions promoted before the stable one, each once, the one
+// that was stable last first.
+func (w *work) past() []rollout.Version {
+	var past []rollout.Version
+	add := func(v rollout.Version) {
+		if v != 0 && v != w.Stable && !slices.Contains(past, v) {
+			past = append(past, v)
+		}
+	}
+	for i := len(w.promoted) - 1; i >= 0; i-- {
+		add(w.promoted[i].Version)
+		add(w.promoted[i].From)
+	}
+	return past
+}
+
+// at returns the promoted version that a workload had at a release: the newest
+// one that the release or an earlier one made.
+func (w *work) at(r rollout.Release) rollout.Version {
+	var n rollout.Version
+	for _, v := range append(w.past(), w.Stable) {
+		if record := w.versions[v]; record != nil && record.Release <= r {
+			n = max(n, v)
+		}
+	}
+	return n
+}
+
+// openBack opens the rollouts of a rollback, by group like any other.
+func (c *Controller) openBack(ctx context.Context, p *proposal, straight bool) error {
+	if err := c.group(ctx, p); err != nil {
+		return err
+	}
+	for i := range p.change.Opened {
+		plan := &p.change.Opened[i].Plan
+		plan.Kind = rollout.Rollback
+		if straight {
+			plan.Strategy, plan.FullCapacity = "rollback", true
+			plan.Steps = []rollout.Step{{Weight: rollout.Full}}
+		}
+	}
+	return nil
+}

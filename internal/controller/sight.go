@@ -1,0 +1,113 @@
+package controller
+
+import (
+	"time"
+
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+)
+
+// sight is the world as last observed.
+type sight struct {
+	known  bool // seen holds an observation that is not known to be outdated
+	seen   world.Seen
+	served world.Served
+	fleets map[fleetKey]world.FleetSeen
+	cursor uint64 // of the last window counted
+	blind  error  // why the meter cannot be read; nil: it can
+}
+
+type fleetKey struct {
+	rollout.Key
+	version rollout.Version
+}
+
+func newSight() sight { return sight{fleets: map[fleetKey]world.FleetSeen{}} }
+
+// Observe takes what a target and a router showed. Older observations than the
+// one known are dropped, so that late and repeated ones do no harm. A zero served
+// means that the router could not be asked.
+func (c *Controller) Observe(seen world.Seen, served world.Served) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := &c.sight
+	if s.known && seen.Sequence < s.seen.Sequence {
+		return
+	}
+	s.known, s.seen = true, seen
+	if !served.Stamp.Less(s.served.Stamp) || served.Stamp == (world.Stamp{}) {
+		s.served = served
+	}
+	clear(s.fleets)
+	for _, f := range seen.Fleets {
+		s.fleets[fleetKey{f.Key, f.Version}] = f
+	}
+	if seen.Stamp.Less(c.want.acked) {
+		// The target has lost what it acknowledged: a new disk, say. Ask again.
+		c.want.acked = world.Stamp{}
+		wake(c.act)
+	}
+	wake(c.nudge)
+}
+
+// Unseen says that the target cannot be observed any more: what was seen last is
+// no ground for a decision.
+func (c *Controller) Unseen() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.sight.known = false
+	wake(c.nudge)
+}
+
+// Measure takes closed windows, in the order of their cursors. Those that were
+// taken before are dropped.
+func (c *Controller) Measure(windows []world.VersionWindow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range windows {
+		if w.Cursor <= c.sight.cursor {
+			continue
+		}
+		c.sight.cursor = w.Cursor
+		c.memory.count(w)
+	}
+	wake(c.nudge)
+}
+
+// Blind says why the meter cannot be read, which holds what depends on it (R12);
+// nil: it can be again.
+func (c *Controller) Blind(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if (err == nil) != (c.sight.blind == nil) {
+		wake(c.nudge)
+	}
+	c.sight.blind = err
+}
+
+// observed reports whether there is a world to decide on: one that this
+// controller, under its lease, has asked for. What came before it may still show
+// what an earlier life wanted.
+func (c *Controller) observed() bool {
+	return c.sight.known && !c.sight.seen.Stamp.Less(world.Stamp{Token: c.token})
+}
+
+// share returns the candidate's share of a workload's traffic that is known to be
+// served, -1 when it is not known. A table older than the one asked for says
+// nothing, even if it happens to hold the same share (R13).
+func (s *sight) share(k rollout.Key, v rollout.Version, asked world.Stamp) rollout.Weight {
+	if s.served.Stamp == (world.Stamp{}) || s.served.Stamp.Less(asked) {
+		return -1
+	}
+	w, _ := s.served.Of(k, v)
+	return w
+}
+
+// idle returns for how long a workload has measured no requests.
+func (s *sight) idle(key string, now time.Time) time.Duration {
+	since, ok := s.seen.Idle[key]
+	if !ok || now.Before(since) {
+		return 0
+	}
+	return now.Sub(since)
+}

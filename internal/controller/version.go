@@ -1,0 +1,162 @@
+package controller
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"maps"
+	"slices"
+
+	"titrate/internal/manifest"
+	"titrate/internal/rollout"
+)
+
+func isNoSecret(err error) bool { return errors.Is(err, ErrNoSecret) }
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// configOf is what a service's process is given in an environment.
+func configOf(e manifest.Environment, s manifest.Service, digests map[string]string) rollout.VersionConfig {
+	c := rollout.VersionConfig{Env: s.Env, Port: s.Port, Health: s.Health, Worker: s.Worker}
+	for _, name := range s.Secrets {
+		if c.Secrets == nil {
+			c.Secrets = map[string]string{}
+		}
+		c.Secrets[name] = digests[name]
+	}
+	for _, o := range e.Services {
+		if o.Name != s.Name {
+			c.Uses = append(c.Uses, o.Name)
+		}
+	}
+	return c
+}
+
+// settingsOf is what holds for all versions of a service.
+func settingsOf(s manifest.Service) rollout.Settings {
+	set := rollout.Settings{Instances: s.Scale, Worker: s.Worker, Drain: s.Drain, StartTimeout: s.StartTimeout}
+	if s.Host != "" {
+		set.Hosts = []string{s.Host}
+	}
+	if s.Route != "" {
+		set.Routes = []string{s.Route}
+	}
+	return set
+}
+
+// digestOf names what a version's process sees. Its fellow workloads are left
+// out: a new service in the app must not move all the others (R1).
+func digestOf(v rollout.VersionRecord) string {
+	v.Config.Uses = nil
+	sum := sha256.Sum256(encode(struct {
+		Artifact rollout.Artifact
+		Config   rollout.VersionConfig
+	}{v.Artifact, v.Config}))
+	return hex.EncodeToString(sum[:])
+}
+
+// changed lists what differs between two versions, for people.
+func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []string {
+	if before == nil {
+		return nil
+	}
+	var what []string
+	if before.Artifact.Digest != after.Artifact.Digest {
+		what = append(what, "artifact")
+	}
+	if !slices.Equal(before.Artifact.Command, after.Artifact.Command) {
+		what = append(what, "command")
+	}
+	what = append(what, differing("env ", before.Config.Env, after.Config.Env)...)
+	what = append(what, differing("secret ", before.Config.Secrets, after.Config.Secrets)...)
+	if before.Config.Health != after.Config.Health {
+		what = append(what, "health")
+	}
+	if before.Config.Port != after.Config.Port {
+		what = append(what, "port")
+	}
+	if before.Config.Worker != after.Config.Worker {
+		what = append(what, "worker")
+	}
+	return what
+}
+
+func differing(prefix string, a, b map[string]string) []string {
+	var names []string
+	for name, value := range a {
+		if other, ok := b[name]; !ok || other != value {
+			names = append(names, prefix+name)
+		}
+	}
+	for name := range b {
+		if _, ok := a[name]; !ok {
+			names = append(names, prefix+name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// stable returns the stable version, or nil.
+func (w *work) stable() *rollout.VersionRecord { return w.versions[w.Stable] }
+
+// base returns the version that a changed config builds on: the newest one that
+// is not refused, else what is stable; nil when there is neither.
+func (w *work) base() *rollout.VersionRecord {
+	if v := w.versions[w.Newest]; v != nil && v.Refused == "" {
+		return v
+	}
+	return w.stable()
+}
+
+// sameAs returns the newest version with a digest that may not be tried again, or
+// that is the newest of all; nil when there is neither.
+func (w *work) sameAs(digest string) *rollout.VersionRecord {
+	var found *rollout.VersionRecord
+	for _, v := range w.versions {
+		if v.Digest == digest && (v.Refused != "" || v.Number == w.Newest) && (found == nil || v.Number > found.Number) {
+			found = v
+		}
+	}
+	return found
+}
+
+// candidateOf returns the version that a rollout tries of this workload.
+func (w *work) candidateOf(l *live) *rollout.VersionRecord {
+	if i := l.index(w.Key.Workload); i >= 0 {
+		return w.versions[l.Plan.Members[i].Candidate]
+	}
+	return nil
+}
+
+// newest returns the newest version of a workload.
+func (m *memory) newest(k rollout.Key) (*rollout.VersionRecord, bool) {
+	w := m.works[k]
+	if w == nil {
+		return nil, false
+	}
+	v, ok := w.versions[w.Newest]
+	return v, ok
+}
+
+// peek returns a copy of a workload, empty when there is none yet: what is
+// proposed for it may never be stored.
+func (m *memory) peek(k rollout.Key) *work {
+	if w := m.works[k]; w != nil {
+		return &work{WorkloadRecord: w.WorkloadRecord, named: w.named, versions: w.versions, promoted: w.promoted}
+	}
+	return &work{WorkloadRecord: rollout.WorkloadRecord{Key: k}, versions: map[rollout.Version]*rollout.VersionRecord{}}
+}
+
+// in returns the workloads of an app in an environment (empty: in all), by key.
+func (m *memory) in(app, env string) []*work {
+	var all []*work
+	for k, w := range m.works {
+		if w.named && (app == "" || k.App == app) && (env == "" || k.Env == env) {
+			all = append(all, w)
+		}
+	}
+	slices.SortFunc(all, func(a, b *work) int { return compareKeys(a.Key, b.Key) })
+	return all
+}

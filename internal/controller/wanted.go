@@ -1,0 +1,125 @@
+package controller
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+)
+
+// Wanted returns the world that the stored states want now: every workload with
+// the versions that should run and the split of its traffic. It follows from
+// what is stored alone, so that asking after a crash asks for the same (R19).
+func (c *Controller) Wanted() world.Wanted {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	w := c.memory.wanted(&c.secrets)
+	w.Stamp = world.Stamp{Token: c.token, Revision: c.want.revision}
+	w.PreviewKey = c.PreviewKey
+	return w
+}
+
+func (m *memory) wanted(s *secretCache) world.Wanted {
+	var all world.Wanted
+	for _, k := range slices.SortedFunc(maps.Keys(m.works), compareKeys) {
+		w := m.works[k]
+		if !w.named || w.Stable == 0 && len(m.byKey[k]) == 0 {
+			continue
+		}
+		all.Workloads = append(all.Workloads, m.workload(w, s))
+	}
+	for _, id := range m.order {
+		all.Hooks = append(all.Hooks, m.hooks(m.live[id], s)...)
+	}
+	return all
+}
+
+func compareKeys(a, b rollout.Key) int {
+	return cmp.Or(cmp.Compare(a.App, b.App), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Workload, b.Workload))
+}
+
+// workload merges what the rollouts of one workload want. One of them at most
+// moves its traffic; the others only keep a version until it has drained.
+func (m *memory) workload(w *work, s *secretCache) world.Workload {
+	wl := world.Workload{Key: w.Key, Worker: w.Settings.Worker, Hosts: w.Settings.Hosts, Routes: w.Settings.Routes}
+	counts := map[rollout.Version]int{}
+	if w.Stable != 0 {
+		counts[w.Stable] = w.Settings.Instances
+		wl.Split = []world.Share{{Version: w.Stable, Weight: rollout.Full}}
+	}
+	for _, l := range m.byKey[w.Key] {
+		wish := l.wish.Members
+		i := l.index(w.Key.Workload)
+		if i >= len(wish) {
+			continue
+		}
+		if l.State.Over() {
+			keep(counts, wish[i].Stable, wish[i].StableInstances, w.Stable)
+			keep(counts, wish[i].Candidate, wish[i].CandidateInstances, w.Stable)
+			continue
+		}
+		if l.State.Phase == rollout.Queued {
+			continue
+		}
+		wl.Rollout, wl.Attempt = l.Plan.Rollout, l.State.Attempt
+		wl.Split = split(wish[i])
+		if wish[i].Stable != 0 {
+			counts[wish[i].Stable] = wish[i].StableInstances
+		}
+		counts[wish[i].Candidate] = max(counts[wish[i].Candidate], wish[i].CandidateInstances)
+	}
+	for _, v := range slices.Sorted(maps.Keys(counts)) {
+		if counts[v] > 0 {
+			wl.Fleets = append(wl.Fleets, w.fleet(v, counts[v], s))
+		}
+	}
+	return wl
+}
+
+// keep asks for a version that a finished rollout lets drain. How many of the
+// stable version run is not its matter any more.
+func keep(counts map[rollout.Version]int, v rollout.Version, n int, stable rollout.Version) {
+	if v != 0 && v != stable {
+		counts[v] = max(counts[v], n)
+	}
+}
+
+// split turns a candidate's weight into shares.
+func split(w rollout.MemberWish) []world.Share {
+	var shares []world.Share
+	if rest := rollout.Full - w.Weight; rest > 0 && w.Stable != 0 {
+		shares = append(shares, world.Share{Version: w.Stable, Weight: rest})
+	}
+	if w.Weight > 0 {
+		shares = append(shares, world.Share{Version: w.Candidate, Weight: w.Weight})
+	}
+	return shares
+}
+
+func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
+	f := world.Fleet{Version: v, Count: count, Drain: w.Settings.Drain, StartTimeout: w.Settings.StartTimeout}
+	r := w.versions[v]
+	if r == nil {
+		return f
+	}
+	f.Artifact, f.Command, f.Env = r.Artifact.Digest, r.Artifact.Command, r.Config.Env
+	f.Port, f.Health, f.Worker, f.Uses = r.Config.Port, r.Config.Health, r.Config.Worker, r.Config.Uses
+	f.Release, f.Commit, f.Secrets = r.Release, r.Commit, s.of(*r)
+	return f
+}
+
+// hooks are the commands that a rollout asked for and that have not ended: each
+// runs with the environment of its member's candidate.
+func (m *memory) hooks(l *live, s *secretCache) []world.Hook {
+	var all []world.Hook
+	for _, h := range l.wish.Hooks {
+		k := l.Plan.Key(h.Member)
+		all = append(all, world.Hook{
+			Key: h.Key, Workload: k, Kind: h.Kind, Command: h.Command, Timeout: l.Plan.HookTimeout,
+			Fleet: m.works[k].fleet(l.Plan.Members[h.Member].Candidate, 0, s), Rollout: l.Plan.Rollout,
+		})
+	}
+	return all
+}
