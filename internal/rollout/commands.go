@@ -122,14 +122,15 @@ func (l *look) free(s State, why string) State {
 // nor an alarm that fails, which trips before a command is looked at.
 func (l *look) nextStep(s State, c Command) (State, string) {
 	why := "promoted by " + c.By
+	arrived := !s.Arrived.IsZero() && s.Weight == s.goal(l.plan)
 	switch {
-	case s.Pause != nil && s.Phase != Shifting && s.Phase != Baking:
-		return l.free(s, why), ""
+	case s.Pause != nil && !arrived:
+		return l.free(s, why), "" // it goes on, but there is nothing to skip yet
 	case s.Phase == Queued:
 		return s, "it waits for its turn"
 	case s.Phase == Starting:
 		return s, "its candidates are not ready yet; it goes on by itself"
-	case s.Weight != s.goal(l.plan) || s.Arrived.IsZero():
+	case !arrived:
 		return s, s.at(l.plan, s.Step) + " has not arrived yet"
 	case s.Phase == Baking && l.tooShort(s):
 		return s, "a candidate has too few ready instances"

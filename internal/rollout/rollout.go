@@ -30,9 +30,9 @@ var life = map[Phase][]rule{
 		trip,    // R12, R14, R24, R27: → Returning, or a pause that asks
 		giveWay, // R3: superseded: → Returning
 		obey,    // R7: a retry: → Starting
+		arrive,  // R13: every gateway loop has the weight: the hold begins
 		stayPaused,
 		shift,     // R5: capacity before weight
-		arrive,    // R13: every gateway loop has it: the hold begins
 		advance,   // R11: held, approved, judged well: the next step, or → Baking
 		askPerson, // R11: not judged for too long
 	},
