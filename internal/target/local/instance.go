@@ -28,10 +28,11 @@ type instance struct {
 	now  chan struct{} // start without waiting for the delay
 
 	// Of live alone.
-	proc  *process
-	out   *outputs
-	fails int // in a row, for the delay
-	moves int // ports in a row that were taken by others
+	proc   *process
+	out    *outputs
+	became time.Time // when the launcher became the program
+	fails  int       // in a row, for the delay
+	moves  int       // ports in a row that were taken by others
 
 	// Guarded by Supervisor.mu.
 	rec instanceRecord
@@ -66,7 +67,12 @@ const (
 
 // live is the instance's life. It returns when it is gone, or let go.
 func (in *instance) live(ctx context.Context) {
-	defer func() { in.out.close() }() // the one that there is then
+	defer func() {
+		in.out.close()
+		if in.proc != nil {
+			in.proc.letGo()
+		}
+	}()
 	for {
 		if in.proc == nil {
 			if turn := in.awaitTurn(ctx); turn != exited {
@@ -82,7 +88,6 @@ func (in *instance) live(ctx context.Context) {
 		}
 		switch end := in.serve(ctx); end.kind {
 		case letGo:
-			in.proc.letGo()
 			return
 		case stopped:
 			if in.end(ctx) {
@@ -148,9 +153,10 @@ func (in *instance) delay() time.Duration {
 func (in *instance) serve(ctx context.Context) ending {
 	serving, cancel := context.WithCancel(ctx)
 	defer cancel()
+	done := in.proc.done
 	in.s.wg.Go(func() {
 		select {
-		case <-in.proc.done:
+		case <-done:
 		case <-in.stop:
 		case <-serving.Done():
 		}
@@ -186,8 +192,10 @@ func (in *instance) failed(ctx context.Context, end ending) {
 			patience = 2 * time.Second
 		}
 		in.family().end(ctx, patience, in.s.hurry)
-		if ctx.Err() != nil && !closed(in.proc.done) {
-			return // let go: awaitTurn sees it too
+		select {
+		case <-in.proc.done:
+		case <-ctx.Done():
+			return // live lets go of it
 		}
 	}
 	in.out.drain()
@@ -206,7 +214,8 @@ func (in *instance) failed(ctx context.Context, end ending) {
 		in.change(world.InstanceStarting, end.why)
 		return
 	}
-	if !early && in.s.cfg.Now().Sub(rec.Since) > steady {
+	served := rec.State == world.InstanceReady || rec.State == world.InstanceUnready
+	if served && in.s.cfg.Now().Sub(rec.Since) > steady {
 		in.fails = 0
 	}
 	in.fails++

@@ -61,6 +61,7 @@ func (in *instance) start(ctx context.Context) error {
 		}
 		return errors.New(text)
 	}
+	in.became = in.s.cfg.Now()
 	in.s.cfg.Log.Info("an instance started", append(in.attrs(), slog.Int("pid", proc.pid))...)
 	return nil
 }
@@ -122,7 +123,11 @@ func (in *instance) awaitReady(ctx context.Context) ending {
 		deadline = defaultStartTimeout
 	}
 	if rec.Fleet.Worker {
-		if wait(ctx, workerAlive-in.s.cfg.Now().Sub(rec.Spawned)) {
+		since := in.became
+		if since.IsZero() { // an earlier supervisor started it
+			since = rec.Spawned
+		}
+		if wait(ctx, workerAlive-in.s.cfg.Now().Sub(since)) {
 			in.ready(rec.Addr)
 		}
 		return ending{}

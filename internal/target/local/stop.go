@@ -24,7 +24,6 @@ func (in *instance) end(ctx context.Context) bool {
 	}
 	in.awaitIdle(ctx, began, rec)
 	if ctx.Err() != nil {
-		in.proc.letGo()
 		return false
 	}
 	grace := max(in.s.cfg.Grace, rec.Fleet.Drain-in.s.cfg.Now().Sub(began))
@@ -36,7 +35,6 @@ func (in *instance) end(ctx context.Context) bool {
 		in.s.cfg.Log.Warn("an instance is killed: it ignored SIGTERM", append(in.attrs(), slog.Duration("grace", grace))...)
 	case <-in.s.hurry:
 	case <-ctx.Done():
-		in.proc.letGo()
 		return false
 	}
 	// What its process left behind gets what is left of the grace: of a shell
@@ -44,12 +42,10 @@ func (in *instance) end(ctx context.Context) bool {
 	left := grace - in.s.cfg.Now().Sub(asked)
 	in.family().end(ctx, left, in.s.hurry)
 	if ctx.Err() != nil {
-		in.proc.letGo()
 		return false
 	}
 	<-in.proc.done
 	in.out.drain()
-	in.proc.letGo()
 	return true
 }
 

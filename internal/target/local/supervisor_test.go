@@ -240,9 +240,7 @@ func TestR17_stoppingWaitsForOpenRequests(t *testing.T) {
 	b.setOpen(addr, 1)
 	b.want()
 	b.until("draining", func(s Seen) bool { return s.instance("orders-v1-a").State == world.InstanceDraining })
-	if got := b.endpoints(1); len(got) != 0 {
-		t.Errorf("drawn while draining: %v", got)
-	}
+	b.untilReady(1, 0)
 	if got := get(t, addr, "/pid"); got == "" {
 		t.Error("it does not answer while a request is open")
 	}
