@@ -276,3 +276,13 @@ func TestConfigNamesTheBadKey(t *testing.T) {
 		}
 	}
 }
+
+func TestWithoutATableRequestsAreToldToComeBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	for range 2 {
+		if status, _, body := r.get(t, "/"); status != http.StatusServiceUnavailable || !strings.Contains(body, "no routing table") {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+}

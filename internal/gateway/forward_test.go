@@ -401,10 +401,11 @@ func TestLatencyIsTheVersionsNotASlowClients(t *testing.T) {
 
 func TestAKeptConnectionThatDiedLosesNothing(t *testing.T) {
 	t.Parallel()
-	r, b := one(t, Config{}, echo)
+	r := newRig(t, Config{})
 	// The server closes each connection right after its answer, without saying so.
-	b.server.ConnState = nil
-	b.server.IdleTimeout = time.Nanosecond
+	b := newBackend(t, "a", echo, func(s *http.Server) { s.IdleTimeout = time.Nanosecond })
+	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+	r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
 	for range 200 {
 		if status, _, _ := r.get(t, "/"); status != http.StatusOK {
 			t.Fatal(status)

@@ -38,10 +38,11 @@ func newRig(t *testing.T, c Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rigOn(t, c, l)
+	return rigOn(t, c, l, func(*rig) {})
 }
 
-func rigOn(t *testing.T, c Config, public net.Listener) *rig {
+// rigOn serves on a listener, once prepare has been called.
+func rigOn(t *testing.T, c Config, public net.Listener, prepare func(*rig)) *rig {
 	t.Helper()
 	in, err := ListenInternal(t.Context(), 0)
 	if err != nil {
@@ -60,6 +61,7 @@ func rigOn(t *testing.T, c Config, public net.Listener) *rig {
 	r := &rig{Gateway: g, public: public.Addr().String(), stop: cancel, done: make(chan struct{})}
 	tr := &http.Transport{MaxIdleConnsPerHost: 64, DisableCompression: true}
 	r.client = &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	prepare(r)
 	go func() {
 		defer close(r.done)
 		if err := g.Serve(ctx, public, in); err != nil {
@@ -126,7 +128,7 @@ type backend struct {
 	once   sync.Once
 }
 
-func newBackend(t *testing.T, id string, h http.HandlerFunc) *backend {
+func newBackend(t *testing.T, id string, h http.HandlerFunc, tune ...func(*http.Server)) *backend {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -137,6 +139,9 @@ func newBackend(t *testing.T, id string, h http.HandlerFunc) *backend {
 		b.hits.Add(1)
 		h(w, r)
 	})}
+	for _, f := range tune {
+		f(b.server)
+	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); b.server.Serve(l) }()
 	t.Cleanup(func() { b.kill(); <-ended })

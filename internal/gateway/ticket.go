@@ -36,6 +36,7 @@ var (
 	refuseVersion  = &refusal{http.StatusNotFound, "this version is not kept any more"}
 	refuseSplit    = &refusal{http.StatusServiceUnavailable, "no version of this workload takes traffic yet"}
 	refuseReady    = &refusal{http.StatusServiceUnavailable, "no instance is ready"}
+	refuseEmpty    = &refusal{http.StatusServiceUnavailable, "the gateway has no routing table yet"}
 	refuseFull     = &refusal{http.StatusServiceUnavailable, "too many requests are under way"}
 )
 
@@ -129,6 +130,9 @@ func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
 // find says which lane an arrival is for, and which version when it asks for one
 // and may.
 func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref *refusal) {
+	if s.lanes == nil {
+		return nil, 0, refuseEmpty
+	}
 	host, ok := hostName(a.host)
 	if !ok {
 		return nil, 0, refuseHost
