@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"regexp"
 
-	"go.yaml.in/yaml/v4"
-
 	"titrate/internal/analysis"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // alarmsKind maps names to alarms. A nil alarm takes an inherited one away;
@@ -20,9 +20,13 @@ func alarmsKind() kind {
 	}}
 	return kind{
 		accepts: accepts,
-		schema: map[string]any{"anyOf": []any{map[string]any{"const": none},
-			map[string]any{"type": "object", "maxProperties": maxAlarms, "additionalProperties": one,
-				"propertyNames": map[string]any{"pattern": alarmPattern.String(), "maxLength": maxName}}}},
+		schema: map[string]any{"anyOf": []any{
+			map[string]any{"const": none},
+			map[string]any{
+				"type": "object", "maxProperties": maxAlarms, "additionalProperties": one,
+				"propertyNames": map[string]any{"pattern": alarmPattern.String(), "maxLength": maxName},
+			},
+		}},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			if n.Tag == "!!str" && n.Value == none {
 				return alarmSet{none: true}, true
@@ -30,8 +34,10 @@ func alarmsKind() kind {
 			set := alarmSet{by: map[string]alarmEntry{}}
 			for _, p := range r.pairs(n, path, accepts) {
 				if len(p.name) > maxName || !alarmPattern.MatchString(p.name) {
-					r.fault(p.key, Problem{Code: codeName, Path: p.path, Message: quote(p.name) + " cannot be the name of an alarm",
-						Hint: fmt.Sprintf("a letter, then letters, digits, - and _, at most %d", maxName)})
+					r.fault(p.key, Problem{
+						Code: codeName, Path: p.path, Message: quote(p.name) + " cannot be the name of an alarm",
+						Hint: fmt.Sprintf("a letter, then letters, digits, - and _, at most %d", maxName),
+					})
 					continue
 				}
 				if a, ok := r.alarm(p); ok {

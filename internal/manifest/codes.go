@@ -4,12 +4,13 @@ package manifest
 // given, a code keeps its meaning.
 const (
 	codeSyntax       = "T0300" // not YAML
-	codeSize         = "T0301" // too large, or nested too deeply
+	codeSize         = "T0301" // too large, too deep, or a line too long
 	codeEncoding     = "T0302" // not UTF-8
 	codeDocuments    = "T0303" // more than one document
 	codeAnchor       = "T0304" // anchors, aliases, merge keys and tags
 	codeDuplicate    = "T0305" // a key twice
 	codeEmpty        = "T0306" // nothing in the file
+	codeMany         = "T0307" // more problems than are worth telling
 	codeTab          = "T0308" // a tab where YAML wants spaces
 	codeFormat       = "T0310" // `titrate:` is missing or unknown
 	codeMissing      = "T0311" // a key that must be there

@@ -11,9 +11,11 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Limits of a manifest's text. Real ones are some kilobytes and five levels deep.
+// Limits of a manifest's text. Real ones are some kilobytes and five levels deep;
+// whoever can push must not be able to keep the server busy.
 const (
 	maxSize  = 1 << 20
+	maxLine  = 64 << 10
 	maxDepth = 32
 )
 
@@ -21,12 +23,20 @@ const (
 // no anchors, aliases or tags. It returns nil when it has reported why not.
 func (r *reader) document(src []byte) *yaml.Node {
 	if len(src) > maxSize {
-		r.put(Problem{Code: codeSize, Line: 1, Column: 1, Length: 1,
-			Message: fmt.Sprintf("the file is %d bytes long; at most %d are read", len(src), maxSize)})
+		r.put(Problem{
+			Code: codeSize, Line: 1, Column: 1, Length: 1,
+			Message: fmt.Sprintf("the file is %d bytes long; at most %d are read", len(src), maxSize),
+		})
 		return nil
 	}
 	if !r.encoded(src) {
 		return nil
+	}
+	for i, line := range r.lines {
+		if len(line) > maxLine {
+			r.put(Problem{Code: codeSize, Line: i + 1, Column: 1, Length: 1, Message: fmt.Sprintf("line %d is %d bytes long; at most %d are read", i+1, len(line), maxLine)})
+			return nil
+		}
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // duplicates: reported by pairs, all at once
 	if err != nil {
@@ -36,8 +46,10 @@ func (r *reader) document(src []byte) *yaml.Node {
 	var first, second yaml.Node
 	switch err := loader.Load(&first); {
 	case errors.Is(err, io.EOF):
-		r.put(Problem{Code: codeEmpty, Line: 1, Column: 1, Length: 1,
-			Message: "the file says nothing", Hint: "two lines are enough: titrate: 1, app: NAME"})
+		r.put(Problem{
+			Code: codeEmpty, Line: 1, Column: 1, Length: 1,
+			Message: "the file says nothing", Hint: "two lines are enough: titrate: 1, app: NAME",
+		})
 		return nil
 	case err != nil:
 		r.syntax(err)

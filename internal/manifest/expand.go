@@ -17,17 +17,17 @@ import (
 func Expand(app *App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "titrate: %d\napp: %s\n", Format, app.Name)
-	common := map[string]bool{} // "service\x00block": the same in every environment
+	common := map[string]bool{} // by service and key: the same in every environment
 	b.WriteString("\nservices:\n")
 	for i, s := range app.Environments[0].Services {
 		fmt.Fprintf(&b, "  %s:\n", s.Name)
-		blocks := s.blocks()
-		for j, block := range blocks {
-			same := true
-			for _, e := range app.Environments[1:] {
-				same = same && e.Services[i].blocks()[j] == block
-			}
-			if common[s.Name+"\x00"+strconv.Itoa(j)] = same; same {
+		var others [][]string
+		for _, e := range app.Environments[1:] {
+			others = append(others, e.Services[i].blocks())
+		}
+		for j, block := range s.blocks() {
+			differs := slices.ContainsFunc(others, func(o []string) bool { return o[j] != block })
+			if common[s.Name+"/"+strconv.Itoa(j)] = !differs; !differs {
 				b.WriteString(indent(block, 4))
 			}
 		}
@@ -53,7 +53,7 @@ func Expand(app *App) string {
 		for _, s := range e.Services {
 			fmt.Fprintf(&b, "      %s:\n", s.Name)
 			for j, block := range s.blocks() {
-				if !common[s.Name+"\x00"+strconv.Itoa(j)] {
+				if !common[s.Name+"/"+strconv.Itoa(j)] {
 					b.WriteString(indent(block, 8))
 				}
 			}

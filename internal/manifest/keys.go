@@ -34,9 +34,17 @@ func (p Place) String() string {
 		place Place
 		name  string
 	}{
-		{atTop, "the top level"}, {inDefaults, "defaults"}, {inService, "services.X"}, {inEnvironment, "environments.E"},
-		{inOverride, "environments.E.services.X"}, {inBuild, "build"}, {inHooks, "hooks"}, {inRollout, "rollout"},
-		{inBlueGreen, "rollout.blueGreen"}, {inStep, "a step"}, {inAlarm, "an alarm"},
+		{atTop, "the top level"},
+		{inDefaults, "defaults"},
+		{inService, "services.X"},
+		{inEnvironment, "environments.E"},
+		{inOverride, "environments.E.services.X"},
+		{inBuild, "build"},
+		{inHooks, "hooks"},
+		{inRollout, "rollout"},
+		{inBlueGreen, "rollout.blueGreen"},
+		{inStep, "a step"},
+		{inAlarm, "an alarm"},
 	}
 	var names []string
 	for _, a := range all {
@@ -74,46 +82,76 @@ func Keys() []Key {
 
 func topKeys() []Key {
 	return []Key{
-		{Name: "titrate", Places: atTop, kind: formatKind(), Example: "titrate: 1",
-			Doc: "Marks the file as Titrate's and names the version of its format."},
-		{Name: "app", Places: atTop, kind: name(), Example: "app: checkout",
-			Doc: "The app's name. One repository is one app."},
-		{Name: "defaults", Places: atTop, kind: tableKind("settings of services", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
-			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms and hooks the entries are merged by name, and secrets are added up; anything else is replaced."},
-		{Name: "services", Places: atTop, kind: sections("names with settings", "service", inService, 200), Default: "one service named as the app, built from the repository's root",
+		{
+			Name: "titrate", Places: atTop, kind: formatKind(), Example: "titrate: 1",
+			Doc: "Marks the file as Titrate's and names the version of its format.",
+		},
+		{
+			Name: "app", Places: atTop, kind: name(), Example: "app: checkout",
+			Doc: "The app's name. One repository is one app.",
+		},
+		{
+			Name: "defaults", Places: atTop, kind: tableKind("settings of services", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
+			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms and hooks the entries are merged by name, and secrets are added up; anything else is replaced.",
+		},
+		{
+			Name: "services", Places: atTop, kind: sections("names with settings", "service", inService, maxServices), Default: "one service named as the app, built from the repository's root",
 			Example: "services:\n  store:  { build: services/store, host: shop.localhost }\n  orders: { build: services/orders, route: /orders }",
-			Doc:     "The long-running processes of the app. Each is built, versioned and shifted by itself."},
-		{Name: "environments", Places: atTop, kind: sections("names with settings", "environment", inEnvironment, 20), Default: "production, deployed on a push to the default branch",
+			Doc:     "The long-running processes of the app. Each is built, versioned and shifted by itself.",
+		},
+		{
+			Name: "environments", Places: atTop, kind: sections("names with settings", "environment", inEnvironment, maxEnvironments), Default: "production, deployed on a push to the default branch",
 			Example: "environments:\n  uat:        { deploy: main }\n  production: { deploy: manual, bake: 30m }",
-			Doc:     "Where releases run. Each may change the settings of all services or, under services, of single ones."},
-		{Name: "together", Places: atTop, kind: togetherKind(), Default: "every service moves by itself", Example: "together: [credits, giftcards]",
-			Doc: "Services that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of services, a list of such lists, or all (R23)."},
+			Doc:     "Where releases run. Each may change the settings of all services or, under services, of single ones.",
+		},
+		{
+			Name: "together", Places: atTop, kind: togetherKind(), Default: "every service moves by itself", Example: "together: [credits, giftcards]",
+			Doc: "Services that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of services, a list of such lists, or all (R23).",
+		},
 	}
 }
 
 func serviceKeys() []Key {
 	hostDoc := "The host name that reaches the service from outside. In defaults or an environment it is the host of every service with a route, and of an app's only service. Every environment but production (where there is none of that name: but the last) answers under its own name before it: uat.shop.localhost; a host written under environments stands as written."
 	return []Key{
-		{Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
-			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment."},
-		{Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
-			Doc: "The port that the service listens on when it ignores $PORT. Two instances cannot share a fixed port on one machine, so reading $PORT is better."},
-		{Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),
+		{
+			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
+			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+		},
+		{
+			Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
+			Doc: "The port that the service listens on when it ignores $PORT. Two instances cannot share a fixed port on one machine, so reading $PORT is better.",
+		},
+		{
+			Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),
 			Default: "ready when it accepts connections", Example: "health: /healthz",
-			Doc: "The path that answers 2xx or 3xx when an instance is ready for traffic."},
-		{Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),
-			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc},
-		{Name: "route", Places: inService | inOverride, kind: orNone(text(codePath, "a path such as /orders", map[string]any{"pattern": "^/|^none$"}, checkRoute)),
+			Doc: "The path that answers 2xx or 3xx when an instance is ready for traffic.",
+		},
+		{
+			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),
+			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc,
+		},
+		{
+			Name: "route", Places: inService | inOverride, kind: orNone(text(codePath, "a path such as /orders", map[string]any{"pattern": "^/|^none$"}, checkRoute)),
 			Default: "`/` for a service with a host; otherwise the service is not reached from outside", Example: "route: /orders",
-			Doc: "The path prefix that reaches the service from outside, on whole segments: /orders takes /orders and /orders/7, not /ordersets."},
-		{Name: "env", Places: settings, kind: variables(), Example: "env: { LOG_LEVEL: info }",
-			Doc: "Environment variables of the process. Values are taken as written. PORT and names with TITRATE_ are Titrate's. Secrets never stand here."},
-		{Name: "secrets", Places: settings, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",
-			Doc: "Names of secrets that the process is given as environment variables. Values are set with `titrate secret set`; a changed one is a new version (R1)."},
-		{Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
-			Doc: "How many instances carry all of the service's traffic (R5)."},
-		{Name: "worker", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "worker: true",
-			Doc: "The service takes no requests. It is judged by health, restarts and resources only."},
+			Doc: "The path prefix that reaches the service from outside, on whole segments: /orders takes /orders and /orders/7, not /ordersets.",
+		},
+		{
+			Name: "env", Places: settings, kind: variables(), Example: "env: { LOG_LEVEL: info }",
+			Doc: "Environment variables of the process. Values are taken as written. PORT and names with TITRATE_ are Titrate's. Secrets never stand here.",
+		},
+		{
+			Name: "secrets", Places: settings, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",
+			Doc: "Names of secrets that the process is given as environment variables. Values are set with `titrate secret set`; a changed one is a new version (R1).",
+		},
+		{
+			Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
+			Doc: "How many instances carry all of the service's traffic (R5).",
+		},
+		{
+			Name: "worker", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "worker: true",
+			Doc: "The service takes no requests. It is judged by health, restarts and resources only.",
+		},
 	}
 }
 
@@ -123,39 +161,67 @@ func planKeys() []Key {
 		defaults = append(defaults, a.Name+": "+a.Text)
 	}
 	return []Key{
-		{Name: "rollout", Places: settings, kind: strategy(), Default: "`" + DefaultStrategy + "`", Example: "rollout: Canary10Percent5Minutes",
-			Doc: "How traffic moves to a new version. The named strategies do what CodeDeploy documents: Canary shifts P percent, waits N, and shifts the rest; Linear shifts P percent more each N. CodeDeployDefault.Lambda… and CodeDeployDefault.ECS… names are read too. blueGreen switches once, with the new version at full capacity. {steps: [...]} is free."},
-		{Name: "alarms", Places: settings, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
-			Doc: "Rules over the new version's own requests; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away."},
-		{Name: "hooks", Places: settings, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
-			Doc: "Shell lines that run in the new version's folder, with its environment and secrets, at most 5 minutes each (R24)."},
-		{Name: "bake", Places: settings, kind: duration(0, 7*day), Default: "`10m`", Example: "bake: 30m",
-			Doc: "How long the old version stays warm, alarms armed, after all traffic has moved. Only then is the release promoted (R20)."},
-		{Name: "drain", Places: settings, kind: duration(0, time.Hour), Default: "`30s`", Example: "drain: 1m",
-			Doc: "How long requests in flight may take to finish on a version that gets no more; what outlives it is cut and counted (R17)."},
-		{Name: "connections", Places: settings, kind: choice([]string{"drain"}, []string{"keep", "cut"}), Default: "`drain`", Example: "connections: drain",
-			Doc: "What becomes of long-lived connections when their version's weight falls to 0 (R17). drain closes them within the drain time; keep and cut are not available yet."},
-		{Name: "startTimeout", Places: settings, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
-			Doc: "How long an instance may take to become ready. A process that exits ends the wait at once (R14)."},
-		{Name: "noDataTimeout", Places: settings, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",
-			Doc: "How long a step holds for want of requests to judge by, before the rollout pauses and asks (R11)."},
-		{Name: "noData", Places: settings, kind: choice([]string{"hold", "pass"}, nil), Default: "`hold`", Example: "noData: pass",
-			Doc: "What too few requests to judge by mean: hold waits for more, pass goes on without having measured (R11)."},
-		{Name: "onSourceError", Places: settings, kind: choice([]string{"hold", "rollback"}, nil), Default: "`hold`", Example: "onSourceError: rollback",
-			Doc: "What a source of metrics that cannot be read means: hold waits, rollback takes the traffic back (R12)."},
-		{Name: "rollback", Places: settings, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
-			Doc: "How traffic goes back when a rollout is refused: atOnce, or gradual, through the steps in reverse (R22). An abort is always at once (R6)."},
-		{Name: "overlap", Places: inDefaults | inEnvironment, kind: choice([]string{"next", "supersede", "queue", "reject"}, nil), Default: "`next`", Example: "overlap: supersede",
-			Doc: "What a push in the middle of a rollout does (R3). next: the rollout goes on, and of the releases that wait only the newest is kept. supersede: it ends, and the newer begins from the same stable version. queue: all wait in order. reject: the push is refused."},
+		{
+			Name: "rollout", Places: settings, kind: strategy(), Default: "`" + DefaultStrategy + "`", Example: "rollout: Canary10Percent5Minutes",
+			Doc: "How traffic moves to a new version. The named strategies do what CodeDeploy documents: Canary shifts P percent, waits N, and shifts the rest; Linear shifts P percent more each N. CodeDeployDefault.Lambda… and CodeDeployDefault.ECS… names are read too. blueGreen switches once, with the new version at full capacity. {steps: [...]} is free.",
+		},
+		{
+			Name: "alarms", Places: settings, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
+			Doc: "Rules over the new version's own requests; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away.",
+		},
+		{
+			Name: "hooks", Places: settings, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
+			Doc: "Shell lines that run in the new version's folder, with its environment and secrets, at most 5 minutes each (R24).",
+		},
+		{
+			Name: "bake", Places: settings, kind: duration(0, 7*day), Default: "`10m`", Example: "bake: 30m",
+			Doc: "How long the old version stays warm, alarms armed, after all traffic has moved. Only then is the release promoted (R20).",
+		},
+		{
+			Name: "drain", Places: settings, kind: duration(0, time.Hour), Default: "`30s`", Example: "drain: 1m",
+			Doc: "How long requests in flight may take to finish on a version that gets no more; what outlives it is cut and counted (R17).",
+		},
+		{
+			Name: "connections", Places: settings, kind: choice([]string{"drain"}, []string{"keep", "cut"}), Default: "`drain`", Example: "connections: drain",
+			Doc: "What becomes of long-lived connections when their version's weight falls to 0 (R17). drain closes them within the drain time; keep and cut are not available yet.",
+		},
+		{
+			Name: "startTimeout", Places: settings, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
+			Doc: "How long an instance may take to become ready. A process that exits ends the wait at once (R14).",
+		},
+		{
+			Name: "noDataTimeout", Places: settings, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",
+			Doc: "How long a step holds for want of requests to judge by, before the rollout pauses and asks (R11).",
+		},
+		{
+			Name: "noData", Places: settings, kind: choice([]string{"hold", "pass"}, nil), Default: "`hold`", Example: "noData: pass",
+			Doc: "What too few requests to judge by mean: hold waits for more, pass goes on without having measured (R11).",
+		},
+		{
+			Name: "onSourceError", Places: settings, kind: choice([]string{"hold", "rollback"}, nil), Default: "`hold`", Example: "onSourceError: rollback",
+			Doc: "What a source of metrics that cannot be read means: hold waits, rollback takes the traffic back (R12).",
+		},
+		{
+			Name: "rollback", Places: settings, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
+			Doc: "How traffic goes back when a rollout is refused: atOnce, or gradual, through the steps in reverse (R22). An abort is always at once (R6).",
+		},
+		{
+			Name: "overlap", Places: inDefaults | inEnvironment, kind: choice([]string{"next", "supersede", "queue", "reject"}, nil), Default: "`next`", Example: "overlap: supersede",
+			Doc: "What a push in the middle of a rollout does (R3). next: the rollout goes on, and of the releases that wait only the newest is kept. supersede: it ends, and the newer begins from the same stable version. queue: all wait in order. reject: the push is refused.",
+		},
 	}
 }
 
 func environmentKeys() []Key {
 	return []Key{
-		{Name: "deploy", Places: inEnvironment, kind: deployKind(), Default: "the repository's default branch", Example: "deploy: main",
-			Doc: "Which pushes the environment takes: those to a branch, or, with manual, none."},
-		{Name: "services", Places: inEnvironment, kind: sections("names of services with settings", "override", inOverride, 200), Example: "services:\n  orders: { scale: 3 }",
-			Doc: "Settings of single services in this environment."},
+		{
+			Name: "deploy", Places: inEnvironment, kind: deployKind(), Default: "the repository's default branch", Example: "deploy: main",
+			Doc: "Which pushes the environment takes: those to a branch, or, with manual, none.",
+		},
+		{
+			Name: "services", Places: inEnvironment, kind: sections("names of services with settings", "override", inOverride, maxServices), Example: "services:\n  orders: { scale: 3 }",
+			Doc: "Settings of single services in this environment.",
+		},
 	}
 }
 

@@ -193,8 +193,10 @@ func (r *reader) later(n *yaml.Node, path, what, instead string) {
 func names(code, accepts string, most int, check func(string) error) kind {
 	return kind{
 		accepts: accepts,
-		schema: map[string]any{"type": "array", "uniqueItems": true, "maxItems": most,
-			"items": map[string]any{"type": "string", "pattern": variablePattern.String()}},
+		schema: map[string]any{
+			"type": "array", "uniqueItems": true, "maxItems": most,
+			"items": map[string]any{"type": "string", "pattern": variablePattern.String()},
+		},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			if n.Kind != yaml.SequenceNode {
 				r.wrongType(n, path, accepts)
@@ -226,8 +228,10 @@ func variables() kind {
 	value := map[string]any{"type": []string{"string", "number", "boolean"}}
 	return kind{
 		accepts: accepts, null: true,
-		schema: map[string]any{"type": []string{"object", "null"}, "maxProperties": maxVariables, "additionalProperties": value,
-			"propertyNames": map[string]any{"pattern": variablePattern.String()}},
+		schema: map[string]any{
+			"type": []string{"object", "null"}, "maxProperties": maxVariables, "additionalProperties": value,
+			"propertyNames": map[string]any{"pattern": variablePattern.String()},
+		},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			out := map[string]entry{}
 			for _, p := range r.pairs(n, path, accepts) {
@@ -246,8 +250,11 @@ func variables() kind {
 	}
 }
 
-// Limits of what one service may list.
+// Limits of what an app has, and of what one service may list.
 const (
+	maxServices     = 200
+	maxEnvironments = 20
+
 	maxVariables = 200
 	maxValue     = 32 << 10
 	maxSecrets   = 100

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
-
 	"titrate/internal/rollout"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // Format is the version of the manifest's format that [Parse] reads.
@@ -48,16 +48,20 @@ func (r *reader) app(src []byte) *App {
 		{"titrate", codeFormat, "begin with titrate: 1"}, {"app", codeMissing, "add app: NAME"},
 	} {
 		if !hasKey(root, must.key) {
-			r.put(Problem{Code: must.code, Path: must.key, Line: root.Line, Column: root.Column, Length: 1,
-				Message: "the file has no " + must.key, Hint: must.hint, Help: "titrate explain " + must.key})
+			r.put(Problem{
+				Code: must.code, Path: must.key, Line: root.Line, Column: root.Column, Length: 1,
+				Message: "the file has no " + must.key, Hint: must.hint, Help: "titrate explain " + must.key,
+			})
 		}
 	}
 	if len(r.problems.Errors()) > 0 && (len(top) == 0 || !readable(top, "app", root)) {
 		return nil
 	}
-	f := file{r: r, name: pick("", "app", top), defaults: pick(layer(nil), "defaults", top),
+	f := file{
+		r: r, name: pick("", "app", top), defaults: pick(layer(nil), "defaults", top),
 		services: pick([]section(nil), "services", top), environments: pick([]section(nil), "environments", top),
-		unread: slices.Clone(r.problems)}
+		unread: slices.Clone(r.problems),
+	}
 	if !readable(top, "services", root) || !readable(top, "environments", root) {
 		return nil // what follows from names that could not be read would only confuse
 	}

@@ -1,14 +1,15 @@
 package manifest
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"titrate/internal/analysis"
 	"titrate/internal/rollout"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // good parses a manifest that must be without errors.
@@ -75,7 +76,8 @@ func TestTraps(t *testing.T) {
 		"empty":      {"", codeEmpty, 1, 1},
 		"comment":    {"# nothing\n", codeEmpty, 1, 1},
 		"list":       {"- a\n", codeType, 1, 1},
-		"large":      {"#" + strings.Repeat("x", maxSize), codeSize, 1, 1},
+		"long line":  {"titrate: 1\napp: x\n#" + strings.Repeat("x", maxLine), codeSize, 3, 1},
+		"large":      {strings.Repeat("#\n", maxSize/2) + "x", codeSize, 1, 1},
 		"deep":       {"titrate: 1\napp: " + strings.Repeat("[", 40) + strings.Repeat("]", 40), codeSize, 2, 37},
 		"unclosed":   {"titrate: 1\napp: [x\n", codeSyntax, 2, 6},
 		"no app":     {"titrate: 1\n", codeMissing, 1, 1},
@@ -92,5 +94,22 @@ func TestTraps(t *testing.T) {
 				t.Errorf("got %s at %d:%d, want %s at %d:%d\n%s", p.Code, p.Line, p.Column, c.code, c.line, c.column, p)
 			}
 		})
+	}
+}
+
+// Whoever can push must not be able to drown the one who reads, or the server.
+func TestAtMostAHundredProblems(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("titrate: 1\napp: x\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "key%d: 1\n", i)
+	}
+	_, problems := Parse([]byte(b.String()), File)
+	if len(problems) != maxProblems+1 {
+		t.Fatalf("%d problems", len(problems))
+	}
+	if last := problems[maxProblems]; last.Code != codeMany {
+		t.Errorf("%+v", last)
 	}
 }

@@ -61,8 +61,10 @@ func (f *file) reach(env *Environment, e section, own map[string]layer) {
 				s.Host = hosts[0]
 			case len(hosts) > 1 && !f.troubled("host"):
 				at, _ := lastSaid("route", says...)
-				f.r.fault(at.key, Problem{Code: codeRouteHost, Path: at.path, Hint: "add host, here or in defaults",
-					Message: fmt.Sprintf("%s has a route, but on which host? %s has %s", s.Name, env.Name, strings.Join(hosts, " and "))})
+				f.r.fault(at.key, Problem{
+					Code: codeRouteHost, Path: at.path, Hint: "add host, here or in defaults",
+					Message: fmt.Sprintf("%s has a route, but on which host? %s has %s", s.Name, env.Name, strings.Join(hosts, " and ")),
+				})
 			default:
 				s.Host = inherited(f.name + ".localhost")
 			}
@@ -118,8 +120,10 @@ func (f *file) distinct(app *App) {
 			}
 			who := s.Name + " in " + env.Name
 			if other, ok := taken[place{s.Host, s.Route}]; ok {
-				at, problem := f.routeOf(i, j), Problem{Code: codeRouteTaken, Message: fmt.Sprintf("%s%s leads to %s already, not to %s", s.Host, s.Route, other, who),
-					Hint: "give one of them another host or route"}
+				at, problem := f.routeOf(i, j), Problem{
+					Code: codeRouteTaken, Message: fmt.Sprintf("%s%s leads to %s already, not to %s", s.Host, s.Route, other, who),
+					Hint: "give one of them another host or route",
+				}
 				problem.Path = at.path
 				f.r.fault(at.key, problem)
 				continue

@@ -1,9 +1,12 @@
 package manifest
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -33,12 +36,36 @@ func (r *reader) line(n int) string {
 	return r.lines[n-1]
 }
 
+// maxProblems bounds what is told of one file.
+const maxProblems = 100
+
+// full reports whether no more problems are told, and says so once, at the end.
+func (r *reader) full() bool {
+	switch {
+	case len(r.problems) < maxProblems:
+		return false
+	case len(r.problems) == maxProblems:
+		end := Problem{
+			Code: codeMany, Severity: SeverityError, File: r.file, Line: len(r.lines), Column: 1, Length: 1, Help: "titrate explain " + codeMany,
+			Message: fmt.Sprintf("there are more than %d problems; the others are not shown", maxProblems),
+		}
+		r.problems = append(r.problems, end)
+	}
+	return true
+}
+
 // put records a problem, with its position held inside the file.
 func (r *reader) put(p Problem) {
+	if r.full() {
+		return
+	}
 	p.File = r.file
 	p.Line = min(max(p.Line, 1), len(r.lines))
 	p.Source = r.line(p.Line)
-	width := len([]rune(p.Source))
+	if len(p.Source) > maxLine {
+		p.Source = ""
+	}
+	width := utf8.RuneCountInString(p.Source)
 	p.Column = min(max(p.Column, 1), width+1)
 	p.Length = max(1, min(p.Length, width+1-p.Column))
 	if p.Severity == "" {
@@ -52,6 +79,9 @@ func (r *reader) put(p Problem) {
 
 // fault records a problem with a node.
 func (r *reader) fault(n *yaml.Node, p Problem) {
+	if r.full() {
+		return
+	}
 	p.Line, p.Column, p.Length = n.Line, n.Column, r.width(n)
 	r.put(p)
 }
@@ -60,6 +90,9 @@ func (r *reader) fault(n *yaml.Node, p Problem) {
 // and is length bytes long. Where the scalar is not written as it is read
 // (escapes, several lines), the whole scalar is marked.
 func (r *reader) faultIn(n *yaml.Node, offset, length int, p Problem) {
+	if r.full() {
+		return
+	}
 	start, ok := r.verbatim(n)
 	if !ok || offset < 0 || offset > len(n.Value) {
 		r.fault(n, p)
@@ -118,14 +151,18 @@ func (r *reader) pairs(n *yaml.Node, path, expected string) []pair {
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
 		if k.Kind != yaml.ScalarNode || k.Value == "" {
-			r.fault(k, Problem{Code: codeType, Path: path, Message: "a key of " + place(path) + " is not a word",
-				Hint: "text that begins with { or [ stands in quotes"})
+			r.fault(k, Problem{
+				Code: codeType, Path: path, Message: "a key of " + place(path) + " is not a word",
+				Hint: "text that begins with { or [ stands in quotes",
+			})
 			continue
 		}
 		p := pair{key: k, name: k.Value, value: v, path: join(path, k.Value)}
 		if before, twice := seen[p.name]; twice {
-			r.fault(k, Problem{Code: codeDuplicate, Path: p.path, Message: "the key " + quote(p.name) + " stands twice in " + place(path),
-				Hint: "first in line " + strconv.Itoa(before.Line)})
+			r.fault(k, Problem{
+				Code: codeDuplicate, Path: p.path, Message: "the key " + quote(p.name) + " stands twice in " + place(path),
+				Hint: "first in line " + strconv.Itoa(before.Line),
+			})
 			continue
 		}
 		seen[p.name] = k
@@ -152,8 +189,10 @@ func (r *reader) table(n *yaml.Node, path string, in Place) layer {
 			continue
 		}
 		if isNull(p.value) && !k.kind.null {
-			r.fault(p.key, Problem{Code: codeType, Path: p.path, Message: p.path + " has no value",
-				Hint: "expected " + k.kind.accepts, Help: "titrate explain " + k.Name})
+			r.fault(p.key, Problem{
+				Code: codeType, Path: p.path, Message: p.path + " has no value",
+				Hint: "expected " + k.kind.accepts, Help: "titrate explain " + k.Name,
+			})
 			continue
 		}
 		if v, ok := k.kind.read(r, p.value, p.path); ok {
@@ -163,43 +202,54 @@ func (r *reader) table(n *yaml.Node, path string, in Place) layer {
 	return out
 }
 
-// known looks a key up, and says of one that cannot be served why not.
+// known looks a key up, and says of one that is not served here why not.
 func (r *reader) known(p pair, path string, in Place) (Key, bool) {
-	var elsewhere Place
-	var later *Key
-	var near []string
 	for _, k := range r.keys {
-		if k.Places&in != 0 && (k.Name == p.name || slices.Contains(k.Aliases, p.name)) {
-			if k.Later == "" {
-				return k, true
-			}
-			elsewhere, later = 0, &k
-			break
+		if k.Places&in != 0 && k.Later == "" && (k.Name == p.name || slices.Contains(k.Aliases, p.name)) {
+			return k, true
 		}
-		if k.Name == p.name && k.Later != "" {
-			later = &k
-		} else if k.Name == p.name {
+	}
+	if !r.full() {
+		r.fault(p.key, r.strange(p, path, in))
+	}
+	return Key{}, false
+}
+
+// strange says why a key is not served here: it comes later, stands elsewhere,
+// or does not exist.
+func (r *reader) strange(p pair, path string, in Place) Problem {
+	var elsewhere Place
+	var near []string
+	here, later := false, ""
+	for _, k := range r.keys {
+		switch {
+		case k.Name == p.name && k.Later != "" && k.Places&in != 0:
+			here, later = true, k.Later
+		case k.Name == p.name && k.Later != "":
+			later = cmp.Or(later, k.Later)
+		case k.Name == p.name:
 			elsewhere |= k.Places
-		} else if k.Places&in != 0 && k.Later == "" {
+		case k.Places&in != 0 && k.Later == "":
 			near = append(near, k.Name)
 		}
 	}
-	if later != nil && elsewhere == 0 {
-		r.fault(p.key, Problem{Code: codeLaterKey, Path: p.path, Message: quote(p.name) + " in " + place(path) + " is not available yet",
-			Hint: later.Later, Help: "remove it; titrate explain " + later.Name})
-		return Key{}, false
+	if here || later != "" && elsewhere == 0 {
+		return Problem{
+			Code: codeLaterKey, Path: p.path, Message: quote(p.name) + " in " + place(path) + " is not available yet",
+			Hint: later, Help: "remove it; titrate explain " + p.name,
+		}
 	}
 	if elsewhere != 0 {
-		r.fault(p.key, Problem{Code: codeMisplaced, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path),
-			Hint: "it is a key of " + elsewhere.String(), Help: "titrate explain " + p.name})
-		return Key{}, false
+		return Problem{
+			Code: codeMisplaced, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path),
+			Hint: "it is a key of " + elsewhere.String(), Help: "titrate explain " + p.name,
+		}
 	}
 	problem := Problem{Code: codeUnknownKey, Path: p.path, Message: "unknown key " + quote(p.name) + " in " + place(path)}
 	if n := nearest(p.name, near); n != "" {
 		problem.Hint, problem.Help = "did you mean "+quote(n)+"?", "titrate explain "+n
 	}
-	r.fault(p.key, problem)
-	return Key{}, false
+	return problem
 }
 
 // wrongType says that a node is not what was expected.

@@ -119,8 +119,10 @@ func (c candidate) alarms(worker bool) []analysis.Alarm {
 		}
 		for name, a := range set.by {
 			if ofItsOwn := i == 1 || i == 3; worker && ofItsOwn && a.alarm != nil && aboutRequests(a.alarm.Metric) {
-				c.f.r.fault(a.key, Problem{Code: codeWorker, Path: a.path, Message: fmt.Sprintf("%s is a worker: %s never has data", c.service.name, a.alarm.Metric),
-					Hint: "workers have cpu, memory and restarts"})
+				c.f.r.fault(a.key, Problem{
+					Code: codeWorker, Path: a.path, Message: fmt.Sprintf("%s is a worker: %s never has data", c.service.name, a.alarm.Metric),
+					Hint: "workers have cpu, memory and restarts",
+				})
 			}
 			if a.alarm == nil {
 				delete(merged, name)

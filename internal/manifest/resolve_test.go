@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"titrate/internal/analysis"
 	"titrate/internal/rollout"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Each of the 16 combinations of places that say something, for each setting:

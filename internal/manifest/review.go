@@ -28,6 +28,7 @@ func (f *file) group(app *App, g groups) {
 	seen := map[string]bool{}
 	for _, list := range lists {
 		var members []string
+		var good []named
 		for _, m := range list {
 			switch {
 			case !slices.Contains(known, m.name):
@@ -35,13 +36,13 @@ func (f *file) group(app *App, g groups) {
 			case seen[m.name]:
 				f.r.fault(m.node, Problem{Code: codeTogether, Path: m.path, Message: m.name + " stands in together twice", Hint: "a service is in one group at most"})
 			default:
-				members = append(members, m.name)
+				members, good = append(members, m.name), append(good, m)
 			}
 			seen[m.name] = true
 		}
 		app.Together = append(app.Together, members)
-		if !f.troubled("rollout") {
-			f.agree(app, list)
+		if !f.troubled("rollout") && len(good) > 1 {
+			f.agree(app, good)
 		}
 	}
 	for i := range app.Environments {
@@ -49,19 +50,18 @@ func (f *file) group(app *App, g groups) {
 	}
 }
 
-// agree reports members of a group that move by another strategy than the first:
+// agree reports members, which are services, of a group that move by another strategy than the first:
 // one rollout has one plan (R23).
 func (f *file) agree(app *App, list []named) {
 	for _, env := range app.Environments {
-		first, ok := env.Service(list[0].name)
-		if !ok {
-			return
-		}
+		first, _ := env.Service(list[0].name)
 		for _, m := range list[1:] {
-			s, ok := env.Service(m.name)
-			if ok && (!reflect.DeepEqual(s.Steps, first.Steps) || !reflect.DeepEqual(s.BlueGreen, first.BlueGreen)) {
-				f.r.fault(m.node, Problem{Code: codeTogetherPlan, Path: m.path, Hint: "give both the same rollout",
-					Message: fmt.Sprintf("%s and %s move together, but in %s by different strategies: %s and %s", first.Name, s.Name, env.Name, first.Strategy, s.Strategy)})
+			s, _ := env.Service(m.name)
+			if !reflect.DeepEqual(s.Steps, first.Steps) || !reflect.DeepEqual(s.BlueGreen, first.BlueGreen) {
+				f.r.fault(m.node, Problem{
+					Code: codeTogetherPlan, Path: m.path, Hint: "give both the same rollout",
+					Message: fmt.Sprintf("%s and %s move together, but in %s by different strategies: %s and %s", first.Name, s.Name, env.Name, first.Strategy, s.Strategy),
+				})
 			}
 		}
 	}

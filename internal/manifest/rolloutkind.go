@@ -6,9 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"titrate/internal/rollout"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // strategy is a rollout: a name, {blueGreen: …} or {steps: […]}.
@@ -162,8 +162,10 @@ func (r *reader) longStep(n *yaml.Node, path string, last rollout.Weight) (rollo
 func weightKind() kind {
 	return kind{
 		accepts: "a percentage: 10% or 12.5%",
-		schema: map[string]any{"anyOf": []any{map[string]any{"type": "string", "pattern": `^\d{1,3}(\.\d{1,2})?\s*%$`},
-			map[string]any{"type": "number", "exclusiveMinimum": 0, "maximum": 100}}},
+		schema: map[string]any{"anyOf": []any{
+			map[string]any{"type": "string", "pattern": `^\d{1,3}(\.\d{1,2})?\s*%$`},
+			map[string]any{"type": "number", "exclusiveMinimum": 0, "maximum": 100},
+		}},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			if n.Kind != yaml.ScalarNode || n.Tag != "!!str" && n.Tag != "!!int" && n.Tag != "!!float" {
 				r.wrongType(n, path, "a percentage: 10%")

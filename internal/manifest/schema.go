@@ -12,8 +12,14 @@ type definition struct {
 func definitions() []definition {
 	oneOf := map[string]any{"minProperties": 1, "maxProperties": 1}
 	return []definition{
-		{"defaults", inDefaults, nil}, {"service", inService, nil}, {"environment", inEnvironment, nil}, {"override", inOverride, nil},
-		{"build", inBuild, nil}, {"hooks", inHooks, nil}, {"rollout", inRollout, oneOf}, {"blueGreen", inBlueGreen, nil},
+		{"defaults", inDefaults, nil},
+		{"service", inService, nil},
+		{"environment", inEnvironment, nil},
+		{"override", inOverride, nil},
+		{"build", inBuild, nil},
+		{"hooks", inHooks, nil},
+		{"rollout", inRollout, oneOf},
+		{"blueGreen", inBlueGreen, nil},
 		{"step", inStep, map[string]any{"anyOf": []any{map[string]any{"required": []string{"weight"}}, map[string]any{"required": []string{"hook"}}}}},
 		{"alarm", inAlarm, map[string]any{"required": []string{"metric"}}},
 	}

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"testing"
 
+	"titrate/internal/explain"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v4"
-
-	"titrate/internal/explain"
 )
 
 var compiled = sync.OnceValues(func() (*jsonschema.Schema, error) {

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v4"
-
 	"titrate/internal/rollout"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // buildKind is a folder, or {dir, command, output, run}.
@@ -168,6 +168,9 @@ func togetherKind() kind {
 			if n.Content[0].Kind != yaml.SequenceNode {
 				lists = []*yaml.Node{n}
 			}
+			if !r.atMost(n, at, len(n.Content), maxServices) {
+				return nil, false
+			}
 			var g groups
 			for i, c := range lists {
 				path := at
@@ -186,6 +189,9 @@ func togetherKind() kind {
 func (r *reader) group(n *yaml.Node, at string) ([]named, bool) {
 	if n.Kind != yaml.SequenceNode {
 		r.wrongType(n, at, "a list of services")
+		return nil, false
+	}
+	if !r.atMost(n, at, len(n.Content), maxServices) {
 		return nil, false
 	}
 	var out []named
@@ -228,9 +234,11 @@ type section struct {
 func sections(accepts, definition string, in Place, most int) kind {
 	return kind{
 		accepts: accepts, null: true,
-		schema: map[string]any{"type": []string{"object", "null"}, "maxProperties": most,
+		schema: map[string]any{
+			"type": []string{"object", "null"}, "maxProperties": most,
 			"propertyNames":        map[string]any{"pattern": namePattern.String(), "maxLength": maxName},
-			"additionalProperties": map[string]any{"anyOf": []any{map[string]any{"$ref": "#/definitions/" + definition}, map[string]any{"type": "null"}}}},
+			"additionalProperties": map[string]any{"anyOf": []any{map[string]any{"$ref": "#/definitions/" + definition}, map[string]any{"type": "null"}}},
+		},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			var out []section
 			for _, p := range r.pairs(n, at, accepts) {

@@ -44,9 +44,7 @@ var codeDeployNames = map[string][]string{
 // nearest to one that cannot be read.
 func StrategyNames() []string {
 	names := []string{"AllAtOnce", "blueGreen"}
-	for _, n := range codeDeployNames["Lambda"][1:] {
-		names = append(names, n)
-	}
+	names = append(names, codeDeployNames["Lambda"][1:]...)
 	for _, family := range []string{"Lambda", "ECS"} {
 		for _, n := range codeDeployNames[family] {
 			names = append(names, "CodeDeployDefault."+family+n)

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"titrate/internal/rollout"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // brief writes steps briefly: "10/1m 20/1m 100".
