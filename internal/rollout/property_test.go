@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"titrate/internal/analysis"
 	"titrate/internal/rollout"
+
+	"pgregory.net/rapid"
 )
 
 // game is a rollout in a world that rapid makes up.

@@ -188,10 +188,10 @@ func (r *script) step(s string) rollout.Step {
 	parts := strings.Split(s, "/")
 	step := rollout.Step{Weight: r.percent(parts[0])}
 	for _, part := range parts[1:] {
-		switch {
-		case part == "approve":
+		switch part {
+		case "approve":
 			step.Approve = true
-		case part == "hook":
+		case "hook":
 			step.Hook = "./step"
 		default:
 			step.Hold = r.duration(part)
