@@ -84,7 +84,7 @@ func base() (map[string]string, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/testdata/") {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/dbtest/") {
 			return nil
 		}
 		content, err := sources.ReadFile(path)

@@ -42,7 +42,8 @@ func (o orders) accept(w http.ResponseWriter, r *http.Request) {
 	idem.Write(w, r, o.Log, reply, replayed, err)
 }
 
-// insert stores an order with its saga, which this process holds.
+// insert stores an order with its saga, which this process holds unless it is
+// about to end.
 func (o orders) insert(ctx context.Context, tx db.Tx, order Order) error {
 	lines, err := json.Marshal(order.Lines)
 	if err != nil {
@@ -54,9 +55,13 @@ func (o orders) insert(ctx context.Context, tx db.Tx, order Order) error {
 		order.Card, order.CardToken, string(lines), order.State, order.At); err != nil {
 		return fmt.Errorf("store the order: %w", err)
 	}
+	until := order.At + lease.Milliseconds()
+	if o.saga.ending() {
+		until = 0 // whoever looks next goes on with it
+	}
 	if _, err := tx.ExecContext(ctx, `INSERT INTO sagas (order_id, direction, step, reason, owner, until, tries, next_at, at, request_id)
 		VALUES ($1, $2, 0, '', $3, $4, 0, $5, $5, $6)`,
-		order.ID, forward, o.saga.holder(order.ID), order.At+lease.Milliseconds(), order.At, httpx.ID(ctx)); err != nil {
+		order.ID, forward, o.saga.holder(order.ID), until, order.At, httpx.ID(ctx)); err != nil {
 		return fmt.Errorf("store the saga: %w", err)
 	}
 	return nil
