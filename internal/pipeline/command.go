@@ -1,0 +1,250 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+)
+
+// command builds a workload by the command of its manifest. The command sees
+// the build's folder and nothing else of the repository, so that everything it
+// can depend on is hashed.
+func (r *run) command(ctx context.Context, w Workload) {
+	art, reused, err := r.commanded(ctx, w)
+	r.done(w.Name, Result{Artifact: art, Reused: reused, Err: err})
+}
+
+func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused bool, err error) {
+	w.Build.Dir = path.Clean(w.Build.Dir)
+	source := filepath.Join(r.job.Source, filepath.FromSlash(w.Build.Dir))
+	if info, err := os.Stat(source); err != nil || !info.IsDir() || !filepath.IsLocal(w.Build.Dir) {
+		return art, false, fault(w, CodeNothing, StepDetect, "the repository has no folder "+w.Build.Dir, "build: {dir: …} names a folder of the repository")
+	}
+	rec := newRecipe("command")
+	rec.add(w.Build.Command, w.Build.Output, w.Build.Run, os.Getenv("PATH"))
+	if err := rec.tree(r.job.Source, w.Build.Dir); err != nil {
+		return art, false, fmt.Errorf("hash %s: %w", w.Build.Dir, err)
+	}
+	art.Inputs = rec.digest()
+	if kept, ok := r.recall(art.Inputs); ok {
+		return kept, true, nil
+	}
+	release, err := r.slot(ctx)
+	if err != nil {
+		return art, false, err
+	}
+	defer release()
+	copied, err := r.folder(w.Name)
+	if err != nil {
+		return art, false, err
+	}
+	if err := copyTree(source, copied); err != nil {
+		return art, false, fmt.Errorf("copy the source of %s: %w", w.Name, err)
+	}
+	if err := r.shell(ctx, w, copied); err != nil {
+		return art, false, err
+	}
+	art.BuiltAt, art.Toolchain = r.began.UTC(), w.Build.Command
+	art, err = r.keepOutput(w, copied, art)
+	return art, false, err
+}
+
+// shell runs the build's command in the sandbox.
+func (r *run) shell(ctx context.Context, w Workload, source string) error {
+	log, err := r.openLog(w.Name, StepCompile)
+	if err != nil {
+		return err
+	}
+	defer log.close() //nolint:errcheck // a log that is cut short is still a log
+	work, err := r.folder("compile")
+	if err != nil {
+		return err
+	}
+	s := r.sandbox
+	// Caches of tools belong to the app: what one app's build leaves there is
+	// never read by another's.
+	cache := r.path("builds", "homes", r.job.App)
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return fmt.Errorf("build: %w", err)
+	}
+	dir, kept := s.at(ctx, "/src", source), s.at(ctx, "/cache/app", cache)
+	binds := []bind{{Path: source, At: "/src", Write: true}, {Path: cache, At: "/cache/app", Write: true}}
+	env := []string{
+		"PATH=" + toolPath(), "XDG_CACHE_HOME=" + kept, "GOCACHE=" + filepath.Join(kept, "go-build"), "npm_config_cache=" + filepath.Join(kept, "npm"),
+		"GOTOOLCHAIN=local", "GOPROXY=off", "GOFLAGS=-buildvcs=false", "CI=1",
+	}
+	for _, tool := range toolBinds() {
+		binds = append(binds, bind{Path: tool})
+	}
+	if t, missing := r.findGo(ctx); missing == nil {
+		binds = append(binds, bind{Path: t.Root})
+		if exists(t.ModCache) {
+			binds, env = append(binds, bind{Path: t.ModCache}), append(env, "GOMODCACHE="+t.ModCache)
+		}
+	}
+	log.say("$ %s", w.Build.Command)
+	end, err := s.run(ctx, step{binds: unique(binds), dir: dir, args: []string{"/bin/sh", "-c", w.Build.Command}, env: env, work: work, log: log})
+	if err != nil || end.Stopped != "" {
+		if limit := limitError(w, StepCompile, log, end, err); limit != nil {
+			return limit
+		}
+		return err
+	}
+	if end.Exit != 0 {
+		e := fault(w, CodeFailed, StepCompile, fmt.Sprintf("%s ended with exit code %d", w.Build.Command, end.Exit), "")
+		e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
+		if end.Exit == 127 {
+			e.Help = "the tools of a build are those on titrate's PATH; install what is missing"
+		}
+		return e
+	}
+	return nil
+}
+
+// keepOutput makes an artifact of what a command has left.
+func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, error) {
+	root, err := os.OpenRoot(source)
+	if err != nil {
+		return art, fmt.Errorf("keep artifact: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // only read
+	output := path.Clean(w.Build.Output)
+	info, err := root.Stat(output)
+	if err != nil {
+		return art, fault(w, CodeOutput, StepKeep, fmt.Sprintf("%q went well and left no %s", w.Build.Command, output), "build: {output: …} names the file or folder that the command leaves")
+	}
+	dir, err := os.MkdirTemp(r.artifacts.dir, ".tmp-")
+	if err != nil {
+		return art, fmt.Errorf("keep artifact: %w", err)
+	}
+	defer removeAll(dir) //nolint:errcheck // removed at the next start otherwise
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return art, fmt.Errorf("keep artifact: %w", err)
+	}
+	art.Command = []string{"/bin/sh", "-c", w.Build.Run}
+	if info.IsDir() {
+		sub, err := root.OpenRoot(output)
+		if err != nil {
+			return art, fmt.Errorf("keep artifact: %w", err)
+		}
+		defer sub.Close() //nolint:errcheck // only read
+		if err := copyFS(sub.FS(), dir); err != nil {
+			return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
+		}
+		if w.Build.Run == "" {
+			return art, fault(w, CodeOutput, StepKeep, output+" is a folder, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
+		}
+	} else {
+		if err := copyFile(root.FS(), output, filepath.Join(dir, path.Base(output)), info.Mode()); err != nil {
+			return art, fmt.Errorf("keep artifact: %w", err)
+		}
+		if w.Build.Run == "" {
+			art.Command = []string{"./" + path.Base(output)}
+			if info.Mode()&0o111 == 0 {
+				return art, fault(w, CodeOutput, StepKeep, output+" is not executable, and nothing says how to start it", "chmod +x in the command, or build: {run: …}")
+			}
+		}
+	}
+	kept, err := r.artifacts.keep(dir, art)
+	if err != nil {
+		return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
+	}
+	return kept, r.remember(kept)
+}
+
+// copyTree copies a folder of this machine that we own.
+func copyTree(from, to string) error { return copyFS(os.DirFS(from), to) }
+
+// copyFS copies files, folders and links into the folder to.
+func copyFS(tree fs.FS, to string) error {
+	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || name == "." {
+			return err
+		}
+		at := filepath.Join(to, filepath.FromSlash(name))
+		switch {
+		case d.IsDir():
+			return os.Mkdir(at, 0o755)
+		case d.Type() == fs.ModeSymlink:
+			target, err := fs.ReadLink(tree, name)
+			if err != nil {
+				return err
+			}
+			return os.Symlink(target, at)
+		case !d.Type().IsRegular():
+			return fmt.Errorf("%s is neither a file, a folder nor a link", name)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		return copyFile(tree, name, at, info.Mode())
+	})
+}
+
+func copyFile(tree fs.FS, name, to string, mode fs.FileMode) error {
+	in, err := tree.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode.Perm()|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = out.ReadFrom(in)
+	if cerr := out.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+// toolBinds are the folders of PATH that the system's folders do not hold, with
+// the libraries beside them: tools that people install for themselves.
+func toolBinds() []string {
+	var out []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		real, err := filepath.EvalSymlinks(dir)
+		if err != nil || !filepath.IsAbs(real) || real == "/" || strings.HasPrefix(real+"/", "/tmp/") {
+			continue
+		}
+		dirs := []string{real}
+		if path.Base(real) == "bin" {
+			dirs = append(dirs, filepath.Join(filepath.Dir(real), "lib"), filepath.Join(filepath.Dir(real), "libexec"))
+		}
+		for _, d := range dirs {
+			if exists(d) {
+				out = append(out, d)
+			}
+		}
+	}
+	return out
+}
+
+func toolPath() string {
+	var out []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if real, err := filepath.EvalSymlinks(dir); err == nil && filepath.IsAbs(real) {
+			out = append(out, real)
+		}
+	}
+	return strings.Join(out, ":")
+}
+
+// unique drops binds of what the system's folders show already, and doubles.
+func unique(binds []bind) []bind {
+	var out []bind
+	seen := map[string]bool{}
+	for _, b := range binds {
+		covered := b.At == "" && (within(b.Path, "/usr") || within(b.Path, "/bin") || within(b.Path, "/sbin") || within(b.Path, "/opt"))
+		if !covered && !seen[b.Path] {
+			out = append(out, b)
+		}
+		seen[b.Path] = true
+	}
+	return out
+}

@@ -1,0 +1,382 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Service is a guess about one service of a repository, and where each part of
+// the guess comes from.
+type Service struct {
+	Name       string
+	Dir        string // build: slash-separated, "." for the root
+	Kind       string // "go"
+	Port       int    // 0: it reads $PORT, or nothing was found
+	PortFrom   string // "main.go reads $PORT"; empty: nothing was found
+	Health     string // path; empty: nothing was found
+	HealthFrom string
+	Worker     bool   // it does not seem to listen
+	From       string // "go.mod, package main in cmd/api"
+}
+
+// Secret is a name that the repository says it needs. Values are not read.
+type Secret struct {
+	Name, From string
+}
+
+// Detection is what a repository looks like.
+type Detection struct {
+	Looked   []string // the files that said something
+	Manifest bool     // there is a titrate.yaml already
+	Services []Service
+	Secrets  []Secret
+	Notes    []string // what was found and is not built without being told how
+}
+
+// Detect looks at the files of a repository for what `titrate init` writes down.
+// It returns a *BuildError when there is nothing that could be built.
+func Detect(tree fs.FS) (Detection, error) {
+	var d Detection
+	d.Manifest = isFile(tree, "titrate.yaml")
+	if d.Manifest {
+		d.Looked = append(d.Looked, "titrate.yaml")
+	}
+	mains, err := findMains(tree, ".")
+	if err != nil {
+		return d, fmt.Errorf("look at the repository: %w", err)
+	}
+	for _, dir := range favoured(mains) {
+		root := moduleRoot(tree, dir)
+		if root == "" {
+			d.Notes = append(d.Notes, fmt.Sprintf("package main in %s has no go.mod above it", dir))
+			continue
+		}
+		d.Looked = append(d.Looked, path.Join(root, "go.mod"))
+		d.Services = append(d.Services, guess(tree, root, dir))
+	}
+	uniqueNames(d.Services)
+	d.others(tree)
+	d.secrets(tree)
+	slices.Sort(d.Looked)
+	d.Looked = slices.Compact(d.Looked)
+	if len(d.Services) == 0 && !d.Manifest {
+		return d, d.nothing()
+	}
+	return d, nil
+}
+
+// foreign are the files that mark what must be built by a command.
+var foreign = []struct{ file, what, command string }{
+	{"package.json", "Node.js", "build: {command: npm run build, output: ., run: npm start}"},
+	{"pyproject.toml", "Python", "build: {command: \"true\", output: ., run: python3 main.py}"},
+	{"requirements.txt", "Python", "build: {command: \"true\", output: ., run: python3 main.py}"},
+	{"Gemfile", "Ruby", "build: {command: \"true\", output: ., run: ruby main.rb}"},
+	{"pom.xml", "Java", "build: {command: mvn -o -q package, output: target, run: java -jar app.jar}"},
+	{"build.gradle", "Java", "build: {command: ./gradlew --offline build, output: build/libs, run: java -jar app.jar}"},
+	{"Cargo.toml", "Rust", "build: {command: cargo build --release --offline, output: target/release/NAME}"},
+	{"CMakeLists.txt", "C or C++", "build: {command: cmake -B b && cmake --build b, output: b/NAME}"},
+	{"Makefile", "make", "build: {command: make, output: NAME}"},
+}
+
+func (d *Detection) others(tree fs.FS) {
+	for _, f := range foreign {
+		if isFile(tree, f.file) && (f.what != "make" || len(d.Services) == 0) {
+			d.Looked = append(d.Looked, f.file)
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s is built by a command: %s", f.file, f.what, f.command))
+		}
+	}
+	for _, pattern := range []string{"Dockerfile", "*/Dockerfile", "*/*/Dockerfile"} {
+		found, _ := fs.Glob(tree, pattern) // the patterns are well formed
+		for _, f := range found {
+			d.Looked = append(d.Looked, f)
+			d.Notes = append(d.Notes, f+": containers are not available yet")
+		}
+	}
+	for _, f := range []string{"compose.yaml", "docker-compose.yml", "Procfile"} {
+		if isFile(tree, f) {
+			d.Looked = append(d.Looked, f)
+			d.Notes = append(d.Notes, f+" is not read yet")
+		}
+	}
+}
+
+var envLine = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=`)
+
+// secrets takes names from .env.example, and leaves the values where they are.
+func (d *Detection) secrets(tree fs.FS) {
+	for _, f := range []string{".env.example", ".env.sample", ".env.template"} {
+		text, err := fs.ReadFile(tree, f)
+		if err != nil {
+			continue
+		}
+		d.Looked = append(d.Looked, f)
+		for line := range strings.Lines(string(text)) {
+			m := envLine.FindStringSubmatch(line)
+			if m != nil && m[1] != "PORT" && !slices.ContainsFunc(d.Secrets, func(s Secret) bool { return s.Name == m[1] }) {
+				d.Secrets = append(d.Secrets, Secret{Name: m[1], From: f})
+			}
+		}
+	}
+}
+
+func (d *Detection) nothing() *BuildError {
+	e := &BuildError{Code: CodeNothing, Workload: "the repository", Step: StepDetect, Saw: "no Go program (package main with a go.mod)"}
+	e.Help = "tell how it is built: build: {command: make, output: bin/server}; or see one that works: titrate demo"
+	if len(d.Notes) > 0 {
+		e.Saw += "\n" + strings.Join(d.Notes, "\n")
+	}
+	if slices.ContainsFunc(d.Looked, func(f string) bool { return path.Base(f) == "Dockerfile" }) {
+		e.Code, e.Help = CodeDocker, "containers are not available yet: build: {command: …, output: …, run: …} builds without one"
+	}
+	return e
+}
+
+// favoured returns the root and cmd/* where there are any, else all.
+func favoured(mains []string) []string {
+	var out []string
+	for _, m := range mains {
+		if m == "." || path.Base(path.Dir(m)) == "cmd" || path.Base(m) == "cmd" {
+			out = append(out, m)
+		}
+	}
+	if len(out) == 0 {
+		return mains
+	}
+	return out
+}
+
+// guess looks into the code of a program for its port and health check.
+func guess(tree fs.FS, root, dir string) Service {
+	s := Service{Name: workloadName(tree, root, dir), Dir: dir, Kind: "go", From: "package main in " + dir}
+	listens := false
+	look := []string{dir}
+	for _, sub := range []string{path.Join(root, "internal"), path.Join(root, "pkg")} {
+		look = append(look, goDirs(tree, sub)...)
+	}
+	look = append(look, goDirs(tree, dir)...)
+	if dir != root {
+		look = append(look, root)
+	}
+	for _, d := range look {
+		for _, f := range goFiles(tree, d) {
+			text, err := fs.ReadFile(tree, f)
+			if err != nil {
+				continue
+			}
+			listens = listens || regexp.MustCompile(`"net(/http)?"`).Match(text)
+			s.read(f, string(text))
+		}
+	}
+	s.Worker = !listens
+	return s
+}
+
+var (
+	readsPort  = regexp.MustCompile(`(?:Getenv|LookupEnv)\("PORT"\)`)
+	listensOn  = regexp.MustCompile(`(?:ListenAndServe\w*|Listen|Addr:?|addr)\W[^\n"]*"(?:localhost|127\.0\.0\.1|0\.0\.0\.0)?:(\d{2,5})"`)
+	healthPath = regexp.MustCompile(`"(?:GET )?(/(?:healthz|health|readyz|ready|livez|up|_health|status))"`)
+)
+
+func (s *Service) read(file, text string) {
+	if m := listensOn.FindStringSubmatch(text); m != nil && s.PortFrom == "" {
+		fmt.Sscan(m[1], &s.Port) //nolint:errcheck // digits, by the expression
+		s.PortFrom = file + " listens on it"
+	}
+	if readsPort.MatchString(text) && !strings.HasSuffix(s.PortFrom, "reads $PORT") {
+		s.Port, s.PortFrom = 0, file+" reads $PORT"
+	}
+	if m := healthPath.FindStringSubmatch(text); m != nil && s.Health == "" {
+		s.Health, s.HealthFrom = m[1], file
+	}
+}
+
+var notInNames = regexp.MustCompile(`[^a-z0-9-]+`)
+
+// workloadName names a service for its folder, or its module at the root.
+func workloadName(tree fs.FS, root, dir string) string {
+	name := path.Base(dir)
+	if dir == root || name == "cmd" {
+		name = "app"
+		if text, err := fs.ReadFile(tree, path.Join(root, "go.mod")); err == nil {
+			if m := regexp.MustCompile(`(?m)^module\s+"?([^\s"]+)`).FindStringSubmatch(string(text)); m != nil {
+				name = execName(m[1])
+			}
+		}
+	}
+	name = strings.Trim(notInNames.ReplaceAllString(strings.ToLower(name), "-"), "-0123456789")
+	if name == "" {
+		name = "app"
+	}
+	return name
+}
+
+// uniqueNames puts the folder above in front of names that occur twice.
+func uniqueNames(ss []Service) {
+	count := map[string]int{}
+	for _, s := range ss {
+		count[s.Name]++
+	}
+	taken := map[string]bool{}
+	for i := range ss {
+		s := &ss[i]
+		if count[s.Name] > 1 {
+			above := strings.Trim(notInNames.ReplaceAllString(strings.ToLower(path.Base(strings.TrimSuffix(path.Dir(s.Dir), "/cmd"))), "-"), "-0123456789")
+			if above != "" {
+				s.Name = above + "-" + s.Name
+			}
+		}
+		for base, n := s.Name, 2; taken[s.Name]; n++ {
+			s.Name = fmt.Sprintf("%s-%d", base, n)
+		}
+		taken[s.Name] = true
+	}
+}
+
+// goModule finds the program of a workload and its module's root, by looking at
+// files alone.
+func (r *run) goModule(w Workload) (root string, built Workload, err error) {
+	tree := os.DirFS(r.job.Source)
+	if w.Build.Dir = path.Clean(w.Build.Dir); !fs.ValidPath(w.Build.Dir) || !isDir(tree, w.Build.Dir) {
+		return "", w, fault(w, CodeNothing, StepDetect, "the repository has no folder "+w.Build.Dir, "build: names a folder of the repository, relative to its root")
+	}
+	mains, err := findMains(tree, w.Build.Dir)
+	if err != nil {
+		return "", w, fmt.Errorf("look for the program of %s: %w", w.Name, err)
+	}
+	favourites := favoured(mains)
+	switch {
+	case slices.Contains(mains, w.Build.Dir):
+	case len(mains) == 0:
+		d := Detection{}
+		sub, err := fs.Sub(tree, w.Build.Dir)
+		if err != nil {
+			return "", w, fmt.Errorf("look for the program of %s: %w", w.Name, err)
+		}
+		d.others(sub)
+		e := d.nothing()
+		e.Workload, e.Where = w.Name, where(w)
+		return "", w, e
+	case slices.Contains(mains, path.Join(w.Build.Dir, "cmd", w.Name)):
+		w.Build.Dir = path.Join(w.Build.Dir, "cmd", w.Name)
+	case len(favourites) == 1:
+		w.Build.Dir = favourites[0]
+	default:
+		return "", w, fault(w, CodeNothing, StepDetect, "there are several programs: "+strings.Join(mains, ", "), "build: "+mains[0])
+	}
+	if isFile(tree, "go.work") {
+		return ".", w, nil
+	}
+	if root = moduleRoot(tree, w.Build.Dir); root == "" {
+		return "", w, fault(w, CodeNothing, StepDetect, "there is no go.mod in "+w.Build.Dir+" or above it", "go mod init NAME, commit go.mod, push again")
+	}
+	return root, w, nil
+}
+
+// moduleRoot returns the nearest folder with a go.mod, from dir upwards, or "".
+func moduleRoot(tree fs.FS, dir string) string {
+	for {
+		if isFile(tree, path.Join(dir, "go.mod")) {
+			return dir
+		}
+		if dir == "." {
+			return ""
+		}
+		dir = path.Dir(dir)
+	}
+}
+
+// maxLooked bounds the folders that are looked at.
+const maxLooked = 20_000
+
+// findMains returns the folders at and under dir that hold a package main for
+// this system, in order.
+func findMains(tree fs.FS, dir string) ([]string, error) {
+	var out []string
+	for _, d := range goDirs(tree, dir) {
+		if slices.ContainsFunc(goFiles(tree, d), func(f string) bool { return isMain(tree, f) }) {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// goDirs returns dir and the folders under it where code may be.
+func goDirs(tree fs.FS, dir string) []string {
+	var out []string
+	looked := 0
+	//nolint:errcheck // what cannot be read holds no program
+	fs.WalkDir(tree, dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil //nolint:nilerr // see above
+		}
+		base := path.Base(name)
+		if name != dir && (base[0] == '.' || base[0] == '_' || base == "testdata" || base == "vendor" || base == "node_modules") {
+			return fs.SkipDir
+		}
+		if looked++; looked > maxLooked {
+			return fs.SkipAll
+		}
+		out = append(out, name)
+		return nil
+	})
+	return out
+}
+
+// goFiles returns the Go files of a folder that are compiled, tests aside.
+func goFiles(tree fs.FS, dir string) []string {
+	entries, err := fs.ReadDir(tree, dir)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, e := range entries {
+		if n := e.Name(); path.Ext(n) == ".go" && n[0] != '.' && n[0] != '_' && !strings.HasSuffix(n, "_test.go") && e.Type().IsRegular() {
+			out = append(out, path.Join(dir, n))
+		}
+	}
+	return out
+}
+
+// isMain reports whether a file belongs to a package main that is built here.
+func isMain(tree fs.FS, file string) bool {
+	text, err := fs.ReadFile(tree, file)
+	if err != nil {
+		return false
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), file, text, parser.PackageClauseOnly|parser.ParseComments)
+	if err != nil || f.Name.Name != "main" {
+		return false
+	}
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if x, err := constraint.Parse(c.Text); err == nil && constraint.IsGoBuild(c.Text) && !x.Eval(builtHere) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func builtHere(tag string) bool {
+	return tag == runtime.GOOS || tag == runtime.GOARCH || tag == "unix" || tag == "cgo" || tag == "gc" || strings.HasPrefix(tag, "go1.")
+}
+
+func isFile(tree fs.FS, name string) bool {
+	info, err := fs.Stat(tree, name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+func isDir(tree fs.FS, name string) bool {
+	info, err := fs.Stat(tree, name)
+	return !errors.Is(err, fs.ErrNotExist) && err == nil && info.IsDir()
+}

@@ -1,0 +1,69 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The codes of what can go wrong with a build. Once given, a code keeps its meaning.
+const (
+	CodeFailed    = "T0510" // the compiler or command said no
+	CodeDocker    = "T0511" // a Dockerfile: containers are not available yet
+	CodeNoGo      = "T0512" // no Go toolchain
+	CodeModule    = "T0513" // a module is not in the module cache, and there is no network
+	CodeGoVersion = "T0514" // the code asks for a newer Go
+	CodeNothing   = "T0515" // there is nothing that can be built without a command
+	CodeOutput    = "T0516" // the build did not leave what the manifest says
+	CodeLimit     = "T0517" // time, output, disk or processes
+	CodeNoSpace   = "T0518" // the disk of the data folder is full
+	CodeCorrupt   = "T0519" // a stored artifact is not what was stored
+)
+
+// The steps of a build.
+const (
+	StepDetect  = "detect"
+	StepFetch   = "fetch"
+	StepCompile = "compile"
+	StepKeep    = "keep"
+)
+
+// BuildError says that a workload could not be built, for a reason that lies in
+// the pushed code. Nothing has moved.
+type BuildError struct {
+	Code     string
+	Workload string
+	Step     string
+	Where    string   // what was built: "services.orders.build = services/orders"
+	Saw      string   // what happened, one line
+	Tail     []string // the last lines that were printed
+	Exit     int      // exit code of the step; 0: it did not end by itself
+	Help     string   // what to type or write next
+	Log      string   // the file with everything that was printed; empty: nothing was
+}
+
+// Error renders the error: what, where, what was seen, what to do.
+func (e *BuildError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "error[%s]: %s was not built; nothing has moved", e.Code, e.Workload)
+	line := func(key, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "\n  %-7s %s", key, strings.ReplaceAll(value, "\n", "\n          "))
+		}
+	}
+	line("where", e.Where)
+	line("saw", e.Saw)
+	line("last", strings.Join(e.Tail, "\n"))
+	line("help", e.Help)
+	line("log", e.Log)
+	return b.String()
+}
+
+// where names the build as the manifest has it.
+func where(w Workload) string {
+	return fmt.Sprintf("services.%s.build = %s", w.Name, w.Build.Dir)
+}
+
+// fault starts the error of a workload.
+func fault(w Workload, code, step, saw, help string) *BuildError {
+	return &BuildError{Code: code, Workload: w.Name, Step: step, Where: where(w), Saw: saw, Help: help}
+}

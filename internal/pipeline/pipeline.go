@@ -1,0 +1,279 @@
+// Package pipeline turns a commit's files into artifacts: it fetches what a build
+// depends on, compiles in a sandbox, and keeps the result under its content.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	"titrate/internal/manifest"
+)
+
+// Config says where builds keep what they make and what they may use.
+type Config struct {
+	// Dir is the data folder: artifacts/, logs/builds/ and builds/ are ours.
+	Dir string
+	// Launcher is the argv that runs this program again; "__sandbox" or "__gocache"
+	// is appended, and [Sandbox] or [GoCache] answers.
+	Launcher []string
+	// Network lets the fetch step use the network. The compile step never does.
+	Network  bool
+	Limits   Limits
+	Parallel int    // steps at one time; 0: 2
+	Go       string // the go program; empty: the one on PATH
+	Log      *slog.Logger
+}
+
+// Limits bound one step of a build. A zero field is the default.
+type Limits struct {
+	Time      time.Duration // 10 minutes
+	Output    int64         // bytes printed: 8 MiB
+	Disk      int64         // bytes written: 4 GiB
+	Processes int           // at one time: 1024
+}
+
+func (l Limits) orDefaults() Limits {
+	if l.Time == 0 {
+		l.Time = 10 * time.Minute
+	}
+	if l.Output == 0 {
+		l.Output = 8 << 20
+	}
+	if l.Disk == 0 {
+		l.Disk = 4 << 30
+	}
+	if l.Processes == 0 {
+		l.Processes = 1024
+	}
+	return l
+}
+
+// Job asks for the artifacts of one commit.
+type Job struct {
+	App       string
+	Label     string // names the folder of the logs: "r42", or a commit
+	Commit    string
+	Source    string // the exported files of the commit; read only
+	Workloads []Workload
+	Progress  io.Writer // lines for the person who pushed; nil: nobody
+}
+
+// Workload is one service to build.
+type Workload struct {
+	Name  string
+	Build manifest.Build
+}
+
+// Result is what came of one workload.
+type Result struct {
+	Workload string
+	Artifact Artifact
+	Reused   bool // nothing that it is made of had changed (R1)
+	Took     time.Duration
+	Err      error // a *BuildError when the pushed code is at fault
+}
+
+// Builder builds. Its methods may be called from several goroutines.
+type Builder struct {
+	cfg       Config
+	artifacts *Artifacts
+	slots     chan struct{}
+	sandbox   *sandbox
+	merge     sync.Mutex // held while the build cache changes
+}
+
+// Open prepares the folders of the builder and removes what a crash left of
+// builds in progress.
+func Open(cfg Config) (*Builder, error) {
+	if cfg.Parallel == 0 {
+		cfg.Parallel = 2
+	}
+	cfg.Limits = cfg.Limits.orDefaults()
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open builds: %w", err)
+	}
+	// Links in the way of a folder would be absent in the sandbox.
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("open builds: %w", err)
+	}
+	if cfg.Dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return nil, fmt.Errorf("open builds: %w", err)
+	}
+	b := &Builder{cfg: cfg, slots: make(chan struct{}, cfg.Parallel)}
+	if err := removeAll(b.path("builds", "work")); err != nil {
+		return nil, fmt.Errorf("open builds: %w", err)
+	}
+	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("logs", "builds")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("open builds: %w", err)
+		}
+	}
+	if b.artifacts, err = OpenArtifacts(b.path("artifacts")); err != nil {
+		return nil, err
+	}
+	if b.sandbox, err = newSandbox(cfg); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// Artifacts returns the store of what was built.
+func (b *Builder) Artifacts() *Artifacts { return b.artifacts }
+
+// Confinement tells in sentences how well builds are held on this machine.
+func (b *Builder) Confinement(ctx context.Context) []string { return b.sandbox.confinement(ctx) }
+
+func (b *Builder) path(parts ...string) string {
+	return filepath.Join(append([]string{b.cfg.Dir}, parts...)...)
+}
+
+var logName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._-]{0,127}$`)
+
+// Build builds every workload of a job, and returns their results in the job's
+// order. Its error joins those of the results; the artifacts that were made are
+// kept even so, and cost nothing the next time.
+func (b *Builder) Build(ctx context.Context, j Job) ([]Result, error) {
+	names := []string{j.App, j.Label}
+	for _, w := range j.Workloads {
+		names = append(names, w.Name)
+	}
+	for _, n := range names {
+		if !logName.MatchString(n) {
+			return nil, fmt.Errorf("build: %q cannot name a folder", n)
+		}
+	}
+	if j.Progress == nil {
+		j.Progress = io.Discard
+	}
+	work, err := os.MkdirTemp(b.path("builds", "work"), j.App+"-*")
+	if err != nil {
+		return nil, fmt.Errorf("build %s: %w", j.App, err)
+	}
+	defer removeAll(work) //nolint:errcheck // what stays is removed at the next start
+	run := &run{Builder: b, job: j, work: work, results: map[string]Result{}, began: time.Now()}
+	if run.job.Source, err = filepath.EvalSymlinks(j.Source); err != nil {
+		return nil, fmt.Errorf("build %s: %w", j.App, err)
+	}
+	run.all(ctx)
+	out := make([]Result, len(j.Workloads))
+	var errs []error
+	for i, w := range j.Workloads {
+		out[i] = run.results[w.Name]
+		if err := out[i].Err; err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := b.trimLogs(j.App); err != nil {
+		b.cfg.Log.Warn("old build logs stay", slog.String("app", j.App), slog.Any("error", err))
+	}
+	return out, errors.Join(errs...)
+}
+
+// run is one call of Build.
+type run struct {
+	*Builder
+	job   Job
+	work  string // a folder of its own, removed at the end
+	began time.Time
+
+	mu      sync.Mutex // guards what follows
+	results map[string]Result
+	folders int
+}
+
+// all sorts the workloads: those that a command builds go one by one, the Go
+// programs of one module are built together.
+func (r *run) all(ctx context.Context) {
+	groups := map[string][]Workload{}
+	var order []string
+	var under sync.WaitGroup
+	for _, w := range r.job.Workloads {
+		if w.Build.Command != "" {
+			under.Go(func() { r.command(ctx, w) })
+			continue
+		}
+		root, built, err := r.goModule(w)
+		if err != nil {
+			r.done(w.Name, Result{Err: err})
+			continue
+		}
+		if groups[root] == nil {
+			order = append(order, root)
+		}
+		groups[root] = append(groups[root], built)
+	}
+	for _, root := range order {
+		under.Go(func() { r.goGroup(ctx, root, groups[root]) })
+	}
+	under.Wait()
+}
+
+// done keeps the result of a workload and tells of it.
+func (r *run) done(workload string, res Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res.Workload, res.Took = workload, time.Since(r.began)
+	r.results[workload] = res
+	switch {
+	case res.Err != nil: // told as the error of the whole
+	case res.Reused:
+		fmt.Fprintf(r.job.Progress, "build   %-16s unchanged\n", workload)
+	default:
+		fmt.Fprintf(r.job.Progress, "build   %-16s %5.1f s   %s\n", workload, res.Took.Seconds(), short(res.Artifact.Digest))
+	}
+}
+
+// folder makes a new folder under work.
+func (r *run) folder(name string) (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.folders++
+	dir := filepath.Join(r.work, fmt.Sprintf("%d-%s", r.folders, name))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", fmt.Errorf("build: %w", err)
+	}
+	return dir, nil
+}
+
+// slot waits for a turn, so that builds leave room for what is running.
+func (b *Builder) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case b.slots <- struct{}{}:
+		return func() { <-b.slots }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func short(digest string) string { return digest[:min(12, len(digest))] }
+
+// within reports whether the slash-separated path p is dir or lies under it.
+func within(p, dir string) bool {
+	return dir == "." || p == dir || strings.HasPrefix(p, dir+"/")
+}
+
+// removeAll removes a tree, read-only folders of it too.
+func removeAll(dir string) error {
+	err := os.RemoveAll(dir)
+	if err == nil {
+		return nil
+	}
+	//nolint:errcheck // what cannot be opened up cannot be removed either, and says so below
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
