@@ -285,6 +285,9 @@ environments: { production: { overlap: supersede } }
 	if diff := cmp.Diff([][]string{{"a", "b", "c"}}, all.Groups()); diff != "" {
 		t.Error(diff)
 	}
+	if alone := good(t, "titrate: 1\napp: shop\ntogether: all\n"); len(alone.Together) != 0 {
+		t.Errorf("one service is a group: %v", alone.Together)
+	}
 }
 
 // Versions that run carry digests of these bytes: they stay for ever.

@@ -20,8 +20,7 @@ func (f *file) group(app *App, g groups) {
 			all = append(all, named{s, g.all, "together"})
 		}
 		if len(all) < 2 {
-			f.r.fault(g.all, Problem{Code: codeTogether, Path: "together", Message: "there is only one service", Hint: "remove together"})
-			return
+			return // it moves by itself until there is another
 		}
 		lists = [][]named{all}
 	}
