@@ -45,8 +45,4 @@ $(BIN)/golangci-lint: tools/lint/go.mod
 	@mkdir -p $(BIN)
 	cd tools/lint && $(GO) build -o ../../$(BIN)/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-$(BIN)/gremlins: tools/mutate/go.mod
-	@mkdir -p $(BIN)
-	cd tools/mutate && $(GO) build -o ../../$(BIN)/ github.com/go-gremlins/gremlins/cmd/gremlins
-
 .PHONY: help build check test race lint generate verify mutate simulate bench release

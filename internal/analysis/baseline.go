@@ -20,7 +20,7 @@ const recentPart = 5 * time.Minute
 
 // Add counts a closed window.
 func (r *Recent) Add(w Window) {
-	if r.newer.Length > 0 && w.Start.Sub(r.newer.Start) >= recentPart {
+	if w.Start.Sub(r.newer.Start) >= recentPart {
 		r.older, r.newer = r.newer, r.older
 		r.newer.clear()
 	}
@@ -33,9 +33,7 @@ func (r *Recent) Baseline() *Baseline {
 		return nil
 	}
 	var b Baseline
-	if r.older.Length > 0 {
-		b.Merge(r.older)
-	}
+	b.Merge(r.older)
 	b.Merge(r.newer)
 	return &b
 }

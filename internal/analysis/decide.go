@@ -48,7 +48,7 @@ func decide(dots []dot, m, n int, missing Missing) state {
 		return stateOK
 	case missing == MissingIgnore:
 		return stateRetain
-	case breaching > 0 && oldest >= m:
+	case oldest >= m:
 		// "Premature alarm state": nothing but breaches is known, for as long as M
 		// periods.
 		return stateAlarm

@@ -23,8 +23,11 @@ func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time
 	end := candidate.closed(a.Period, now)
 	r, st := j.at(end)
 	// "Ignore" keeps the state of one period before, as far back as is known.
-	for e := end - 1; st == stateRetain && e > 0 && end-e <= a.N; e-- {
-		r, st = j.at(e)
+	for back := 1; st == stateRetain && back <= min(a.N, end-1); back++ {
+		var earlier Reading
+		if earlier, st = j.at(end - back); st != stateRetain {
+			r = earlier
+		}
 	}
 	return r
 }
@@ -65,7 +68,7 @@ func (j *judgement) at(end int) (Reading, state) {
 	underWay := st == stateAlarm || pending(dots, j.M, j.N, j.Missing)
 	// What is shown of a breach is the value over the data points that breach:
 	// with M of N the others might hide it.
-	if underWay && r.Breaching > 0 {
+	if underWay {
 		used = slices.DeleteFunc(slices.Clone(used), func(p point) bool { return dots[p.k-begin] != breach })
 	}
 	r.Value = j.shown(used, r.Limit)

@@ -61,7 +61,10 @@ func (p *trial) seconds(s *Series, from, until int, w Window) *trial {
 	return p
 }
 
-func (p *trial) did(from, until int, w Window) *trial { return p.seconds(p.candidate, from, until, w) }
+func (p *trial) did(from, until int, w Window) *trial {
+	return p.seconds(p.candidate, from, until, w)
+}
+
 func (p *trial) stableDid(from, until int, w Window) *trial {
 	return p.seconds(p.stable, from, until, w)
 }
@@ -181,6 +184,15 @@ func TestR27a_aQuantileAtItsLimitPasses(t *testing.T) {
 	if r := p.judge(4); r.Verdict != Fail {
 		t.Errorf("1.1 %% slow: %+v", r)
 	}
+}
+
+func TestR27a_aPeriodWithoutRequestsIsMissing(t *testing.T) {
+	t.Parallel()
+	p := try(t, "p99 > 800ms for 2s")
+	p.did(0, 1, slow(map[time.Duration]uint64{time.Second: 15})).did(1, 2, window(0, 0)).did(2, 3, slow(map[time.Duration]uint64{2 * time.Second: 5}))
+	p.says(3, Fail, "p99 was 2 s for 2 s, limit 800 ms")
+	p = try(t, "5xx > 1% for 2s")
+	p.did(0, 1, window(15, 15)).did(1, 2, window(0, 0)).did(2, 3, window(5, 5)).says(3, Fail, "5xx was 100 % for 2 s, limit 1 %")
 }
 
 func TestR11_relativeAlarmsCompareWithStableInTheSameWindows(t *testing.T) {

@@ -107,7 +107,7 @@ func (a *Alarm) setWindow(window, of string) error {
 		a.Period = time.Second
 	}
 	if d%a.Period != 0 {
-		up := (d/a.Period + 1) * a.Period
+		up := d - d%a.Period + a.Period
 		return in("for", problem(window, "not a whole number of "+formatDuration(a.Period)+" periods", "write "+formatDuration(up)))
 	}
 	a.N = int(d / a.Period)
@@ -122,6 +122,7 @@ func (a *Alarm) setMofN(d time.Duration, window, of string) error {
 	ms, ns, ok := strings.Cut(of, " of ")
 	m, errM := strconv.Atoi(strings.TrimSpace(ms))
 	n, errN := strconv.Atoi(strings.TrimSpace(ns))
+	step := time.Duration(n) * time.Second // what the window must be a multiple of
 	switch {
 	case !ok || errM != nil || errN != nil:
 		return in("of", problem(of, "not M of N", "write 3 of 5"))
@@ -129,8 +130,8 @@ func (a *Alarm) setMofN(d time.Duration, window, of string) error {
 		return in("of", problem(of, "out of range", "the first number is at least 1 and at most the second, which is at most 360"))
 	case a.Metric.unit() == count:
 		return in("of", problem(of, string(a.Metric)+" are counted over the whole window", "leave it out"))
-	case d%(time.Duration(n)*time.Second) != 0:
-		up := (d/(time.Duration(n)*time.Second) + 1) * time.Duration(n) * time.Second
+	case d%step != 0:
+		up := d - d%step + step
 		return in("for", problem(window, formatDuration(d)+" cannot be split into "+strconv.Itoa(n)+" periods of whole seconds", "write "+formatDuration(up)))
 	}
 	a.M, a.N, a.Period = m, n, d/time.Duration(n)

@@ -65,9 +65,10 @@ func (s *shortForm) read() (Long, error) {
 	}
 	var l Long
 	l.Metric = s.take("metric", 0, op)
-	if i := strings.Index(l.Metric, " of "); i >= 0 {
-		e := notYet(l.Metric[i+1:], "alarms on single routes are not available yet", "leave out "+quote(l.Metric[i+1:]))
-		e.Offset = s.at["metric"] + i + 1
+	if metric, route, ok := strings.Cut(l.Metric, " of "); ok {
+		route = "of " + route
+		e := notYet(route, "alarms on single routes are not available yet", "leave out "+quote(route))
+		e.Offset = s.at["metric"] + len(metric) + 1
 		return Long{}, e
 	}
 	if strings.HasPrefix(s.text[op+1:], "=") {
@@ -118,10 +119,7 @@ func (s *shortForm) take(field string, from, to int) string {
 // wordEnd returns where the first word at or after from ends.
 func (s *shortForm) wordEnd(from int) int {
 	start := from + len(s.text[from:]) - len(strings.TrimLeft(s.text[from:], " \t"))
-	if n := strings.IndexAny(s.text[start:], " \t"); n >= 0 {
-		return start + n
-	}
-	return len(s.text)
+	return start + strings.IndexAny(s.text[start:]+" ", " \t")
 }
 
 // endOfLimit returns where the limit ends: a word, and "stable" or what is meant

@@ -22,6 +22,11 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
 		},
 		{
+			"> 1%",
+			"^",
+			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+		},
+		{
 			"eror > 1%",
 			"~~~~",
 			`unknown metric "eror"`, "did you mean errors?",

@@ -29,6 +29,7 @@ func TestParseAlarm_readsTheShortForms(t *testing.T) {
 		"memory > 80%":                 roll(Alarm{Metric: "memory", Limit: 0.8, Period: 10 * s, M: 6, N: 6, Text: "memory > 80%"}),
 		"restarts > 2":                 roll(Alarm{Metric: "restarts", Limit: 2, Period: 10 * s, M: 1, N: 6, Text: "restarts > 2"}),
 		"5xx > 1% in 3 of 5 for 50s":   roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 10 * s, M: 3, N: 5, Min: 20, Text: "5xx > 1% in 3 of 5 for 50s"}),
+		"5xx > 1% for 10s":             roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 10 * s, M: 1, N: 1, Min: 20, Text: "5xx > 1% for 10s"}),
 		"5xx > 1% in 3 of 5":           roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 12 * s, M: 3, N: 5, Min: 20, Text: "5xx > 1% in 3 of 5"}),
 	} {
 		got, err := ParseAlarm("n", text)
