@@ -14,6 +14,7 @@ import (
 type memory struct {
 	releases map[string]rollout.Release
 	works    map[rollout.Key]*work
+	sorted   []*work // works by key; nil: to be sorted again
 	live     map[int64]*live
 	order    []int64 // of live, ascending
 	byKey    map[rollout.Key][]*live
@@ -28,6 +29,7 @@ type work struct {
 	named    bool // it has a record: false for what is left of a removed workload
 	versions map[rollout.Version]*rollout.VersionRecord
 	promoted []rollout.Promotion // oldest first
+	wanted   *world.Workload     // as derived last; nil: something has changed since
 	recent   analysis.Recent     // of the stable version
 	traffic  traffic
 }
@@ -79,8 +81,15 @@ func (m *memory) work(k rollout.Key) *work {
 	w := m.works[k]
 	if w == nil {
 		w = &work{WorkloadRecord: rollout.WorkloadRecord{Key: k}, versions: map[rollout.Version]*rollout.VersionRecord{}}
-		m.works[k] = w
+		m.works[k], m.sorted = w, nil
 	}
+	return w
+}
+
+// touch has a workload's wanted world derived again.
+func (m *memory) touch(k rollout.Key) *work {
+	w := m.work(k)
+	w.wanted = nil
 	return w
 }
 
@@ -115,6 +124,7 @@ func (m *memory) open(r rollout.Record, stamp world.Stamp) {
 	l := &live{Record: r, wish: r.State.Wish(r.Plan), began: stamp, asked: stamp}
 	for i := range r.Plan.Members {
 		k := r.Plan.Key(i)
+		m.touch(k)
 		m.byKey[k] = append(m.byKey[k], l)
 		l.members = append(l.members, newMember(k, r.Plan.Members[i], r.State, i))
 	}
@@ -149,11 +159,11 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 	}
 	differs := len(c.Workloads)+len(c.Removed)+len(c.Promotions) > 0
 	for _, w := range c.Workloads {
-		known := m.work(w.Key)
+		known := m.touch(w.Key)
 		known.WorkloadRecord, known.named = w, true
 	}
 	for _, k := range c.Removed {
-		w := m.work(k)
+		w := m.touch(k)
 		w.named, w.WorkloadRecord = false, rollout.WorkloadRecord{Key: k, Newest: w.Newest}
 	}
 	for _, r := range c.Opened {
@@ -166,7 +176,7 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 		}
 	}
 	for _, p := range c.Promotions {
-		w := m.work(p.Key)
+		w := m.touch(p.Key)
 		w.Stable, w.recent = p.Version, analysis.Recent{}
 		w.promoted = append(w.promoted, p)
 		w.promoted = w.promoted[max(0, len(w.promoted)-rollout.KeptPromotions):]
@@ -219,8 +229,9 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 	if l.State.Weight != before.Weight {
 		l.asked, differs = stamp, true
 	}
-	for i, mem := range l.members {
-		mem.follow(l.State, i)
+	for i, f := range l.members {
+		f.follow(l.State, i)
+		m.touch(f.key)
 	}
 	if l.State.Phase == rollout.Ended {
 		m.end(l)

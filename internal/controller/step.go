@@ -46,7 +46,8 @@ func (c *Controller) decide(ctx context.Context, now time.Time) (changed bool, e
 			return changed, nil
 		}
 		// What was decided together is stored together, so that ten thousand
-		// decisions do not wait for ten thousand disks.
+		// decisions do not wait for ten thousand disks; and the ways back first.
+		slices.SortStableFunc(looks, func(a, b rollout.Look) int { return urgency(a) - urgency(b) })
 		for some := range slices.Chunk(looks, batch) {
 			if err := c.commit(ctx, c.change(some, now)); err != nil {
 				return changed, fmt.Errorf("store decisions: %w", err)
@@ -58,6 +59,13 @@ func (c *Controller) decide(ctx context.Context, now time.Time) (changed bool, e
 	}
 	wake(c.nudge)
 	return changed, nil
+}
+
+func urgency(l rollout.Look) int {
+	if l.Before.Back == nil && l.After.Back != nil {
+		return 0
+	}
+	return 1
 }
 
 // looks returns the looks of the rollouts ids at which a state changed.

@@ -13,22 +13,30 @@ import (
 // the versions that should run and the split of its traffic. It follows from
 // what is stored alone, so that asking after a crash asks for the same (R19).
 func (c *Controller) Wanted() world.Wanted {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	w := c.memory.wanted(&c.secrets)
 	w.Stamp = world.Stamp{Token: c.token, Revision: c.want.revision}
 	w.PreviewKey = c.PreviewKey
 	return w
 }
 
+// wanted derives again only what has changed: what one decision changes must not
+// cost more where ten thousand workloads run.
 func (m *memory) wanted(s *secretCache) world.Wanted {
-	var all world.Wanted
-	for _, k := range slices.SortedFunc(maps.Keys(m.works), compareKeys) {
-		w := m.works[k]
-		if !w.named || w.Stable == 0 && len(m.byKey[k]) == 0 {
+	if m.sorted == nil {
+		m.sorted = slices.SortedFunc(maps.Values(m.works), func(a, b *work) int { return compareKeys(a.Key, b.Key) })
+	}
+	all := world.Wanted{Workloads: make([]world.Workload, 0, len(m.sorted))}
+	for _, w := range m.sorted {
+		if !w.named || w.Stable == 0 && len(m.byKey[w.Key]) == 0 {
 			continue
 		}
-		all.Workloads = append(all.Workloads, m.workload(w, s))
+		if w.wanted == nil {
+			wl := m.workload(w, s)
+			w.wanted = &wl
+		}
+		all.Workloads = append(all.Workloads, *w.wanted)
 	}
 	for _, id := range m.order {
 		all.Hooks = append(all.Hooks, m.hooks(m.live[id], s)...)

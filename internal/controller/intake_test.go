@@ -1,0 +1,230 @@
+package controller_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"titrate/internal/controller"
+	"titrate/internal/rollout"
+	"titrate/internal/store"
+)
+
+// builder is a func field with the shape of the seam.
+type builder func(ctx context.Context, b controller.BuildRequest) (map[string]rollout.Artifact, error)
+
+func (f builder) Build(ctx context.Context, b controller.BuildRequest) (map[string]rollout.Artifact, error) {
+	return f(ctx, b)
+}
+
+// builds gives each service an artifact named after the commit.
+func builds(_ context.Context, b controller.BuildRequest) (map[string]rollout.Artifact, error) {
+	all := map[string]rollout.Artifact{}
+	for _, s := range b.Services {
+		fmt.Fprintf(b.Progress, "built %s\n", s.Name)
+		all[s.Name] = rollout.Artifact{Digest: s.Name + "-" + b.Commit, Command: []string{"./" + s.Name}}
+	}
+	return all, nil
+}
+
+// running is a controller that runs by itself.
+type running struct {
+	*controller.Controller
+	store *store.Store
+	stop  func()
+}
+
+func run(t *testing.T, folder string, b controller.Builder) running {
+	t.Helper()
+	s, err := store.Open(t.Context(), store.Options{Folder: folder, Reserve: 1 << 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &pacedHands{hands: &hands{rps: 1000}}
+	c := controller.New(controller.Config{Store: s, Target: h, Router: h, Meter: h, Builder: b})
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	var once sync.Once
+	r := running{Controller: c, store: s, stop: func() {
+		once.Do(func() {
+			cancel()
+			if err := errors.Join(<-ended, s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}}
+	t.Cleanup(r.stop)
+	return r
+}
+
+// push pushes until the controller has its lease.
+func (r running) push(t *testing.T, p rollout.Push, w io.Writer) (controller.Delivered, error) {
+	t.Helper()
+	for {
+		d, err := r.Push(t.Context(), p, w)
+		if !errors.Is(err, rollout.ErrFenced) {
+			return d, err
+		}
+	}
+}
+
+func aPush(commit string) rollout.Push {
+	return rollout.Push{App: "cofe", Repo: "cofe.git", Commit: commit, Branch: "main", Default: true, Author: "ana", By: "ana", Manifest: []byte(cofe)}
+}
+
+func TestPush_buildsAndDelivers(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir(), builder(builds))
+	var lines bytes.Buffer
+	d, err := r.push(t, aPush("c1"), &lines)
+	if err != nil || d.Release != 1 || len(d.Rollouts) != 2 {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if lines.String() != "built orders\nbuilt payments\n" {
+		t.Errorf("%q", lines.String())
+	}
+	pushes, err := r.store.Pushes(t.Context(), "cofe", 9)
+	if err != nil || len(pushes) != 1 || pushes[0].Stage != rollout.PushDelivered || pushes[0].Release != 1 {
+		t.Errorf("%+v, %v", pushes, err)
+	}
+}
+
+func TestPush_thatCannotBeBuiltMovesNothing(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir(), builder(func(context.Context, controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		return nil, fmt.Errorf("orders: main.go:3: undefined: x: %w", controller.ErrBuild)
+	}))
+	_, err := r.push(t, aPush("c1"), io.Discard)
+	wantKind(t, err, controller.BuildFailed)
+	pushes, err := r.store.Pushes(t.Context(), "", 9)
+	if err != nil || pushes[0].Stage != rollout.PushFailed || !strings.Contains(pushes[0].Problem, "undefined: x") {
+		t.Errorf("%+v, %v", pushes, err)
+	}
+	if apps, err := r.store.Apps(t.Context()); err != nil || len(apps) != 0 {
+		t.Errorf("%+v, %v", apps, err)
+	}
+}
+
+func TestPush_ofABranchThatNoEnvironmentTakesBuildsNothing(t *testing.T) {
+	t.Parallel()
+	r := run(t, t.TempDir(), builder(func(context.Context, controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		t.Error("it was built")
+		return nil, controller.ErrBuild
+	}))
+	p := aPush("c1")
+	p.Branch, p.Default = "feature/x", false
+	_, err := r.push(t, p, io.Discard)
+	wantKind(t, err, controller.Invalid)
+}
+
+func TestR19_anAcceptedPushIsTakenUpAgainAfterACrash(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	building := make(chan struct{})
+	r := run(t, folder, builder(func(ctx context.Context, _ controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		close(building)
+		<-ctx.Done() // the server ends in the middle of the build
+		return nil, ctx.Err()
+	}))
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		for {
+			_, err := r.Push(ctx, aPush("c1"), io.Discard)
+			if !errors.Is(err, rollout.ErrFenced) {
+				left <- err
+				return
+			}
+		}
+	}()
+	<-building
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one who left got %v", err)
+	}
+	r.stop()
+
+	r = run(t, folder, builder(builds))
+	for heard := r.store.Heard(); ; heard = r.store.Heard() {
+		p, err := r.store.Push(t.Context(), 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Stage.Over() {
+			if p.Stage != rollout.PushDelivered {
+				t.Errorf("%+v", p)
+			}
+			return
+		}
+		select {
+		case <-heard:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("it is not taken up: %+v", p)
+		}
+	}
+}
+
+func TestPush_ofOneAppGoInOrderAndOfTwoAtOnce(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var order []string
+	other := make(chan struct{})
+	r := run(t, t.TempDir(), builder(func(ctx context.Context, b controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		if b.App == "cofe" && b.Commit == "c1" {
+			<-other // c1 cannot go on unless another app's push does
+		}
+		if b.App == "tea" {
+			close(other)
+		}
+		mu.Lock()
+		order = append(order, b.Commit)
+		mu.Unlock()
+		return builds(ctx, b)
+	}))
+	if _, err := r.push(t, rollout.Push{App: "none", Manifest: []byte("titrate: 1\napp: none\n")}, io.Discard); err == nil {
+		t.Error("a push of no branch was delivered")
+	}
+	var all sync.WaitGroup
+	go1 := func(p rollout.Push) {
+		started := make(chan struct{})
+		all.Go(func() {
+			close(started)
+			if _, err := r.Push(t.Context(), p, io.Discard); err != nil {
+				t.Error(err)
+			}
+		})
+		<-started
+	}
+	go1(aPush("c1"))
+	waitPushes(t, r, 2)
+	go1(aPush("c2"))
+	waitPushes(t, r, 3)
+	tea := aPush("t1")
+	tea.App, tea.Manifest = "tea", []byte(strings.Replace(cofe, "app: cofe", "app: tea", 1))
+	go1(tea)
+	all.Wait()
+	if got := strings.Join(order, " "); got != "t1 c1 c2" {
+		t.Error(got)
+	}
+}
+
+func waitPushes(t *testing.T, r running, n int) {
+	t.Helper()
+	for heard := r.store.Heard(); ; heard = r.store.Heard() {
+		all, err := r.store.Pushes(t.Context(), "", 99)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) >= n {
+			return
+		}
+		<-heard
+	}
+}
