@@ -5,11 +5,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -157,23 +156,11 @@ func TestR17_ConnectionsMoveOnlyWhenTheirVersionHasNoWeight(t *testing.T) {
 			t.Fatalf("%q %v", line, err)
 		}
 	}
-	moved := time.Now()
 	r.split(t, map[rollout.Version]rollout.Weight{1: 0, 2: rollout.Full}, drainOf(drain))
-	var mu sync.Mutex
-	var closed []time.Duration
-	var readers sync.WaitGroup
 	for _, in := range ins {
-		readers.Go(func() {
-			io.Copy(io.Discard, in)
-			mu.Lock()
-			defer mu.Unlock()
-			closed = append(closed, time.Since(moved))
-		})
-	}
-	readers.Wait()
-	slices.Sort(closed)
-	if first, last := closed[0], closed[sockets-1]; last-first < drain/4 || last > drain+5*time.Second {
-		t.Errorf("the closes are not spread over %s: from %s to %s", drain, first, last)
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			t.Error(err)
+		}
 	}
 	eventually(t, "all are closed", func() bool { return r.Open(orders, 1) == 0 })
 	s, _ := r.Share(orders)
@@ -182,6 +169,39 @@ func TestR17_ConnectionsMoveOnlyWhenTheirVersionHasNoWeight(t *testing.T) {
 	}
 	if w := r.sum(1); w.Requests != sockets || w.Failed != 0 {
 		t.Errorf("windows hold %+v", w)
+	}
+}
+
+func TestR17_ClosesAreSpreadOverTheDrain(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	d := drain{length: time.Minute, weight: began, unlisted: began.Add(time.Hour)}
+	var quarters [4]int
+	for range 4000 {
+		tk := &ticket{jitter: rand.Float64()}
+		tk.stream.Store(true)
+		at := d.due(tk).Sub(began)
+		if at < 0 || at >= time.Minute {
+			t.Fatalf("a stream is closed after %s", at)
+		}
+		quarters[at/(15*time.Second)]++
+	}
+	for i, n := range quarters {
+		if n < 800 || n > 1200 {
+			t.Errorf("%d of 4000 are closed in quarter %d", n, i)
+		}
+	}
+	if at := d.due(&ticket{}).Sub(began); at != time.Minute {
+		t.Errorf("a request is cut after %s", at)
+	}
+	if at := d.due(&ticket{preview: true}).Sub(began); at != time.Hour+time.Minute {
+		t.Errorf("a preview is cut after %s", at)
+	}
+	if at := (&drain{length: time.Minute, weight: began}).due(&ticket{preview: true}); !at.IsZero() {
+		t.Errorf("a preview of a version that is kept is cut after %s", at.Sub(began))
+	}
+	if d.over(began.Add(time.Hour+time.Minute)) || !d.over(began.Add(2*time.Hour)) {
+		t.Error("the drain is over at the wrong time")
 	}
 }
 

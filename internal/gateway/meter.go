@@ -39,6 +39,7 @@ type counts struct {
 	requests, failed, aborted uint64
 	status                    [6]uint64
 	latency                   *[analysis.Buckets]uint32 // nil until the first request
+	low, high                 int                       // the range of latency that is in use
 }
 
 func (m *meter) add(shard int, o outcome) {
@@ -59,6 +60,10 @@ func (m *meter) add(shard int, o outcome) {
 	if s.n.latency == nil {
 		s.n.latency = new([analysis.Buckets]uint32)
 	}
+	if s.n.requests == 1 {
+		s.n.low, s.n.high = b, b
+	}
+	s.n.low, s.n.high = min(s.n.low, b), max(s.n.high, b)
 	s.n.latency[b]++
 }
 
@@ -88,6 +93,7 @@ func (m *meter) addResource(r Resource) {
 // false when that is nothing.
 func (m *meter) take() (w analysis.Window, told bool) {
 	var sum [analysis.Buckets]uint64
+	low, high := analysis.Buckets, -1
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
@@ -98,20 +104,20 @@ func (m *meter) take() (w analysis.Window, told bool) {
 			w.Status[c] += n
 		}
 		if s.n.requests > 0 {
-			for b, n := range s.n.latency {
-				sum[b] += uint64(n)
+			low, high = min(low, s.n.low), max(high, s.n.high)
+			used := s.n.latency[s.n.low : s.n.high+1]
+			for i, n := range used {
+				sum[s.n.low+i] += uint64(n)
 			}
-			clear(s.n.latency[:])
+			clear(used)
 		}
 		s.n = counts{latency: s.n.latency}
 		s.mu.Unlock()
 	}
-	if w.Requests > 0 {
-		for b, n := range sum {
-			if n > 0 {
-				w.Latency.Bucket = append(w.Latency.Bucket, uint16(b))
-				w.Latency.Count = append(w.Latency.Count, n)
-			}
+	for b := low; b <= high; b++ {
+		if n := sum[b]; n > 0 {
+			w.Latency.Bucket = append(w.Latency.Bucket, uint16(b))
+			w.Latency.Count = append(w.Latency.Count, n)
 		}
 	}
 	m.mu.Lock()

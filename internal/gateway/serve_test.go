@@ -118,7 +118,7 @@ func TestR19_AHandoverLosesNoRequest(t *testing.T) {
 	}
 	b := newBackend(t, "a", says("ok"))
 	begin := func() *rig {
-		return rigOn(t, Config{IdleGrace: time.Second}, inherit(), func(r *rig) {
+		return rigOn(t, Config{IdleGrace: 5 * time.Second}, inherit(), func(r *rig) {
 			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
 			r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
 		})
