@@ -40,6 +40,10 @@ func TestR19_theNextSupervisorTakesBackWhatRuns(t *testing.T) {
 			t.Errorf("%s: %+v, then %+v", id, before.instance(id), after.instance(id))
 		}
 	}
+	// Nothing said is not nothing wanted.
+	if err := b.Apply(world.Wanted{}); err != nil {
+		t.Fatal(err)
+	}
 	// It is watched as before, and what it writes is read.
 	get(t, ready[0].Addr, "/print?text=hello")
 	b.until("its output", func(Seen) bool { return len(b.logs(world.LogQuery{Contains: "hello"})) == 1 })

@@ -73,8 +73,12 @@ func (f family) session() []int {
 }
 
 func (f family) inSession(pid int) bool {
+	// Asked first, because it is cheap and says no of nearly all.
+	if sid, err := unix.Getsid(pid); err != nil || sid != f.pid {
+		return false
+	}
 	st, err := procfs.Stat(pid)
-	if err != nil || st[0] == "Z" || st[0] == "X" || st[6-3] != strconv.Itoa(f.pid) {
+	if err != nil || st[0] == "Z" || st[0] == "X" {
 		return false
 	}
 	// While a session has members the kernel gives its number to nobody else, so

@@ -85,3 +85,42 @@ func TestR24_aHookThatCannotStartFails(t *testing.T) {
 		t.Errorf("result: %+v", r)
 	}
 }
+
+func TestR24_aHookThatMayHaveRunIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	dir := newFolder(t)
+	b := newBench(t, dir)
+	hook := b.hook("once", `echo ran >> $TITRATE_STATE/ran`, time.Minute)
+	b.stop()
+	// A supervisor that was killed right after it had stored what it was about to do.
+	h := b.newHook(hookRecord{Key: "once", Token: "of nobody", Workload: orders, Version: 1, Kind: hook.Kind, Command: hook.Command, Boot: b.boot, Started: time.Now()})
+	if err := store(h.file(), h.rec); err != nil {
+		t.Fatal(err)
+	}
+	c := newBench(t, dir)
+	c.apply(world.Wanted{Hooks: []world.Hook{hook}})
+	c.until("lost", func(s Seen) bool { return s.Hooks["once"].Lost && !s.Hooks["once"].Running })
+	c.stop()
+	d := newBench(t, dir)
+	d.apply(world.Wanted{Hooks: []world.Hook{hook}})
+	d.until("still lost", func(s Seen) bool { return s.Hooks["once"].Lost })
+	if m, _ := filepath.Glob(filepath.Join(d.layout.state(orders), "ran")); len(m) != 0 {
+		t.Error("it ran")
+	}
+}
+
+func TestStop_endsHooksAndSaysThatTheyMayHaveRun(t *testing.T) {
+	t.Parallel()
+	dir := newFolder(t)
+	a := newBench(t, dir)
+	hook := a.hook("long", `echo ran; sleep 100`, time.Minute)
+	a.apply(world.Wanted{Hooks: []world.Hook{hook}})
+	a.until("it runs", func(Seen) bool { return len(a.logs(world.LogQuery{Contains: "ran"})) == 1 })
+	if err := a.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	a.stop()
+	b := newBench(t, dir)
+	b.apply(world.Wanted{Hooks: []world.Hook{hook}})
+	b.until("lost", func(s Seen) bool { return s.Hooks["long"].Lost })
+}

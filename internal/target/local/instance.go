@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	mrand "math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"titrate/internal/world"
@@ -33,6 +34,9 @@ type instance struct {
 	became time.Time // when the launcher became the program
 	fails  int       // in a row, for the delay
 	moves  int       // ports in a row that were taken by others
+
+	disk   sync.Mutex // one writer of the record at a time
+	erased bool       // it has been removed
 
 	// Guarded by Supervisor.mu.
 	rec instanceRecord
@@ -280,11 +284,10 @@ func (in *instance) change(state world.InstanceState, why string) {
 		in.rec.PID, in.rec.Start, in.rec.Port, in.rec.Addr = 0, 0, 0, ""
 	}
 	in.why = why
-	rec := in.rec
 	in.s.touch()
 	in.s.mu.Unlock()
 	in.s.publish(in.f.id)
-	_ = in.store(rec) // told of by save
+	_ = in.store() // told of by save
 }
 
 // explain says what keeps the instance from being well.
@@ -302,7 +305,10 @@ func (in *instance) explain(why string) {
 func (in *instance) gone() {
 	rec := in.snapshot()
 	in.s.cfg.Log.Info("an instance is gone", in.attrs()...)
+	in.disk.Lock()
+	in.erased = true
 	in.s.forget(in.s.layout.instance(rec.Key, rec.ID), in.s.layout.runDir(rec.Key, rec.ID))
+	in.disk.Unlock()
 	in.s.mu.Lock()
 	delete(in.s.taken, in.rec.Port)
 	in.f.instances = slices.DeleteFunc(in.f.instances, func(other *instance) bool { return other == in })
@@ -318,7 +324,14 @@ func (in *instance) snapshot() instanceRecord {
 	return in.rec
 }
 
-func (in *instance) store(rec instanceRecord) error {
+// store writes the record as it is now, unless the instance is gone.
+func (in *instance) store() error {
+	in.disk.Lock()
+	defer in.disk.Unlock()
+	if in.erased {
+		return nil
+	}
+	rec := in.snapshot()
 	return in.s.save(in.s.layout.instance(rec.Key, rec.ID), rec)
 }
 

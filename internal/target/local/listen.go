@@ -6,27 +6,41 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // sockets lists the TCP sockets of this machine that listen, by inode.
 func sockets() map[string]netip.AddrPort {
 	out := map[string]netip.AddrPort{}
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		f, err := os.Open(name)
+	for family, name := range map[byte]string{unix.AF_INET: "/proc/net/tcp", unix.AF_INET6: "/proc/net/tcp6"} {
+		found, err := diagListening(family)
 		if err != nil {
-			continue
+			found = procListening(name) // a kernel without sock_diag
 		}
-		for sc := bufio.NewScanner(f); sc.Scan(); {
-			if inode, addr, ok := parseSocket(sc.Bytes()); ok {
-				out[inode] = addr
-			}
+		maps.Copy(out, found)
+	}
+	return out
+}
+
+// procListening reads the sockets that listen from a table under /proc/net.
+func procListening(name string) map[string]netip.AddrPort {
+	out := map[string]netip.AddrPort{}
+	f, err := os.Open(name)
+	if err != nil {
+		return out
+	}
+	defer f.Close()
+	for sc := bufio.NewScanner(f); sc.Scan(); {
+		if inode, addr, ok := parseSocket(sc.Bytes()); ok {
+			out[inode] = addr
 		}
-		f.Close()
 	}
 	return out
 }
@@ -61,24 +75,49 @@ func parseSocket(line []byte) (inode string, addr netip.AddrPort, ok bool) {
 func (f family) listens() (addrs []netip.AddrPort, known bool) {
 	all := sockets()
 	for _, pid := range f.session() {
-		dir := fmt.Sprintf("/proc/%d/fd", pid)
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			continue
-		}
-		known = true
-		for _, e := range entries {
-			link, err := os.Readlink(dir + "/" + e.Name())
-			if err != nil {
-				continue
-			}
-			inode, ok := strings.CutPrefix(link, "socket:[")
-			if addr, listens := all[strings.TrimSuffix(inode, "]")]; ok && listens && !slices.Contains(addrs, addr) {
-				addrs = append(addrs, addr)
+		mine, ok := listening(pid, all)
+		known = known || ok
+		for _, a := range mine {
+			if !slices.Contains(addrs, a) {
+				addrs = append(addrs, a)
 			}
 		}
 	}
 	return addrs, known
+}
+
+// owns reports whether a process of the family accepts connections at a port.
+// Where the machine does not let us look, it is believed.
+func (f family) owns(port int) bool {
+	all := sockets()
+	at := func(a netip.AddrPort) bool { return int(a.Port()) == port }
+	// Nearly always it is the first process, and the others need not be looked for.
+	if mine, ok := listening(f.pid, all); !ok || slices.ContainsFunc(mine, at) {
+		return true
+	}
+	addrs, known := f.listens()
+	return !known || slices.ContainsFunc(addrs, at)
+}
+
+// listening lists which of all sockets one process has open. ok is false when
+// that cannot be seen.
+func listening(pid int, all map[string]netip.AddrPort) (addrs []netip.AddrPort, ok bool) {
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, false
+	}
+	for _, e := range entries {
+		link, err := os.Readlink(dir + "/" + e.Name())
+		if err != nil {
+			continue
+		}
+		inode, _ := strings.CutPrefix(link, "socket:[")
+		if addr, listens := all[strings.TrimSuffix(inode, "]")]; listens {
+			addrs = append(addrs, addr)
+		}
+	}
+	return addrs, true
 }
 
 // reach returns the address at which this machine reaches a socket bound to addr.

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"titrate/internal/procfs"
 )
 
@@ -101,12 +103,12 @@ func usages(sessions map[int]fleetID) map[int]usage {
 	}
 	page := uint64(os.Getpagesize())
 	for _, pid := range pids() {
-		st, err := procfs.Stat(pid)
-		if err != nil {
+		sid, err := unix.Getsid(pid)
+		if _, ours := sessions[sid]; err != nil || !ours {
 			continue
 		}
-		sid, _ := strconv.Atoi(st[6-3])
-		if _, ours := sessions[sid]; !ours {
+		st, err := procfs.Stat(pid)
+		if err != nil {
 			continue
 		}
 		user, _ := strconv.ParseUint(st[14-3], 10, 64)

@@ -37,20 +37,20 @@ type bench struct {
 }
 
 // newFolder is a data folder with one artifact: this program.
-func newFolder(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
+func newFolder(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
 	for _, d := range []string{"node", "logs", "artifacts/" + artifact} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.Symlink(self, filepath.Join(dir, "artifacts", artifact, "app")); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return dir
 }

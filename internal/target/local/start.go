@@ -8,7 +8,6 @@ import (
 	"maps"
 	mrand "math/rand/v2"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"syscall"
@@ -50,10 +49,10 @@ func (in *instance) start(ctx context.Context) error {
 	in.s.wg.Go(proc.watch)
 	in.s.mu.Lock()
 	in.rec.PID, in.rec.Start = proc.pid, proc.start
-	rec = in.rec
 	in.s.touch()
 	in.s.mu.Unlock()
-	_ = in.store(rec) // told of by save; the token finds the process too
+	// Nothing waits for the disk here: until it is stored, the token finds the process.
+	in.s.wg.Go(func() { _ = in.store() })
 	if text := failed(); text != "" {
 		select {
 		case <-proc.done:
@@ -92,7 +91,7 @@ func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, e
 	rec := in.rec
 	s.touch()
 	s.mu.Unlock()
-	if err := in.store(rec); err != nil && !known {
+	if err := in.store(); err != nil && !known {
 		s.mu.Lock()
 		in.rec.Spawned = time.Time{} // still not on the disk
 		s.mu.Unlock()
@@ -140,7 +139,7 @@ func (in *instance) awaitReady(ctx context.Context) ending {
 			return ending{}
 		}
 		if err == nil {
-			if in.owns(addr) {
+			if in.family().owns(portOf(addr)) {
 				in.ready(addr)
 				return ending{}
 			}
@@ -177,13 +176,6 @@ func (in *instance) ready(addr string) {
 	in.s.mu.Unlock()
 	in.change(world.InstanceReady, "")
 	in.s.cfg.Log.Info("an instance is ready", append(in.attrs(), slog.String("addr", addr), slog.Duration("took", took))...)
-}
-
-// owns reports whether it is the instance's process that listens at addr. Where
-// the machine does not let us look, it is believed.
-func (in *instance) owns(addr string) bool {
-	all, known := in.family().listens()
-	return !known || slices.ContainsFunc(all, func(a netip.AddrPort) bool { return int(a.Port()) == portOf(addr) })
 }
 
 // locate finds where the process listens: at the port that it was given, on any

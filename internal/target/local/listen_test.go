@@ -1,0 +1,67 @@
+package local
+
+import (
+	"net"
+	"net/netip"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func FuzzParseSocket(f *testing.F) {
+	f.Add([]byte("   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0000000000000000 100 0 0 10 0"))
+	f.Add([]byte("   1: 00000000000000000000000001000000:0BB8 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 777 1"))
+	f.Fuzz(func(_ *testing.T, line []byte) {
+		if _, addr, ok := parseSocket(line); ok {
+			_ = reach(addr) + listensText(nil)
+		}
+	})
+}
+
+func TestParseSocket(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"0: 0100007F:1F90 00000000:0000 0A 0:0 00:0 0 0 0 12345 1":               "127.0.0.1:8080",
+		"0: 00000000:0BB8 00000000:0000 0A 0:0 00:0 0 0 0 12345 1":               "0.0.0.0:3000",
+		"0: 00000000000000000000000001000000:0BB8 0:0 0A 0:0 00:0 0 0 0 12345 1": "[::1]:3000",
+		"0: 0000000000000000FFFF00000100007F:0BB8 0:0 0A 0:0 00:0 0 0 0 12345 1": "127.0.0.1:3000",
+	} {
+		inode, addr, ok := parseSocket([]byte(line))
+		if !ok || inode != "12345" || addr.String() != want {
+			t.Errorf("%q: %s %s %t, want %s", line, inode, addr, ok, want)
+		}
+	}
+	if _, _, ok := parseSocket([]byte("0: 0100007F:1F90 0100007F:1F91 01 0:0 00:0 0 0 0 12345 1")); ok {
+		t.Error("a connection listens")
+	}
+}
+
+func TestSockets_bothWaysSeeTheSame(t *testing.T) {
+	t.Parallel()
+	for host, table := range map[string]struct {
+		family byte
+		name   string
+	}{"127.0.0.1": {unix.AF_INET, "/proc/net/tcp"}, "::1": {unix.AF_INET6, "/proc/net/tcp6"}} {
+		ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+		if err != nil {
+			t.Logf("no %s here: %v", host, err)
+			continue
+		}
+		defer ln.Close()
+		asked, err := diagListening(table.family)
+		if err != nil {
+			t.Skipf("no sock_diag here: %v", err)
+		}
+		inode := func(all map[string]netip.AddrPort) string {
+			for i, a := range all {
+				if a.String() == ln.Addr().String() {
+					return i
+				}
+			}
+			return "none"
+		}
+		if a, b := inode(asked), inode(procListening(table.name)); a != b || a == "none" {
+			t.Errorf("%s: inode %s by netlink, %s in /proc", ln.Addr(), a, b)
+		}
+	}
+}
