@@ -27,7 +27,8 @@ const extraDots = 2
 // decide applies M of N to the data points of the evaluation range, oldest first:
 // at most n+extraDots of them, fewer when less time has passed. It does what
 // "Configuring how CloudWatch alarms treat missing data" in the CloudWatch user
-// guide documents.
+// guide documents. Without any data point, not even a missing one, there is
+// nothing to decide.
 func decide(dots []dot, m, n int, missing Missing) state {
 	found, breaching, oldest := tally(dots, n)
 	switch {
@@ -35,6 +36,8 @@ func decide(dots []dot, m, n int, missing Missing) state {
 		return stateAlarm
 	case found == n:
 		return stateOK
+	case len(dots) == 0:
+		return stateInsufficient
 	}
 	// Missing data points are used only as often as necessary, and time before
 	// the first data point is not missing data: the weight had not arrived (R13).
@@ -78,7 +81,7 @@ func tally(dots []dot, n int) (found, breaching, oldest int) {
 // pending reports whether a breach is under way: fewer than m further breaching
 // data points would trip, because some of the present ones would count.
 func pending(dots []dot, m, n int, missing Missing) bool {
-	if _, breaching, _ := tally(dots, n); breaching == 0 {
+	if _, breaching, _ := tally(dots, n); breaching == 0 && missing != MissingBreaching {
 		return false
 	}
 	ahead := append(make([]dot, 0, len(dots)+m), dots...)

@@ -81,7 +81,7 @@ func TestR27a_CloudWatchPrematureAlarms(t *testing.T) {
 
 func TestR13_timeBeforeTheWeightArrivedIsNotMissing(t *testing.T) {
 	t.Parallel()
-	for dots, want := range map[string]state{"X": ok, "XX": ok, "X-": ok, "XXX": alarm, "XX-": alarm, "0-": ok, "-": ok} {
+	for dots, want := range map[string]state{"X": ok, "XX": ok, "X-": ok, "XXX": alarm, "XX-": alarm, "0-": ok, "-": ok, "": short} {
 		if got := decide([]dot(dots), 3, 3, MissingBreaching); got != want {
 			t.Errorf("%s since the arrival: %s, want %s", dots, got, want)
 		}
@@ -110,6 +110,10 @@ func TestPending_isWhatFewerThanMFurtherBreachesWouldTrip(t *testing.T) {
 		{"--X-", 3, 3, MissingMissing, true},
 		{"--X-0", 3, 3, MissingMissing, false},
 		{"X----", 3, 3, MissingNotBreaching, false},
+		{"", 3, 3, MissingBreaching, false},
+		{"-", 3, 3, MissingBreaching, true},
+		{"-", 3, 3, MissingNotBreaching, false},
+		{"0-", 3, 3, MissingBreaching, false},
 	} {
 		if got := pending([]dot(c.dots), c.m, c.n, c.missing); got != c.want {
 			t.Errorf("%q, %d of %d, %s: pending %v", c.dots, c.m, c.n, c.missing, got)

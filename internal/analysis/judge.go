@@ -21,6 +21,7 @@ func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time
 		candidate: candidate.points(a.Period), stable: stable.points(a.Period),
 	}
 	end := candidate.closed(a.Period, now)
+	j.known = candidate.known(a.Period, end)
 	r, st := j.at(end)
 	// "Ignore" keeps the state of one period before, as far back as is known.
 	for back := 1; st == stateRetain && back <= min(a.N, end-1); back++ {
@@ -37,6 +38,7 @@ type judgement struct {
 	Alarm
 	baseline          *Baseline
 	origin            time.Time
+	known             int // the first period that is known
 	candidate, stable []point
 }
 
@@ -48,7 +50,7 @@ func (j *judgement) at(end int) (Reading, state) {
 		return r, stateInsufficient
 	}
 	r.Closed = j.start(end)
-	begin := max(0, end-j.N-extraDots)
+	begin := min(end, max(j.known, end-j.N-extraDots))
 	used := j.choose(begin, end)
 	r.Requests = j.Metric.sample(used)
 	if !j.compare(&r, used, begin, end) {

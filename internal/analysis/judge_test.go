@@ -297,6 +297,10 @@ func TestR13_aSeriesThatHasNotBegunCountsNothing(t *testing.T) {
 	if len(s.points(a.Period)) != 0 {
 		t.Error("it counted")
 	}
+	a.Missing = MissingBreaching
+	if r := Judge(a, s, nil, nil, at(1000)); r.Verdict != "" {
+		t.Errorf("%+v", r)
+	}
 	if other := s.points(time.Hour); other != nil {
 		t.Errorf("a period nobody asked for has %v", other)
 	}
@@ -326,6 +330,19 @@ func TestR13_aWindowTwoSecondsLateWasNotMeasured(t *testing.T) {
 		t.Errorf("%+v", before)
 	}
 	p.says(6, Fail, "cpu was not measured for 1 s, and missing data counts as a breach")
+}
+
+func TestR13_whatWasBeforeTheFirstKnownWindowIsNotMissing(t *testing.T) {
+	t.Parallel()
+	// The server was started anew a minute after the arrival.
+	p := try(t, "cpu > 50% for 3s missing breaching")
+	p.says(60, NoData, "cpu was not measured for 3 s")
+	p.did(60, 61, Window{Length: time.Second, CPU: 0.9, CPULimit: 1})
+	p.says(61, Inconclusive, "cpu was 90 % for 1 s, limit 50 %; trips after 3 s")
+	p.did(61, 63, Window{Length: time.Second, CPU: 0.1, CPULimit: 1})
+	p.says(63, Pass, "cpu was 36.7 % over 3 s, limit 50 %")
+	p.says(67, Pass, "cpu was 36.7 % over 3 s, limit 50 %")
+	p.says(68, Inconclusive, "cpu was not measured for 3 s, and missing data counts as a breach; trips after 3 s")
 }
 
 func TestR13_aShortGapIsNeitherHoldNorZero(t *testing.T) {

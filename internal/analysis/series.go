@@ -20,6 +20,7 @@ const late = 2 * time.Second
 type Series struct {
 	from   time.Time // what opened earlier does not count (R13)
 	origin time.Time // where the first period begins
+	first  time.Time // when the first window opened that is known; zero: there is none
 	end    time.Time // when the latest window closed
 	grids  []grid
 }
@@ -63,7 +64,7 @@ func (s *Series) Begin(from time.Time) {
 	if s.from.Equal(from) {
 		return
 	}
-	s.from, s.origin, s.end = from, from.Truncate(time.Second), time.Time{}
+	s.from, s.origin, s.first, s.end = from, from.Truncate(time.Second), time.Time{}, time.Time{}
 	if s.origin.Before(from) {
 		s.origin = s.origin.Add(time.Second)
 	}
@@ -77,6 +78,9 @@ func (s *Series) Begin(from time.Time) {
 func (s *Series) Add(w Window) {
 	if s.from.IsZero() || w.Start.Before(s.from) || w.Start.Before(s.end) || w.Length <= 0 {
 		return
+	}
+	if s.first.IsZero() {
+		s.first = w.Start
 	}
 	s.end = w.End()
 	for i := range s.grids {
@@ -105,11 +109,25 @@ func (g *grid) add(k int, w Window) {
 
 // closed returns how many periods have closed at now.
 func (s *Series) closed(period time.Duration, now time.Time) int {
+	if s.from.IsZero() {
+		return 0
+	}
 	over := now.Add(-late)
 	if s.end.After(over) {
 		over = s.end
 	}
 	return max(0, int(over.Sub(s.origin)/period))
+}
+
+// known returns the period from which on a gap is a missing data point; end if
+// there is no window yet. What was before the first window may have been measured
+// and forgotten, when the server was started anew: it is not the candidate's
+// fault.
+func (s *Series) known(period time.Duration, end int) int {
+	if s.first.IsZero() {
+		return end
+	}
+	return min(end, int(s.first.Sub(s.origin)/period))
 }
 
 // points returns the measured periods of the length, oldest first. Nil series
