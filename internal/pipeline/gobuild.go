@@ -123,18 +123,9 @@ func execName(pkg string) string {
 	return last
 }
 
-// buildFlags returns how programs are compiled. -trimpath would give every
-// package of the module cache another name in the build cache, so that nothing
-// the user has compiled could be used; where the source is always seen in the
-// same place, the result is reproducible without it. Symbols for stack traces stay;
-// tables for debuggers would double the time to link.
-func buildFlags(p goPlace) []string {
-	flags := []string{"-buildvcs=false", "-ldflags=-w"}
-	if !p.fixed {
-		flags = append(flags, "-trimpath")
-	}
-	return flags
-}
+// buildFlags is how programs are compiled. Symbols for stack traces stay; tables
+// for debuggers would double the time to link.
+const buildFlags = "-buildvcs=false -ldflags=-w"
 
 // compile builds a batch and keeps what came of it.
 func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, batch []target) {
@@ -166,7 +157,7 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 // goBuild runs `go build` for a batch and returns the folder of the programs.
 func (r *run) goBuild(ctx context.Context, l listing, t toolchain, root string, batch []target) (out string, log *stepLog, err error) {
 	var ws []Workload
-	args := append([]string{filepath.Join(t.Root, "bin", "go"), "build", "-o", l.place.out + "/"}, buildFlags(l.place)...)
+	args := append([]string{filepath.Join(t.Root, "bin", "go"), "build", "-o", l.place.out + "/"}, strings.Fields(buildFlags)...)
 	for _, tg := range batch {
 		ws = append(ws, tg.w)
 		args = append(args, "./"+relative(root, tg.w.Build.Dir))

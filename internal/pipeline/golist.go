@@ -192,7 +192,7 @@ func (l listing) problem(w Workload) string {
 func (r *run) inputs(l listing, t toolchain, w Workload, carried []string) (string, error) {
 	main := l.packages[l.mains[w.Name]]
 	rec := newRecipe("go")
-	rec.add(t.String(), "cgo="+t.Cgo, strings.Join(buildFlags(l.place), " "), main.ImportPath, main.DefaultGODEBUG, w.Build.Run, path.Base(program(w)))
+	rec.add(t.String(), "cgo="+t.Cgo, buildFlags, main.ImportPath, main.DefaultGODEBUG, w.Build.Run, path.Base(program(w)))
 	deps := append([]string{main.ImportPath}, main.Deps...)
 	slices.Sort(deps)
 	for _, dep := range deps {

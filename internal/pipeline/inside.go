@@ -29,10 +29,12 @@ func Sandbox(args []string) int {
 		err = json.Unmarshal(text, &sp)
 	}
 	if len(args) > 0 && args[0] == "exec" {
+		unix.CloseOnExec(3)
+		unix.CloseOnExec(4)
 		if err == nil {
 			err = become(sp)
 		}
-		fmt.Fprintf(os.Stderr, "start %s: %v\n", sp.Args, err)
+		fmt.Fprint(os.NewFile(4, "trouble"), err)
 		return 127
 	}
 	var out outcome
@@ -54,8 +56,13 @@ func supervise(sp spec, text []byte) (outcome, error) {
 	runtime.LockOSThread() // the step dies with the thread that started it
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
-	if sp.Level == levelFull {
+	switch sp.Level {
+	case levelFull:
 		if err := makeRoot(sp); err != nil {
+			return outcome{}, err
+		}
+	case levelHalf: // processes have other numbers here
+		if err := errors.Join(keepMounts(), mountProc("/proc")); err != nil {
 			return outcome{}, err
 		}
 	}
@@ -72,19 +79,28 @@ func supervise(sp spec, text []byte) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
+	troubleR, troubleW, err := os.Pipe()
+	if err != nil {
+		return outcome{}, err
+	}
 	self := os.Args[:len(os.Args):len(os.Args)]
 	child, err := os.StartProcess("/proc/self/exe", append(self, "exec"), &os.ProcAttr{
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, specR},
+		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr, specR, troubleW},
 		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
 	if err != nil {
 		return outcome{}, fmt.Errorf("start the step: %w", err)
 	}
 	specR.Close()
+	troubleW.Close()
 	if _, err := specW.Write(text); err != nil {
 		return outcome{}, fmt.Errorf("start the step: %w", err)
 	}
 	specW.Close()
+	// The end of this pipe is the step's first moment, or why there was none.
+	if trouble, err := io.ReadAll(troubleR); err != nil || len(trouble) > 0 {
+		return outcome{}, fmt.Errorf("start the step: %s", trouble)
+	}
 	ended := make(chan syscall.WaitStatus)
 	go reap(child.Pid, ended)
 	var out outcome
@@ -100,8 +116,7 @@ func supervise(sp spec, text []byte) (outcome, error) {
 		case <-stop:
 			out.Stopped = "stopped"
 		case <-tick.C:
-			// Half walled, /proc shows another namespace's numbers; there RLIMIT_NPROC counts.
-			if sp.Processes == 0 || sp.Level == levelHalf || len(descendants()) <= sp.Processes {
+			if sp.Processes == 0 || len(descendants()) <= sp.Processes {
 				continue
 			}
 			out.Stopped = fmt.Sprintf("more than %d processes at once", sp.Processes)
@@ -170,10 +185,25 @@ func descendants() []int {
 	return out
 }
 
-// makeRoot builds the view of files that the step has, and moves into it.
-func makeRoot(sp spec) error {
+// keepMounts makes sure that nothing we mount is seen elsewhere.
+func keepMounts() error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("keep mounts to ourselves: %w", err)
+	}
+	return nil
+}
+
+func mountProc(at string) error {
+	if err := unix.Mount("proc", at, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("mount /proc: %w", err)
+	}
+	return nil
+}
+
+// makeRoot builds the view of files that the step has, and moves into it.
+func makeRoot(sp spec) error {
+	if err := keepMounts(); err != nil {
+		return err
 	}
 	if err := unix.Mount("tmpfs", sp.Root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=4m"); err != nil {
 		return fmt.Errorf("mount a root: %w", err)
@@ -190,8 +220,8 @@ func makeRoot(sp spec) error {
 	if err := os.Mkdir(proc, 0o555); err != nil {
 		return err
 	}
-	if err := unix.Mount("proc", proc, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mount /proc: %w", err)
+	if err := mountProc(proc); err != nil {
+		return err
 	}
 	if err := os.Chdir(sp.Root); err != nil {
 		return err
@@ -304,7 +334,6 @@ func become(sp spec) error {
 	if err := os.Chdir(sp.Dir); err != nil {
 		return err
 	}
-	unix.CloseOnExec(3)
 	unix.Umask(0o022)
 	return unix.Exec(sp.Args[0], sp.Args, sp.Env)
 }

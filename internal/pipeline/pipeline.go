@@ -89,6 +89,7 @@ type Builder struct {
 	slots     chan struct{}
 	sandbox   *sandbox
 	merge     sync.Mutex // held while the build cache changes
+	sources   sync.Map   // by app: a channel of one place, taken by who uses its fixed source folder
 }
 
 // Open prepares the folders of the builder and removes what a crash left of
@@ -161,9 +162,11 @@ func (b *Builder) Build(ctx context.Context, j Job) ([]Result, error) {
 	}
 	defer removeAll(work) //nolint:errcheck // what stays is removed at the next start
 	run := &run{Builder: b, job: j, work: work, results: map[string]Result{}, began: time.Now()}
-	if run.job.Source, err = filepath.EvalSymlinks(j.Source); err != nil {
+	leave, err := run.settle(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", j.App, err)
 	}
+	defer leave()
 	run.all(ctx)
 	out := make([]Result, len(j.Workloads))
 	var errs []error
@@ -189,6 +192,48 @@ type run struct {
 	mu      sync.Mutex // guards what follows
 	results map[string]Result
 	folders int
+}
+
+// settle puts the source where every build of the app sees it in the same place.
+// The go command writes that place into what it compiles: were it another each
+// time, nothing would be found in the cache and no build would be like the last.
+// (-trimpath would cure that too, and with it miss all that the user's own cache
+// holds.) With a view of files of its own, a build sees it at /src anyway; without
+// one there is one folder an app, and its builds wait for each other.
+func (r *run) settle(ctx context.Context) (leave func(), err error) {
+	if r.job.Source, err = filepath.EvalSymlinks(r.job.Source); err != nil {
+		return nil, err
+	}
+	if r.sandbox.probe(ctx) == levelFull {
+		return func() {}, nil
+	}
+	place, _ := r.sources.LoadOrStore(r.job.App, make(chan struct{}, 1))
+	turn, ok := place.(chan struct{})
+	if !ok {
+		panic("sources hold channels only")
+	}
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	fixed := r.path("builds", "src", r.job.App)
+	leave = func() {
+		os.RemoveAll(fixed)
+		<-turn
+	}
+	if err = os.RemoveAll(fixed); err == nil {
+		err = os.MkdirAll(fixed, 0o755)
+	}
+	if err == nil {
+		err = copyTree(r.job.Source, fixed)
+	}
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	r.job.Source = fixed
+	return leave, nil
 }
 
 // all sorts the workloads: those that a command builds go one by one, the Go

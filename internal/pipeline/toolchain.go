@@ -74,7 +74,6 @@ type goPlace struct {
 	added string // what the build adds to the cache, on this machine
 	src   string // where the step sees the source
 	out   string // where it leaves programs
-	fixed bool   // src is the same in every build
 }
 
 // place prepares a go command: source and caches read-only, a folder for what it
@@ -88,7 +87,6 @@ func (r *run) place(ctx context.Context, t toolchain, root, out, modCache string
 	shared := r.path("builds", "gocache")
 	p := goPlace{
 		src: s.at(ctx, "/src", r.job.Source), out: s.at(ctx, "/out", out), added: added,
-		fixed: s.probe(ctx) == levelFull,
 		binds: []bind{{Path: r.job.Source, At: "/src"}, {Path: out, At: "/out", Write: true}, {Path: added, At: "/cache/new", Write: true}},
 	}
 	if !within(t.Root, "/usr") {
