@@ -9,7 +9,7 @@ func (l *look) bake(s State) State {
 	if !s.Unserved.IsZero() {
 		s.Unserved = l.now
 	}
-	s = l.to(s, Baking, fmt.Sprintf("it has all traffic and bakes for %s", l.plan.Bake))
+	s = l.to(s, Baking, fmt.Sprintf("it has all traffic and bakes for %s", span(l.plan.Bake)))
 	s, _ = l.askHooks(s, HookPostTraffic)
 	return s
 }

@@ -115,7 +115,7 @@ func (l *look) free(s State, why string) State {
 		s = l.goOn(s, why)
 	}
 	s.Held, s.HeldAt, s.Why = false, 0, why
-	return s
+	return l.patience(s)
 }
 
 // nextStep approves: it skips the hold and the verdict, but neither capacity (R5)

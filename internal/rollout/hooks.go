@@ -76,7 +76,7 @@ func (l *look) noteHooks(s State) State {
 		case !known || result.Running:
 			continue
 		case result.TimedOut:
-			h.Done, h.Problem = true, fmt.Sprintf("timed out after %s", l.plan.HookTimeout)
+			h.Done, h.Problem = true, "timed out after "+span(l.plan.HookTimeout)
 		default:
 			h.Done, h.Exit, h.Problem = true, result.Exit, ""
 		}

@@ -35,6 +35,9 @@ func checkPure(p rollout.Plan, before rollout.State, seen rollout.Seen, now time
 	if !reflect.DeepEqual(again, after) {
 		return fmt.Errorf("Next answers differently when asked again: %s, %s", encode(after), encode(again))
 	}
+	if reflect.DeepEqual(before, after) {
+		return nil // not stored
+	}
 	look := rollout.Look{Rollout: p.Rollout, Sequence: 1, Core: rollout.CoreVersion, At: now, Before: before, Seen: seen, After: after}
 	var stored rollout.Look
 	if err := json.Unmarshal([]byte(encode(look)), &stored); err != nil {

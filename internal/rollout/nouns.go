@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Key names a workload in one environment of an app.
@@ -33,6 +34,18 @@ type Release int
 
 // String returns "r42".
 func (r Release) String() string { return "r" + strconv.Itoa(int(r)) }
+
+// span writes a duration for people: "2m" for 2m0s.
+func span(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
 
 // Weight is a share of a workload's traffic in hundredths of a percent (R15).
 type Weight int

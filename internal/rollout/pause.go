@@ -3,7 +3,6 @@ package rollout
 import (
 	"fmt"
 	"slices"
-	"time"
 )
 
 // titrate owns the pauses that no person asked for.
@@ -40,8 +39,13 @@ func (l *look) goOn(s State, why string) State {
 		}
 	}
 	s.Pause, s.Why = nil, why
+	return l.patience(s)
+}
+
+// patience waits as long again for a verdict before the next question (R11).
+func (l *look) patience(s State) State {
 	if !s.Unjudged.IsZero() {
-		s.Unjudged = l.now // R11: as long again before the next question
+		s.Unjudged = l.now
 	}
 	return s
 }
@@ -56,6 +60,6 @@ func askPerson(l *look, s State) (State, bool) {
 	if !s.Arrived.IsZero() && s.Unserved.IsZero() && l.holds(s) {
 		return s, false
 	}
-	blind := l.now.Sub(s.Unjudged).Round(time.Second)
+	blind := span(l.now.Sub(s.Unjudged))
 	return l.pauseFor(s, "", fmt.Sprintf("not judged for %s: %s", blind, l.why(s, l.judge(s)))), true
 }

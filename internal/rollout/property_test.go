@@ -122,7 +122,7 @@ func TestR3_aStreamOfPushesDoesNotStarve(t *testing.T) {
 				g.seen.Newer = &rollout.Newer{Rollout: 8, Release: 43, Overlap: rollout.OverlapNext, Covers: true}
 			}
 			g.look()
-			g.now = g.now.Add(time.Second)
+			g.now = g.now.Add(4 * time.Second)
 			if g.now.Sub(begin) > 2*shift+3*time.Minute {
 				t.Fatalf("still %s at %s: %s", g.state.Phase, g.state.Weight, g.state.Why)
 			}

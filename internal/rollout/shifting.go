@@ -107,9 +107,9 @@ func (l *look) served(s State) bool {
 	return true
 }
 
-// unarrived forgets what was true of the weight before.
+// unarrived forgets what was true of the weight, or of the step, before.
 func (s State) unarrived() State {
-	s.Arrived, s.Gap, s.Unserved = time.Time{}, 0, time.Time{}
+	s.Arrived, s.Gap, s.Unserved, s.Unjudged = time.Time{}, 0, time.Time{}, time.Time{}
 	return s
 }
 

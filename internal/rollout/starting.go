@@ -14,7 +14,7 @@ func (l *look) attempt(s State, number, step int, why string) State {
 	}
 	s.Attempt, s.Step, s.Began, s.Weight = number, step, l.now, 0
 	s = s.unarrived()
-	s.Short, s.Unjudged, s.Unmeasured = time.Time{}, time.Time{}, false
+	s.Short, s.Unmeasured = time.Time{}, false
 	s.Pause, s.Held, s.HeldAt, s.Waived = nil, false, 0, nil
 	return l.to(s, Starting, why)
 }

@@ -97,7 +97,7 @@ func (l *look) healthFaults(s State, report func(fault) bool) bool {
 	i, ready, needs := l.shortest(s)
 	return report(fault{
 		cause: s.cause(l.plan, 0, "ready"), member: i,
-		why: fmt.Sprintf("%s was not ready in %s: %d of %d instances", l.candidate(i), l.plan.StartTimeout, ready, needs),
+		why: fmt.Sprintf("%s was not ready in %s: %d of %d instances", l.candidate(i), span(l.plan.StartTimeout), ready, needs),
 	})
 }
 

@@ -88,7 +88,8 @@ func (l *look) waitStep(s State) Wait {
 	verdict := l.judge(s)
 	switch {
 	case s.Weight > s.goal(l.plan):
-		return Wait{For: "the stable version's instances to be ready for " + (Full - s.goal(l.plan)).String(), Then: s.at(l.plan, s.Step), Person: true}
+		w := Wait{For: "the stable version's instances to be ready for " + (Full - s.goal(l.plan)).String(), Then: s.at(l.plan, s.Step)}
+		return l.orPerson(w, s.Since.Add(l.plan.StartTimeout))
 	case s.Held:
 		return Wait{For: "a person: " + s.Why, Then: "whoever promotes or resumes it decides", Person: true}
 	case s.Arrived.IsZero() || !s.Unserved.IsZero():
@@ -108,15 +109,30 @@ func (l *look) waitStep(s State) Wait {
 }
 
 func (l *look) waitReturning(s State) Wait {
-	w := Wait{For: "the stable version's instances to be ready", Until: s.Since.Add(returnPatience), Then: thenBack}
+	stable := "the stable version's instances to be ready"
 	switch {
-	case s.Weight == 0: // nothing can be done but to see to the node, if it does not answer
-		return Wait{For: "the gateway to confirm that no traffic goes to a candidate", Then: "it is " + string(s.Back.Outcome), Person: true}
+	case s.Weight == 0:
+		w := Wait{For: "the gateway to confirm that no traffic goes to a candidate", Then: "it is " + string(s.Back.Outcome)}
+		return l.orPerson(w, s.Since.Add(answerPatience))
 	case s.Back.Outcome == Superseded:
-		return Wait{For: w.For, Then: thenBack, Person: true}
+		return l.orPerson(Wait{For: stable, Then: thenBack}, s.Since.Add(l.plan.StartTimeout))
 	case s.Weight < s.Back.From:
-		w.For, w.Then = "the way back in steps", "less traffic"
+		return Wait{For: "the way back in steps", Until: s.Since.Add(gradualStage), Then: "less traffic"}
 	}
+	return Wait{For: stable, Until: s.Since.Add(returnPatience), Then: thenBack}
+}
+
+// answerPatience is how long the gateway may be silent before a person should
+// see to the node.
+const answerPatience = time.Minute
+
+// orPerson gives a wait that has no end of its own a person, from a moment on.
+func (l *look) orPerson(w Wait, from time.Time) Wait {
+	if l.now.Before(from) {
+		w.Until, w.Then = from, w.Then+"; if not, a person must see to the node"
+		return w
+	}
+	w.Then, w.Person = w.Then+", when a person has seen to the node", true
 	return w
 }
 
