@@ -497,3 +497,26 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%d reached the version, not 3", n)
 	}
 }
+
+func TestABodyIsSentAgainOnlyIfNothingOfItWas(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	x := &exchange{ticket: &ticket{gateway: r.Gateway}}
+	x.out = &answer{x: x, control: http.NewResponseController(nil)}
+	b := &clientBody{ReadCloser: io.NopCloser(strings.NewReader("beans")), x: x}
+	b.Close()
+	again, err := b.again()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := io.ReadAll(again); err != nil || string(s) != "beans" {
+		t.Errorf("%s %v", s, err)
+	}
+	if _, err := b.again(); err == nil {
+		t.Error("a body that was read is sent again")
+	}
+	b.over.Store(true)
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, http.ErrBodyReadAfterClose) {
+		t.Errorf("read after the end: %v", err)
+	}
+}

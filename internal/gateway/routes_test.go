@@ -134,3 +134,19 @@ func FuzzHostName(f *testing.F) {
 		}
 	})
 }
+
+func TestConflictsAreReported(t *testing.T) {
+	t.Parallel()
+	g, _ := stopped(t, Config{})
+	next := Table{Stamp: g.table.Load().stamp}
+	next.Stamp.Revision++
+	for _, name := range []string{"a", "b"} {
+		next.Workloads = append(next.Workloads, Workload{Key: rollout.Key{App: "cofe", Env: "prod", Workload: name}, Routes: []string{"/"}})
+	}
+	if err := g.Apply(next); err != nil {
+		t.Fatal(err)
+	}
+	if c := g.Conflicts(); len(c) != 1 || c[0] != "route / on any host of cofe/prod/b is taken by cofe/prod/a" {
+		t.Errorf("%q", c)
+	}
+}

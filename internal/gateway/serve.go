@@ -13,7 +13,8 @@ import (
 
 // Serve answers the connections of both listeners until ctx ends or one of them
 // fails; internal may be nil. It also closes windows and drains versions, so
-// these happen only while it runs. It is called once.
+// these happen only while it runs. It is called once, after a table and ready
+// instances have been given: until then every request gets 503.
 //
 // At the end it stops accepting and closes its own descriptors of the listeners:
 // where another process holds the same sockets, new connections wait in their
