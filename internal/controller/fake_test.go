@@ -53,7 +53,14 @@ func (h *hands) Ensure(_ context.Context, w world.Wanted) error {
 	return nil
 }
 
-func (h *hands) Split(ctx context.Context, w world.Wanted) error { return nil }
+func (h *hands) Split(_ context.Context, w world.Wanted) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if w.Stamp.Less(h.wanted.Stamp) {
+		return world.ErrStale
+	}
+	return nil
+}
 
 func name(k rollout.Key, v rollout.Version) string { return k.Workload + " " + v.String() }
 

@@ -71,10 +71,14 @@ func (l *lock) release() error {
 func (s *Store) Lease(ctx context.Context) (uint64, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	var token uint64
-	err := s.write.QueryRowContext(ctx, `UPDATE sequences SET value = value + 1 WHERE name = 'token' RETURNING value`).Scan(&token)
-	if err != nil {
-		return 0, s.wrap("take the lease", err)
+	token, err := s.nextToken(ctx)
+	if noRoom(err) && s.reserve.free() {
+		token, err = s.nextToken(ctx)
 	}
-	return token, nil
+	return token, err
+}
+
+func (s *Store) nextToken(ctx context.Context) (token uint64, err error) {
+	err = s.write.QueryRowContext(ctx, `UPDATE sequences SET value = value + 1 WHERE name = 'token' RETURNING value`).Scan(&token)
+	return token, s.wrap("take the lease", err)
 }
