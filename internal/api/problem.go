@@ -1,0 +1,28 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"titrate/client"
+)
+
+// problemError is a problem document (RFC 9457) with Titrate's code beside the
+// standard members. It implements huma's StatusError.
+type problemError struct{ client.Problem }
+
+// GetStatus is the HTTP status.
+func (p *problemError) GetStatus() int { return p.Status }
+
+// ContentType names the format, whatever was asked for.
+func (p *problemError) ContentType(string) string { return "application/problem+json" }
+
+func problem(status int, code, detail string) *problemError {
+	return &problemError{Problem: client.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
+}
+
+func writeProblem(w http.ResponseWriter, p *problemError) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(p) // the caller is gone: nobody is left to tell
+}

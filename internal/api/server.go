@@ -1,0 +1,113 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"titrate/client"
+	"titrate/internal/controller"
+	"titrate/internal/node"
+	"titrate/internal/rollout"
+	"titrate/internal/secrets"
+	"titrate/internal/store"
+)
+
+// Config is what the API stands on.
+type Config struct {
+	Controller *controller.Controller
+	Store      *store.Store
+	Node       *node.Client
+	Secrets    *secrets.Store
+	Git        http.Handler // the git remote, below /git/
+	Token      string       // the credential; never empty
+	About      client.Server
+	Confined   []string // what this machine cannot confine, beside what the node says
+	Log        *slog.Logger
+}
+
+type server struct {
+	Config
+	done <-chan struct{} // closed when the server ends: streams end with it
+}
+
+// New returns the whole HTTP door. Streams end with ctx.
+func New(ctx context.Context, cfg Config) http.Handler {
+	mux := http.NewServeMux()
+	s := &server{Config: cfg, done: ctx.Done()}
+	s.register(mux)
+	if cfg.Git != nil {
+		mux.Handle("/git/", cfg.Git)
+	}
+	return limited(sameSite(authenticate(cfg.Token, mux)))
+}
+
+// register adds the operations, and the OpenAPI document at /api/openapi.json.
+func (s *server) register(mux *http.ServeMux) huma.API {
+	hc := huma.DefaultConfig("Titrate", s.About.Version)
+	hc.OpenAPIPath, hc.DocsPath, hc.SchemasPath = "/api/openapi", "", ""
+	hc.CreateHooks = nil // no $schema member: answers hold what is asked for
+	hc.Info.Description = "What a server of Titrate tells and takes. Errors are problem documents (RFC 9457) whose code has a page: titrate explain CODE."
+	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	hc.Security = []map[string][]string{{"token": {}}}
+	api := humago.New(mux, hc)
+	s.registerApps(api)
+	s.registerRollouts(api)
+	s.registerSecrets(api)
+	s.registerStreams(api, mux)
+	return api
+}
+
+// limited bounds what a request without a stream may hold on to.
+func limited(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// problem turns an error into what the caller is told. What is not the caller's
+// fault is logged here, where it ends.
+func (s *server) problem(ctx context.Context, err error) *problemError {
+	var known *problemError
+	var p *controller.Problem
+	var unset *secrets.UnsetError
+	switch {
+	case errors.As(err, &known):
+		return known
+	case errors.As(err, &p):
+		return fromController(p)
+	case errors.As(err, &unset):
+		return problem(http.StatusUnprocessableEntity, "T0602", err.Error())
+	case errors.Is(err, rollout.ErrUnknown):
+		return problem(http.StatusNotFound, "T0802", err.Error())
+	case ctx.Err() != nil:
+		return problem(http.StatusServiceUnavailable, "", "the caller went away, or the server ends")
+	}
+	s.Log.Error("a request failed", slog.Any("error", err))
+	return problem(http.StatusInternalServerError, "", err.Error())
+}
+
+func fromController(p *controller.Problem) *problemError {
+	status, code := http.StatusInternalServerError, ""
+	switch p.Kind {
+	case controller.NotFound:
+		status, code = http.StatusNotFound, "T0802"
+	case controller.Conflict, controller.Rejected:
+		status, code = http.StatusConflict, "T0804"
+	case controller.Invalid, controller.BuildFailed:
+		status, code = http.StatusUnprocessableEntity, "T0803"
+	case controller.Unavailable:
+		status, code = http.StatusServiceUnavailable, "T0805"
+	}
+	text := p.Message
+	if p.Hint != "" {
+		text += "\n  help    " + p.Hint
+	}
+	return problem(status, code, text)
+}

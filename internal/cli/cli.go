@@ -1,0 +1,120 @@
+// Package cli is the command line: what a person types, and the words and exit
+// codes that come back. It knows the server by the HTTP API only.
+//
+// House rules: stdout is data, stderr is messages. `-o json` never changes shape
+// within a major version. A wait says for what and until when. Ctrl-C detaches
+// and never aborts a rollout. Secrets' values are read from stdin or a prompt,
+// never from a flag.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// Terminal is what a command line has around it.
+type Terminal struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Dir      string   // the working folder
+	Env      []string // KEY=VALUE
+}
+
+// session is one call of the command line.
+type session struct {
+	Terminal
+	app, env, server, data, output string
+	yes, noInput                   bool
+}
+
+// Main runs the command line args (without the program's name) and returns the
+// exit code.
+func Main(ctx context.Context, args []string, t Terminal) int {
+	s := &session{Terminal: t}
+	root := s.root()
+	root.SetArgs(args)
+	root.SetIn(t.In)
+	root.SetOut(t.Out)
+	root.SetErr(t.Err)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	var quiet *exitError
+	if err != nil && (!errors.As(err, &quiet) || quiet.err != nil) {
+		fmt.Fprintln(t.Err, sentence(err))
+	}
+	return code
+}
+
+func (s *session) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "titrate",
+		Short:         "git push becomes a release that takes itself back when an alarm trips",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          unknownCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	f := root.PersistentFlags()
+	f.StringVarP(&s.app, "app", "a", "", "the app (default: that of titrate.yaml here, or the only one)")
+	f.StringVarP(&s.env, "env", "e", "", "the environment (default: the only one, or production)")
+	f.StringVarP(&s.output, "output", "o", "text", "text or json")
+	f.StringVar(&s.server, "server", "", "URL of the server (default: TITRATE_SERVER, or the one up on this machine)")
+	f.StringVar(&s.data, "data", "", "data folder of the server on this machine (default: TITRATE_DATA, or "+defaultDataHint+")")
+	f.BoolVarP(&s.yes, "yes", "y", false, "ask nothing")
+	f.BoolVar(&s.noInput, "no-input", false, "ask nothing, and fail where an answer is needed")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if s.output != "text" && s.output != "json" {
+			return usage("--output %s: text or json", s.output)
+		}
+		return nil
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usage("%v\n  help    %s --help", err, c.CommandPath())
+	})
+	root.AddCommand(
+		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.deployCommand(),
+		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
+		s.rolloutCommand(), s.secretCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(),
+		s.versionCommand(),
+	)
+	root.AddCommand(s.processCommands()...)
+	return root
+}
+
+// unknownCommand refuses a first word that is no command, with the nearest.
+func unknownCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "titrate --help lists the commands"
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + near[0] + "?"
+	}
+	return usage("unknown command %q\n  help    %s", args[0], hint)
+}
+
+// variable returns the value of an environment variable of the call.
+func (s *session) variable(name string) string {
+	for _, kv := range s.Env {
+		if len(kv) > len(name) && kv[len(name)] == '=' && kv[:len(name)] == name {
+			return kv[len(name)+1:]
+		}
+	}
+	return ""
+}
+
+// live reports whether w is a terminal that may be drawn on.
+func (s *session) live(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && s.variable("TERM") != "dumb"
+}
+
+// colour reports whether w may be coloured.
+func (s *session) colour(w io.Writer) bool { return s.live(w) && s.variable("NO_COLOR") == "" }

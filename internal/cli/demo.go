@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"titrate/internal/demo"
+)
+
+func (s *session) demoCommand() *cobra.Command {
+	var check bool
+	var scenario string
+	var rate float64
+	c := &cobra.Command{
+		Use: "demo", Short: "the whole product on an example app: a good release, and a bad one undone", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			story, err := demo.Find(scenario)
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			program, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find this program: %w", err)
+			}
+			cfg := demo.Config{Program: program, Scenario: story, Rate: rate, Out: s.Out, Live: s.live(s.Out), Env: s.Env}
+			if check || s.output == "json" {
+				cfg.Out, cfg.Live = s.Err, false
+			} else if cfg.Live {
+				cfg.Stay = s.stay
+			}
+			r, err := demo.Run(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if check || s.output == "json" {
+				if err := writeJSON(s.Out, r); err != nil {
+					return err
+				}
+			}
+			if !r.OK {
+				return exit(exitFailed)
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.BoolVar(&check, "check", false, "print JSON, and exit with 0 only if everything was as it must be")
+	f.StringVar(&scenario, "scenario", "", "errors, latency, crash, never-healthy, low-traffic, mid-push, kill-server or kill-node")
+	f.Float64Var(&rate, "rate", 0, "requests a second (default 200)")
+	return c
+}
+
+// stay leaves the demo up for a look, until Ctrl-C.
+func (s *session) stay(ctx context.Context, r *demo.Result) {
+	last := r.Acts[len(r.Acts)-1]
+	fmt.Fprintf(s.Out, "\n  titrate status --data %s\n  titrate rollout explain %d --data %s    why it went as it did\n  titrate init    your own app, in any folder\nPress Ctrl-C to stop and clean up.\n",
+		r.Data, last.Rollout, r.Data)
+	<-ctx.Done()
+}
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return errors.Join(errors.New("write the result"), err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"titrate/client"
+)
+
+// The exit codes; docs/reference/exit-codes.md is the page about them.
+const (
+	exitDone      = 0
+	exitFailed    = 1   // the tool or the server failed
+	exitUsage     = 2   // used wrongly, or an invalid manifest
+	exitRefused   = 3   // taken back: by an alarm or a failure, or by a person
+	exitSignIn    = 4   // no credential, or a wrong one
+	exitWaiting   = 5   // waits for a person
+	exitBuild     = 6   // a build or hook failed, or nothing became ready: no traffic moved
+	exitPolicy    = 7   // a policy stopped it: overlap, loop guard
+	exitTimeout   = 8   // --timeout passed; the rollout goes on
+	exitUnhealthy = 9   // unhealthy, and no version to go back to
+	exitDiffers   = 10  // differences found
+	exitInterrupt = 130 // Ctrl-C
+)
+
+// exitError carries an exit code. Without an error it is silent: all has been said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func exit(code int) error { return &exitError{code: code} }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func exitCode(ctx context.Context, err error) int {
+	var e *exitError
+	var p *client.Problem
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &e):
+		return e.code
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		return exitInterrupt
+	case errors.As(err, &p):
+		return problemCode(p)
+	}
+	return exitFailed
+}
+
+func problemCode(p *client.Problem) int {
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return exitSignIn
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity:
+		return exitUsage
+	case http.StatusConflict:
+		return exitPolicy
+	}
+	return exitFailed
+}
+
+// sentence writes an error for a person: what, and what to type next.
+func sentence(err error) string {
+	text := err.Error()
+	var p *client.Problem
+	if errors.As(err, &p) {
+		text = p.Error()
+		if p.Code != "" && !strings.Contains(text, p.Code) {
+			text += "\n  help    titrate explain " + p.Code
+		}
+		if p.Status == http.StatusUnauthorized {
+			text += "\n  help    TITRATE_TOKEN, or run titrate as the user who ran titrate up"
+		}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "dial" {
+		text += "\n  help    titrate up starts a server on this machine; --server URL names another"
+	}
+	if strings.HasPrefix(text, "error") {
+		return text
+	}
+	return "error: " + text
+}

@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"titrate/client"
+)
+
+const maxSecret = 64 << 10
+
+func (s *session) secretCommand() *cobra.Command {
+	c := &cobra.Command{Use: "secret", Short: "names and values that processes get as environment", Args: unknownCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(
+		&cobra.Command{
+			Use: "ls", Short: "the names; values are never shown", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+					list, err := c.Secrets(cmd.Context(), app, env)
+					if err != nil {
+						return err
+					}
+					return s.emit(list, func(w io.Writer) {
+						for _, x := range list {
+							fmt.Fprintf(w, "%s  set %s\n", x.Name, x.Set.Local().Format("2006-01-02 15:04"))
+						}
+					})
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "set NAME", Short: "set a value, read from stdin or a prompt", Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				if name, _, given := strings.Cut(args[0], "="); given {
+					return usage("a value on the command line ends in the shell's history\n  help    titrate secret set %s asks for it; or pipe it in", name)
+				}
+				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+					value, err := s.readSecret(args[0])
+					if err != nil {
+						return err
+					}
+					if err := c.SetSecret(cmd.Context(), app, env, args[0], value); err != nil {
+						return err
+					}
+					fmt.Fprintf(s.Err, "%s is set for %s in %s. Workloads that name it roll out with it.\n", args[0], app, env)
+					return nil
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "unset NAME", Short: "forget a value", Args: cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+					return c.UnsetSecret(cmd.Context(), app, env, args[0])
+				})
+			},
+		},
+	)
+	return c
+}
+
+// secrets connects and says which app and environment are meant.
+func (s *session) secrets(ctx context.Context, do func(c *client.Client, app, env string) error) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	t, err := s.target(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	env := s.env
+	if env == "" {
+		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
+			return err
+		}
+	}
+	return do(c, t.app, env)
+}
+
+// onlyEnvironment is the environment when there is no choice: of the manifest
+// here, else of the server; production when there are several and it is one.
+func (s *session) onlyEnvironment(ctx context.Context, c *client.Client, app string) (string, error) {
+	var names []string
+	if m, _, err := s.manifest(); err == nil && m.Name == app {
+		for _, e := range m.Environments {
+			names = append(names, e.Name)
+		}
+	} else if a, err := c.App(ctx, app); err == nil {
+		for _, e := range a.Environments {
+			names = append(names, e.Name)
+		}
+	} else {
+		return "", err
+	}
+	switch len(names) {
+	case 0:
+		return "production", nil
+	case 1:
+		return names[0], nil
+	}
+	return "", usage("%s has several environments\n  saw     %s\n  help    --env NAME", app, strings.Join(names, ", "))
+}
+
+// readSecret reads a value from a prompt that does not echo, or all of stdin
+// without its last line end.
+func (s *session) readSecret(name string) (string, error) {
+	if f, ok := s.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if s.noInput {
+			return "", usage("a value is needed\n  help    pipe it in: printf %%s VALUE | titrate secret set %s", name)
+		}
+		fmt.Fprintf(s.Err, "value of %s: ", name)
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(s.Err)
+		if err != nil {
+			return "", fmt.Errorf("read the value: %w", err)
+		}
+		return string(b), nil
+	}
+	b, err := io.ReadAll(io.LimitReader(bufio.NewReader(s.In), maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("read the value: %w", err)
+	}
+	if len(b) > maxSecret {
+		return "", usage("the value is longer than %d bytes", maxSecret)
+	}
+	value := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	if value == "" {
+		return "", usage("the value is empty\n  help    titrate secret unset %s forgets it", name)
+	}
+	return value, nil
+}

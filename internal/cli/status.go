@@ -1,0 +1,143 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"titrate/client"
+)
+
+func (s *session) statusCommand() *cobra.Command {
+	var watch bool
+	c := &cobra.Command{
+		Use: "status [APP[/WORKLOAD]]", Short: "what runs where, at which weight, and why", Args: atMostOne,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.connect()
+			if err != nil {
+				return err
+			}
+			tick := time.NewTicker(time.Second)
+			defer tick.Stop()
+			for {
+				if err := s.status(cmd.Context(), c, args); err != nil || !watch {
+					return err
+				}
+				select {
+				case <-cmd.Context().Done():
+					return exit(exitInterrupt)
+				case <-tick.C:
+				}
+				if s.live(s.Out) && s.output == "text" {
+					fmt.Fprint(s.Out, "\x1b[H\x1b[2J")
+				}
+			}
+		},
+	}
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "again every second")
+	return c
+}
+
+func (s *session) status(ctx context.Context, c *client.Client, args []string) error {
+	var apps []client.App
+	var want target
+	if len(args) == 0 && s.app == "" {
+		all, err := c.Apps(ctx)
+		if err != nil {
+			return err
+		}
+		apps = all
+	} else {
+		t, err := s.target(ctx, c, args)
+		if err != nil {
+			return err
+		}
+		a, err := c.App(ctx, t.app)
+		if err != nil {
+			return err
+		}
+		apps, want = []client.App{a}, t
+	}
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	return s.emit(apps, func(w io.Writer) {
+		if server.Node != "up" {
+			fmt.Fprintln(w, "✖ the node does not answer: traffic flows on at the last weights, and nothing is measured")
+		}
+		for _, line := range server.Confinement {
+			fmt.Fprintf(w, "▲ %s\n", line)
+		}
+		if len(apps) == 0 {
+			fmt.Fprintln(w, "No app yet. titrate init in your app's folder, then git push titrate; or titrate demo to see one.")
+		}
+		for _, a := range apps {
+			s.drawApp(w, a, want)
+		}
+	})
+}
+
+func (s *session) drawApp(w io.Writer, a client.App, want target) {
+	for _, p := range a.Pushes {
+		switch p.Stage {
+		case "failed":
+			fmt.Fprintf(w, "%s  push %.7s failed %s ago: %s\n", a.Name, p.Commit, span(time.Since(p.At)), firstLine(p.Problem))
+		default:
+			fmt.Fprintf(w, "%s  push %.7s  %s for %s\n", a.Name, p.Commit, p.Stage, span(time.Since(p.At)))
+		}
+	}
+	for _, e := range a.Environments {
+		if s.env != "" && e.Name != s.env {
+			continue
+		}
+		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
+		for _, wl := range e.Workloads {
+			if want.workload == "" || want.workload == wl.Name {
+				drawWorkload(w, wl)
+			}
+		}
+	}
+	if len(a.Environments) == 0 {
+		fmt.Fprintf(w, "%s  nothing runs yet\n", a.Name)
+	}
+}
+
+func drawWorkload(w io.Writer, wl client.Workload) {
+	facts := []string{glyph(wl.Health) + " " + wl.Health}
+	if wl.Outcome != "" {
+		facts = append(facts, glyph(wl.Outcome)+" "+wl.Outcome)
+	}
+	facts = append(facts, wl.Sync)
+	fmt.Fprintf(w, "├─ %s  %s  %s\n", wl.Name, strings.Join(facts, " · "), strings.Join(wl.URLs, " "))
+	for _, v := range wl.Versions {
+		fmt.Fprintf(w, "│  v%-4d r%-3d %.7s  %-9s %7s  %d/%d ready", v.Version, v.Release, v.Commit, v.Role, percent(v.Served), v.Ready, v.Wanted)
+		if v.Served != v.Asked {
+			fmt.Fprintf(w, "  (asked %s)", percent(v.Asked))
+		}
+		if v.Restarts > 0 {
+			fmt.Fprintf(w, "  %d restarts", v.Restarts)
+		}
+		if v.RPS > 0 {
+			fmt.Fprintf(w, "  %.1f rps  %.2f %% errors  p99 %.0f ms", v.RPS, v.Errors, v.P99)
+		}
+		fmt.Fprintln(w)
+	}
+	for _, i := range wl.Instances {
+		if i.Why != "" {
+			fmt.Fprintf(w, "│  %s %s %s: %s\n", glyph(i.State), i.ID, i.State, strings.ReplaceAll(i.Why, "\n", "\n│      "))
+		}
+	}
+	if r := wl.Rollout; r != nil && !r.Over() {
+		fmt.Fprintf(w, "│  ▸ #%d %s  %s\n", r.ID, percent(r.Weight), progress(*r, time.Now()))
+	}
+}
+
+func firstLine(text string) string {
+	first, _, _ := strings.Cut(text, "\n")
+	return first
+}

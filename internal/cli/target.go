@@ -1,0 +1,147 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"titrate/client"
+	"titrate/internal/manifest"
+)
+
+// target is what a person names: APP, APP/WORKLOAD, either with @r42 or @v17, or
+// the number of a rollout.
+type target struct {
+	app, workload    string
+	release, version int
+	rollout          int64
+}
+
+var targetForm = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)?(?:/([a-z0-9][a-z0-9-]*))?(?:@([rv])([1-9][0-9]*))?$`)
+
+func parseTarget(text string) (target, error) {
+	if id, err := strconv.ParseInt(strings.TrimPrefix(text, "#"), 10, 64); err == nil && id > 0 {
+		return target{rollout: id}, nil
+	}
+	m := targetForm.FindStringSubmatch(text)
+	if m == nil {
+		return target{}, usage("%q names nothing\n  help    APP, APP/WORKLOAD, APP@r42, APP/WORKLOAD@v17, or a rollout's number", text)
+	}
+	t := target{app: m[1], workload: m[2]}
+	n, _ := strconv.Atoi(m[4]) // digits only, by the pattern
+	switch m[3] {
+	case "r":
+		t.release = n
+	case "v":
+		t.version = n
+	}
+	return t, nil
+}
+
+// target reads the optional first argument and fills in the app: the flag, the
+// manifest of this folder or one above it, or the only app of the server.
+func (s *session) target(ctx context.Context, c *client.Client, args []string) (target, error) {
+	var t target
+	if len(args) > 0 {
+		var err error
+		if t, err = parseTarget(args[0]); err != nil || t.rollout != 0 {
+			return t, err
+		}
+	}
+	if t.app == "" {
+		t.app = s.app
+	}
+	if t.app == "" {
+		if app, _, err := s.manifest(); err == nil {
+			t.app = app.Name
+		}
+	}
+	if t.app != "" {
+		return t, nil
+	}
+	apps, err := c.Apps(ctx)
+	if err != nil {
+		return t, err
+	}
+	switch len(apps) {
+	case 0:
+		return t, usage("the server has no app yet\n  help    titrate init in your app's folder, then git push titrate")
+	case 1:
+		t.app = apps[0].Name
+		return t, nil
+	}
+	var names []string
+	for _, a := range apps {
+		names = append(names, a.Name)
+	}
+	return t, usage("which app?\n  saw     %s\n  help    name one, or use --app", strings.Join(names, ", "))
+}
+
+const manifestName = "titrate.yaml"
+
+// manifest reads titrate.yaml of the working folder or the nearest one above it.
+func (s *session) manifest() (*manifest.App, string, error) {
+	for dir := s.Dir; ; dir = filepath.Dir(dir) {
+		path := filepath.Join(dir, manifestName)
+		src, err := os.ReadFile(path)
+		if err == nil {
+			app, err := parseManifest(src, path)
+			return app, path, err
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, path, fmt.Errorf("read %s: %w", path, err)
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, "", usage("no %s here or above\n  help    titrate init writes one", manifestName)
+		}
+	}
+}
+
+// rollouts finds what t means: the rollout by its number, else those in progress,
+// else (unless active) the last.
+func (s *session) rollouts(ctx context.Context, c *client.Client, t target, active bool) ([]client.Rollout, error) {
+	if t.rollout != 0 {
+		r, err := c.Rollout(ctx, t.rollout)
+		return []client.Rollout{r}, err
+	}
+	q := client.RolloutQuery{App: t.app, Env: s.env, Workload: t.workload, Release: t.release, Version: t.version, Active: true}
+	rs, err := c.Rollouts(ctx, q)
+	if err != nil || len(rs) > 0 {
+		return rs, err
+	}
+	if active {
+		return nil, &exitError{exitDone, nil}
+	}
+	q.Active = false
+	if t.release == 0 && t.version == 0 {
+		q.Limit = 1
+	}
+	rs, err = c.Rollouts(ctx, q)
+	if err == nil && len(rs) == 0 {
+		err = usage("%s has had no such rollout\n  help    titrate history %s", t, t.app)
+	}
+	return rs, err
+}
+
+// String writes t as it is typed.
+func (t target) String() string {
+	text := t.app
+	if t.workload != "" {
+		text += "/" + t.workload
+	}
+	switch {
+	case t.rollout != 0:
+		text = "#" + strconv.FormatInt(t.rollout, 10)
+	case t.release != 0:
+		text += "@r" + strconv.Itoa(t.release)
+	case t.version != 0:
+		text += "@v" + strconv.Itoa(t.version)
+	}
+	return text
+}

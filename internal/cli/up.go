@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"titrate/client"
+	"titrate/internal/daemon"
+)
+
+// readyIn is how long titrate up waits for the server to answer.
+const readyIn = 30 * time.Second
+
+func (s *session) upCommand() *cobra.Command {
+	cfg := daemon.UpConfig{StopTime: 45 * time.Second}
+	var foreground bool
+	c := &cobra.Command{
+		Use: "up", Short: "server, gateway and git remote on this machine", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := s.dataDir()
+			if err != nil {
+				return err
+			}
+			cfg.Dir = dir
+			if foreground {
+				return s.upHere(cmd.Context(), cfg)
+			}
+			return s.upBehind(cmd.Context(), cfg)
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
+	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
+	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
+	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
+	return c
+}
+
+// upHere is the keeper itself.
+func (s *session) upHere(ctx context.Context, cfg daemon.UpConfig) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	cfg.Program, cfg.Env, cfg.Output = program, s.Env, os.Stderr
+	cfg.Log = slog.New(slog.NewTextHandler(s.Err, nil))
+	return daemon.Up(ctx, cfg, func(r daemon.Running) {
+		fmt.Fprintf(s.Out, "server   %s\ngateway  %s\n", r.API, r.Gateway)
+	})
+}
+
+// upBehind starts the keeper in the background and waits until it answers.
+func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Join(cfg.Dir, "logs"), 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	logPath := filepath.Join(cfg.Dir, "logs", "titrate.log")
+	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	defer log.Close()
+	from, err := log.Seek(0, 2)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway}
+	if cfg.Network {
+		args = append(args, "--network")
+	}
+	// Not bound to ctx: it outlives this command.
+	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call
+	up.Env, up.Stdout, up.Stderr = s.Env, log, log
+	up.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := up.Start(); err != nil {
+		return fmt.Errorf("start titrate: %w", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- up.Wait() }()
+	return s.awaitUp(ctx, cfg.Dir, up.Process.Pid, ended, func() string { return tail(logPath, from) })
+}
+
+func (s *session) awaitUp(ctx context.Context, dir string, pid int, ended <-chan error, said func() string) error {
+	ctx, cancel := context.WithTimeout(ctx, readyIn)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if r, err := daemon.ReadRunning(dir); err == nil && r.PID == pid {
+			s.server, s.data = r.API, dir
+			if c, err := s.connect(); err == nil {
+				if _, err := c.Server(ctx); err == nil {
+					fmt.Fprintf(s.Out, "  ✔ server   %s\n  ✔ gateway  %s\n  data %s\n\nNext: titrate init in your app's folder, then git push titrate. titrate down stops it.\n", r.API, r.Gateway, dir)
+					return nil
+				}
+			}
+		}
+		select {
+		case <-ended:
+			if text := said(); strings.Contains(text, "error[") {
+				return &exitError{exitFailed, errors.New(text[strings.Index(text, "error["):])}
+			}
+			return fmt.Errorf("titrate ended at once\n%s", said())
+		case <-ctx.Done():
+			return fmt.Errorf("the server did not answer in %s\n%s", readyIn, said())
+		case <-tick.C:
+		}
+	}
+}
+
+// tail is what a log says since an offset, at most its last 4 KiB.
+func tail(path string, from int64) string {
+	b, err := os.ReadFile(path)
+	if err != nil || int64(len(b)) < from {
+		return ""
+	}
+	b = b[from:]
+	if len(b) > 4096 {
+		b = b[len(b)-4096:]
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func (s *session) downCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "down", Short: "drain and stop everything; data stays", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := s.dataDir()
+			if err != nil {
+				return err
+			}
+			r, err := daemon.ReadRunning(dir)
+			if errors.Is(err, fs.ErrNotExist) {
+				fmt.Fprintln(s.Err, "Nothing is up on", dir)
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			return s.down(cmd.Context(), dir, r)
+		},
+	}
+}
+
+func (s *session) down(ctx context.Context, dir string, r daemon.Running) error {
+	if !daemon.KeeperLives(dir) {
+		return fmt.Errorf("titrate was killed; its server and node run on\n  where   %s\n  help    titrate up takes them over, then titrate down", dir)
+	}
+	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
+		return fmt.Errorf("ask process %d to end: %w", r.PID, err)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for daemon.KeeperLives(dir) {
+		select {
+		case <-ctx.Done():
+			return exit(exitInterrupt)
+		case <-tick.C:
+		}
+	}
+	fmt.Fprintln(s.Err, "Everything is stopped. titrate up starts it again.")
+	return nil
+}
+
+func (s *session) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "of this program, and of the server", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v := struct {
+				Program string         `json:"program"`
+				Server  *client.Server `json:"server,omitempty"`
+			}{Program: daemon.Version()}
+			if c, err := s.connect(); err == nil {
+				ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
+				defer cancel()
+				if server, err := c.Server(ctx); err == nil {
+					v.Server = &server
+				}
+			}
+			if s.output == "json" {
+				return s.emitLine(v)
+			}
+			fmt.Fprintln(s.Out, "titrate", v.Program)
+			if v.Server != nil {
+				fmt.Fprintln(s.Out, "server ", v.Server.Version, v.Server.API)
+			}
+			return nil
+		},
+	}
+}

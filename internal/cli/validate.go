@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"titrate/internal/explain"
+	"titrate/internal/manifest"
+)
+
+func (s *session) validateCommand() *cobra.Command {
+	var expand bool
+	c := &cobra.Command{
+		Use: "validate [FILE]", Short: "check titrate.yaml: all errors at once", Args: atMostOne,
+		RunE: func(_ *cobra.Command, args []string) error {
+			path := manifestName
+			if len(args) > 0 {
+				path = args[0]
+			}
+			full := path
+			if !filepath.IsAbs(full) {
+				full = filepath.Join(s.Dir, path)
+			}
+			src, err := os.ReadFile(full)
+			if err != nil {
+				return usage("read the manifest: %v\n  help    titrate init writes one", err)
+			}
+			app, problems := manifest.Parse(src, path)
+			if err := s.showProblems(problems); err != nil {
+				return err
+			}
+			if app == nil {
+				return exit(exitUsage)
+			}
+			if expand {
+				_, err = io.WriteString(s.Out, manifest.Expand(app))
+				return err
+			}
+			if s.output == "text" {
+				fmt.Fprintf(s.Out, "✔ %s: %s\n", path, describeApp(app))
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&expand, "expand", false, "print it with every default and every long form")
+	return c
+}
+
+func (s *session) showProblems(ps manifest.Problems) error {
+	if s.output == "json" {
+		if ps == nil {
+			ps = manifest.Problems{}
+		}
+		return s.emitLine(ps)
+	}
+	if len(ps) == 0 {
+		return nil
+	}
+	text := ps.String()
+	if s.variable("GITHUB_ACTIONS") != "" {
+		text += "\n" + ps.Annotations()
+	}
+	fmt.Fprintln(s.Err, strings.TrimRight(text, "\n"))
+	return nil
+}
+
+func describeApp(app *manifest.App) string {
+	var envs []string
+	services := 0
+	for _, e := range app.Environments {
+		envs = append(envs, e.Name)
+		services = max(services, len(e.Services))
+	}
+	return fmt.Sprintf("app %s, %d %s, %s", app.Name, services, plural("service", services), strings.Join(envs, ", "))
+}
+
+func plural(word string, n int) string {
+	if n == 1 {
+		return word
+	}
+	return word + "s"
+}
+
+// parseManifest reads a manifest for a command that needs a good one.
+func parseManifest(src []byte, path string) (*manifest.App, error) {
+	app, problems := manifest.Parse(src, filepath.Base(path))
+	if app == nil {
+		return nil, &exitError{exitUsage, problems.Err()}
+	}
+	return app, nil
+}
+
+func (s *session) schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "the JSON Schema of titrate.yaml, for editors", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := s.Out.Write(manifest.Schema())
+			return err
+		},
+	}
+}
+
+func (s *session) explainCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "explain KEY|CODE", Short: "a key of titrate.yaml, or an error's code", Args: cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				for _, k := range manifest.Keys() {
+					fmt.Fprintln(s.Out, k.Name)
+				}
+				fmt.Fprintln(s.Out, strings.Join(explain.Codes(), "\n"))
+				return nil
+			}
+			page, ok := manifest.ExplainKey(args[0])
+			if !ok {
+				page, ok = explain.Page(args[0])
+			}
+			if !ok {
+				return usage("there is no page about %q\n  help    titrate explain lists what there is; for a release: titrate rollout explain", args[0])
+			}
+			_, err := io.WriteString(s.Out, page)
+			return err
+		},
+	}
+}

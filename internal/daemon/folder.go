@@ -1,0 +1,110 @@
+// Package daemon wires the parts into the processes of `titrate up`: the keeper's
+// two children, server and node, by hand and from top to bottom. It decides
+// nothing.
+package daemon
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"titrate/internal/durable"
+)
+
+// folderFormat is the format of the data folder as a whole. A folder of a newer
+// format is refused: this program would not understand what it finds.
+const folderFormat = 1
+
+// folder is the data folder.
+type folder string
+
+func (f folder) at(elem ...string) string {
+	return filepath.Join(append([]string{string(f)}, elem...)...)
+}
+func (f folder) store() string      { return f.at("server") }
+func (f folder) git() string        { return f.at("git") }
+func (f folder) artifacts() string  { return f.at("artifacts") }
+func (f folder) logs() string       { return f.at("logs") }
+func (f folder) keys() string       { return f.at("keys") }
+func (f folder) node() string       { return f.at("node") }
+func (f folder) nodeSocket() string { return f.at("node", "node.sock") }
+func (f folder) running() string    { return f.at("up.json") }
+
+// TokenPath is where the local user's token stands in the data folder dir.
+func TokenPath(dir string) string { return folder(dir).at("keys", "token") }
+
+// prepare makes the data folder and what must be in it.
+func (f folder) prepare() error {
+	for _, dir := range []string{string(f), f.store(), f.git(), f.artifacts(), f.logs(), f.keys(), f.node()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make the data folder: %w", err)
+		}
+	}
+	if err := os.Chmod(string(f), 0o700); err != nil {
+		return fmt.Errorf("protect the data folder: %w", err)
+	}
+	if err := f.checkFormat(); err != nil {
+		return err
+	}
+	return f.makeToken()
+}
+
+func (f folder) checkFormat() error {
+	path := f.at("format")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return durable.WriteFile(path, []byte(strconv.Itoa(folderFormat)+"\n"))
+	}
+	if err != nil {
+		return fmt.Errorf("read the data folder's format: %w", err)
+	}
+	switch n, err := strconv.Atoi(strings.TrimSpace(string(b))); {
+	case err != nil || n < 1:
+		return fmt.Errorf("error[T0703]: the data folder's format cannot be read\n  where   %s\n  saw     %q\n  help    if nothing else is damaged: echo %d > %s", path, b, folderFormat, path)
+	case n > folderFormat:
+		return fmt.Errorf("error[T0704]: the data folder was written by a newer titrate\n  where   %s\n  saw     format %d, this program knows %d\n  help    run the newer titrate", path, n, folderFormat)
+	}
+	return nil
+}
+
+func (f folder) makeToken() error {
+	path := TokenPath(string(f))
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return durable.WriteFile(path, []byte("titrate_"+rand.Text()+"\n"))
+	case err != nil:
+		return fmt.Errorf("look at the token: %w", err)
+	case info.Mode().Perm()&0o077 != 0:
+		return fmt.Errorf("error[T0705]: others can read the token\n  where   %s, mode %04o\n  help    if nobody has: chmod 600 %s; else remove it, and the next titrate up makes a new one", path, info.Mode().Perm(), path)
+	}
+	return nil
+}
+
+// Running says what is up on a data folder.
+type Running struct {
+	PID     int    `json:"pid"`     // of the keeper
+	API     string `json:"api"`     // URL
+	Gateway string `json:"gateway"` // URL
+	Version string `json:"version"`
+}
+
+// ReadRunning reads what is up on the data folder dir, or was when its keeper
+// was killed. It wraps fs.ErrNotExist when nothing is.
+func ReadRunning(dir string) (Running, error) {
+	var r Running
+	b, err := os.ReadFile(folder(dir).running())
+	if err != nil {
+		return r, fmt.Errorf("look for a running titrate: %w", err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("error[T0706]: %s is damaged\n  help    titrate up writes it anew", folder(dir).running())
+	}
+	return r, nil
+}

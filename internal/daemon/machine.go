@@ -1,0 +1,275 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"titrate/internal/analysis"
+	"titrate/internal/gateway"
+	"titrate/internal/node"
+	"titrate/internal/rollout"
+	"titrate/internal/target/local"
+	"titrate/internal/world"
+)
+
+// machine is the node's side of the protocol: it joins gateway and supervisor,
+// which do not know each other.
+type machine struct {
+	gateway     *gateway.Gateway
+	supervisor  *local.Supervisor
+	snapshot    *node.Snapshot
+	logs        string
+	log         *slog.Logger
+	started     time.Time
+	epoch       string
+	confinement []string
+	kick        chan struct{} // something may have changed
+
+	taking sync.Mutex // one world at a time: applied, persisted, then acknowledged
+
+	mu       sync.Mutex
+	wanted   world.Wanted
+	seen     world.Seen
+	sequence uint64
+	changed  chan struct{} // closed, and replaced, when seen changes
+}
+
+// Take applies and persists w, then acknowledges it (R18).
+func (m *machine) Take(_ context.Context, w world.Wanted) error {
+	m.taking.Lock()
+	defer m.taking.Unlock()
+	m.mu.Lock()
+	have := m.wanted.Stamp
+	m.mu.Unlock()
+	switch {
+	case w.Stamp == have:
+		return nil
+	case w.Stamp.Less(have):
+		return fmt.Errorf("world %d.%d after %d.%d: %w", w.Stamp.Token, w.Stamp.Revision, have.Token, have.Revision, world.ErrStale)
+	}
+	if err := m.apply(w); err != nil {
+		return err
+	}
+	if err := m.snapshot.Save(w); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.wanted = w
+	m.mu.Unlock()
+	m.nudge()
+	return nil
+}
+
+// apply gives w to the gateway first: what is to stop loses its traffic before it
+// is asked to end.
+func (m *machine) apply(w world.Wanted) error {
+	if err := m.gateway.Apply(gateway.TableOf(w)); err != nil {
+		return err
+	}
+	return m.supervisor.Apply(w)
+}
+
+func (m *machine) nudge() {
+	select {
+	case m.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Seen answers when there is something newer than after, or when ctx ends.
+func (m *machine) Seen(ctx context.Context, after uint64) world.Seen {
+	for {
+		m.mu.Lock()
+		seen, changed := m.seen, m.changed
+		m.mu.Unlock()
+		if seen.Sequence > after {
+			return seen
+		}
+		select {
+		case <-ctx.Done():
+			return seen
+		case <-changed:
+		}
+	}
+}
+
+// observeEvery is how often what has no event of its own is looked at: open
+// connections and idle workloads.
+const observeEvery = 200 * time.Millisecond
+
+// observe keeps seen up to date until ctx ends.
+func (m *machine) observe(ctx context.Context) error {
+	tick := time.NewTicker(observeEvery)
+	defer tick.Stop()
+	for {
+		_, changed := m.supervisor.Seen()
+		m.look()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-changed:
+		case <-m.kick:
+		case <-tick.C:
+		}
+	}
+}
+
+// look takes one observation, and gives it a sequence of its own if it differs
+// from the last.
+func (m *machine) look() {
+	now := m.observation()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now.Stamp = m.wanted.Stamp
+	now.Sequence = m.seen.Sequence
+	if m.seen.Sequence != 0 && reflect.DeepEqual(now, m.seen) {
+		return
+	}
+	m.sequence++
+	now.Sequence = m.sequence
+	m.seen = now
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// idleShown is from when on a workload is shown as idle: before that its last
+// request would make every look differ.
+const idleShown = time.Minute
+
+func (m *machine) observation() world.Seen {
+	runs, _ := m.supervisor.Seen()
+	served := m.gateway.Served()
+	s := world.Seen{
+		Epoch: m.epoch, Started: m.started, Sandbox: m.confinement, Served: served.Stamp, Since: served.Since,
+		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
+	}
+	for i := range s.Fleets {
+		f := &s.Fleets[i]
+		f.Weight, _ = served.Of(f.Key, f.Version)
+		if f.Weight == 0 { // only a version without traffic is waited for
+			f.Open = m.gateway.Open(f.Key, f.Version)
+		}
+		if since := m.gateway.Idle(f.Key); !since.IsZero() && time.Since(since) > idleShown {
+			s.Idle[f.Key.String()] = since.Round(0)
+		}
+	}
+	return s
+}
+
+// Served says what the gateway splits in fact.
+func (m *machine) Served() world.Served { return m.gateway.Served() }
+
+// Shares says how requests were drawn in fact (R15).
+func (m *machine) Shares() []world.Shares {
+	m.mu.Lock()
+	var keys []rollout.Key
+	for _, w := range m.wanted.Workloads {
+		keys = append(keys, w.Key)
+	}
+	m.mu.Unlock()
+	recent := m.recent()
+	var out []world.Shares
+	for _, k := range keys {
+		sh, ok := m.gateway.Share(k)
+		if !ok {
+			continue
+		}
+		one := world.Shares{Key: k, Since: sh.Since, Off: sh.Off}
+		for _, v := range sh.Versions {
+			one.Versions = append(one.Versions, world.Observed{
+				Version: v.Version, Asked: v.Asked, Drawn: v.Drawn, Open: v.Open, Recent: recent[versionKey{k, v.Version}],
+			})
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+type versionKey struct {
+	rollout.Key
+	version rollout.Version
+}
+
+const recently = 10 * time.Second
+
+// recent sums up the windows of the last ten seconds. Cursors are microseconds of
+// the clock.
+func (m *machine) recent() map[versionKey]world.Recent {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // what has closed, without waiting for more
+	sums := map[versionKey]analysis.Window{}
+	for _, w := range m.gateway.Windows(now, uint64(time.Now().Add(-recently).UnixMicro())) {
+		k := versionKey{w.Key, w.Version}
+		sum := sums[k]
+		sum.Length += w.Length
+		sum.Requests += w.Requests
+		sum.Failed += w.Failed
+		sum.Latency.Merge(w.Latency)
+		sums[k] = sum
+	}
+	out := map[versionKey]world.Recent{}
+	for k, sum := range sums {
+		r := world.Recent{P50: sum.Latency.Quantile(0.5), P99: sum.Latency.Quantile(0.99)}
+		if sum.Requests > 0 && sum.Length > 0 {
+			r.RPS, r.Failed = float64(sum.Requests)/sum.Length.Seconds(), float64(sum.Failed)/float64(sum.Requests)
+		}
+		out[k] = r
+	}
+	return out
+}
+
+// Windows returns what closed after a cursor.
+func (m *machine) Windows(ctx context.Context, after uint64) []world.VersionWindow {
+	return m.gateway.Windows(ctx, after)
+}
+
+// Logs writes the matching lines.
+func (m *machine) Logs(ctx context.Context, q world.LogQuery, w io.Writer) error {
+	out := json.NewEncoder(w)
+	for line, err := range local.ReadLogs(ctx, m.logs, q) {
+		if err != nil {
+			return fmt.Errorf("read logs: %w", err)
+		}
+		if err := out.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop ends every workload.
+func (m *machine) Stop(ctx context.Context) error { return m.supervisor.Stop(ctx) }
+
+// readyIn is how long a starting node lets connections wait in the kept socket
+// until the instances that it takes back have answered.
+const readyIn = 250 * time.Millisecond
+
+// awaitReady waits until every version with traffic that has live processes has
+// a ready one.
+func (m *machine) awaitReady(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, readyIn)
+	defer cancel()
+	served := m.gateway.Served()
+	for {
+		s, changed := m.supervisor.Seen()
+		waits := slices.ContainsFunc(s.Fleets, func(f world.FleetSeen) bool {
+			w, _ := served.Of(f.Key, f.Version)
+			return w > 0 && f.Ready == 0
+		})
+		if !waits && (len(s.Fleets) > 0 || len(served.Split) == 0) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"titrate/internal/gateway"
+	"titrate/internal/keeper"
+	"titrate/internal/node"
+	"titrate/internal/rollout"
+	"titrate/internal/target/local"
+)
+
+// NodeConfig is what the node's process is started with.
+type NodeConfig struct {
+	Dir     string // the data folder
+	Sockets string // the content of keeper.SocketsVar
+	Log     *slog.Logger
+}
+
+// Node is the data plane: gateway and supervisor in one process, serving on from
+// its own snapshot. It runs until ctx ends or the next keeper takes over;
+// workloads live on.
+func Node(ctx context.Context, cfg NodeConfig) error {
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	dir := folder(cfg.Dir)
+	lock, err := awaitLock(ctx, dir.at("node", "node.lock"))
+	if err != nil {
+		return err
+	}
+	in := keeper.Inherit(cfg.Sockets)
+	public, err := in.Listener(socketGateway)
+	if err != nil {
+		return err
+	}
+	internal, err := in.Listener(socketInternal)
+	if err != nil {
+		return err
+	}
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, cfg.Log)
+	if err != nil {
+		return err
+	}
+	p := newParts(cfg.Log)
+	p.start(ctx, "supervisor", m.supervisor.Run)
+	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", leave) })
+	m.awaitReady(ctx)
+	p.start(ctx, "observer", m.observe)
+	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m)) })
+	go func() {
+		<-ctx.Done()
+		p.wait()
+		// From here on the next node may supervise; what is in flight here ends here.
+		lock.Close()
+	}()
+	return errors.Join(m.gateway.Serve(ctx, public, internal), p.err())
+}
+
+// newMachine builds the node's parts and gives them the last world they had.
+func newMachine(dir folder, internalPort int, log *slog.Logger) (*machine, error) {
+	snapshot, err := node.OpenSnapshot(dir.node())
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := snapshot.Load()
+	if err != nil {
+		log.Error("load the snapshot", slog.Any("error", err)) // it says what is served instead
+	}
+	now := time.Now()
+	m := &machine{
+		snapshot: snapshot, logs: dir.logs(), log: log, wanted: wanted,
+		started: now, epoch: fmt.Sprintf("%d-%d", now.UnixMilli(), os.Getpid()),
+		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1),
+		confinement: local.Confinement(),
+	}
+	if m.gateway, err = gateway.New(gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort}); err != nil {
+		return nil, err
+	}
+	m.supervisor, err = local.New(local.Config{
+		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
+		Log:  log,
+		Open: m.gateway.OpenAt,
+		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
+			m.gateway.SetInstances(k, v, endpoints(ready))
+		},
+		URLs:     m.urls,
+		OnSample: m.sample,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := m.apply(wanted); err != nil {
+		log.Error("apply the snapshot", slog.Any("error", err))
+	}
+	return m, nil
+}
+
+func endpoints(ready []local.Endpoint) []gateway.Endpoint {
+	out := make([]gateway.Endpoint, 0, len(ready))
+	for _, e := range ready {
+		out = append(out, gateway.Endpoint{ID: e.Instance, Addr: e.Addr})
+	}
+	return out
+}
+
+// urls are the addresses at which workload k reaches those of its environment
+// that it uses.
+func (m *machine) urls(k rollout.Key, uses []string) map[string]string {
+	out := map[string]string{}
+	for _, name := range uses {
+		out[name] = m.gateway.InternalURL(rollout.Key{App: k.App, Env: k.Env, Workload: name})
+	}
+	return out
+}
+
+func (m *machine) sample(ss []local.Sample) {
+	for _, s := range ss {
+		m.gateway.AddResource(s.Key, s.Version, gateway.Resource{CPU: s.CPU, Memory: s.Memory, Restarts: s.Restarts})
+	}
+}
+
+// awaitLock waits until no other node supervises on this folder: the one before
+// lets go within milliseconds.
+func awaitLock(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the node's lock: %w", err)
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("take the node's lock: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(ctx.Err(), f.Close())
+		case <-tick.C:
+		}
+	}
+}
+
+// serveUnix serves h on a unix socket that only this user can open.
+func serveUnix(ctx context.Context, path string, h http.Handler) error {
+	if len(path) > 107 { // sun_path of unix(7)
+		return fmt.Errorf("error[T0707]: the data folder's path is too long for a socket\n  where   %s\n  help    titrate up --data SHORTER_FOLDER", path)
+	}
+	os.Remove(path) // left by the process before this one
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", path, err)
+	}
+	// The folder is 0700; this is for whoever opens it up.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("protect %s: %w", path, err)
+	}
+	return serveHTTP(ctx, l, h)
+}
+
+// serveHTTP serves h on l until ctx ends, then lets what is in flight finish for
+// a short while.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		srv.Close()
+	}
+	if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,273 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"titrate/internal/controller"
+	"titrate/internal/manifest"
+	"titrate/internal/pipeline"
+	"titrate/internal/rollout"
+	"titrate/internal/secrets"
+	"titrate/internal/source"
+)
+
+// freshFolder makes dir empty: what a crash left of exported commits goes.
+func freshFolder(dir string) error {
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clean up exported commits: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the folder for exported commits: %w", err)
+	}
+	return nil
+}
+
+// check is asked before a branch moves: a push without a good manifest is refused
+// and changes nothing.
+func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
+	src, err := p.Tree.File(ctx, manifest.File)
+	if errors.Is(err, source.ErrUnknown) {
+		return fmt.Errorf("error[T0506]: the commit has no %s in its root\n  help    titrate init writes one; commit it, then push again", manifest.File)
+	}
+	if err != nil {
+		return err
+	}
+	app, problems := manifest.Parse(src, manifest.File)
+	if err := problems.Err(); err != nil {
+		return err
+	}
+	if app.Name != p.App {
+		return fmt.Errorf("error[T0507]: the manifest is of app %q, the push is to %q\n  help    git remote set-url titrate …/git/%s.git, or app: %s in %s", app.Name, p.App, app.Name, p.App, manifest.File)
+	}
+	_, err = options(p, app)
+	return err
+}
+
+// options reads what `git push -o` asked for: env=NAME (several times), urgent,
+// deploy.
+func options(p source.Push, app *manifest.App) (rollout.Push, error) {
+	push := rollout.Push{App: p.App, Repo: p.App, Commit: p.New, Branch: p.Branch, Default: p.Default, By: p.By, At: p.At}
+	for _, o := range p.Options {
+		name, value, _ := strings.Cut(o, "=")
+		switch name {
+		case "env":
+			known := func(e manifest.Environment) bool { return e.Name == value }
+			if !slices.ContainsFunc(app.Environments, known) {
+				return push, fmt.Errorf("error[T0508]: the manifest has no environment %q", value)
+			}
+			push.Envs = append(push.Envs, value)
+		case "urgent":
+			push.Urgent = true
+		case "deploy": // a folder that stands for the default branch
+			push.Default = true
+		default:
+			return push, fmt.Errorf("error[T0509]: unknown push option %q\n  help    env=NAME or urgent", o)
+		}
+	}
+	return push, nil
+}
+
+// accepted takes a push that has moved its branch through to a release, and says
+// how it gets on. It returns when rollouts have been opened, and for first
+// releases when they have ended: they take no time but the processes' own.
+func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) error {
+	push, err := s.pushOf(ctx, p)
+	if err != nil {
+		return err
+	}
+	got, err := s.controller.Push(ctx, push, out)
+	if ctx.Err() != nil {
+		return ctx.Err() // not handled: taken up again at the next start
+	}
+	if herr := s.source.Handled(ctx, p); herr != nil {
+		return errors.Join(err, herr)
+	}
+	if err != nil {
+		return err
+	}
+	s.tell(ctx, got, out)
+	return nil
+}
+
+func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error) {
+	src, err := p.Tree.File(ctx, manifest.File)
+	if err != nil {
+		return rollout.Push{}, err
+	}
+	app, problems := manifest.Parse(src, manifest.File)
+	if err := problems.Err(); err != nil {
+		return rollout.Push{}, err
+	}
+	push, err := options(p, app)
+	if err != nil {
+		return push, err
+	}
+	info, err := p.Tree.Info(ctx)
+	if err != nil {
+		return push, err
+	}
+	push.Message, push.Author, push.Manifest = info.Subject, info.Author, src
+	return push, nil
+}
+
+// firstRelease is how long a push shows the start of versions that have nothing
+// before them.
+const firstRelease = 2 * time.Minute
+
+// tell writes what came of a push.
+func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writer) {
+	fmt.Fprintf(out, "%s of %s\n", got.Release, got.App)
+	if len(got.Envs) == 0 {
+		fmt.Fprintf(out, "no environment takes this branch by itself: titrate deploy --env NAME\n")
+	}
+	first := map[int64]bool{}
+	for _, e := range got.Workloads {
+		switch e.What {
+		case controller.Opens:
+			from := e.Stable.String()
+			if e.Stable == 0 {
+				from, first[e.Rollout] = "first release", true
+			}
+			fmt.Fprintf(out, "%-12s %-16s %s → %s   rollout #%d\n", e.Key.Env, e.Key.Workload, from, e.Version, e.Rollout)
+		case controller.InProgress, controller.Behind, controller.Orphaned:
+			fmt.Fprintf(out, "%-12s %-16s %s: %s\n", e.Key.Env, e.Key.Workload, e.What, e.Why)
+		case controller.Unchanged:
+		}
+	}
+	if len(got.Rollouts) == 0 {
+		fmt.Fprintln(out, "nothing to roll out: what runs is what was pushed")
+		return
+	}
+	later := len(first) < len(got.Rollouts)
+	s.tellFirst(ctx, first, out)
+	if later {
+		fmt.Fprintf(out, "watch: titrate rollout watch %s\n", got.App)
+	}
+}
+
+// tellFirst waits for first releases and says how each ended.
+func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Writer) {
+	ctx, cancel := context.WithTimeout(ctx, firstRelease)
+	defer cancel()
+	for len(first) > 0 {
+		heard := s.store.Heard()
+		for id := range first {
+			r, err := s.store.Rollout(ctx, id)
+			if err != nil || !r.State.Over() {
+				continue
+			}
+			delete(first, id)
+			for _, m := range r.Plan.Members {
+				fmt.Fprintf(out, "%-12s %-16s %s %s\n", r.Plan.Env, m.Workload, m.Candidate, r.State.Why)
+			}
+		}
+		if len(first) == 0 {
+			return
+		}
+		select {
+		case <-heard:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// resume takes up pushes that a crash interrupted before they were stored.
+func (s *server) resume(ctx context.Context) error {
+	pending, err := s.source.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range pending {
+		if known, err := s.knows(ctx, p); err != nil {
+			return err
+		} else if known { // stored: the controller goes on with it
+			if err := s.source.Handled(ctx, p); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := s.accepted(ctx, p, io.Discard); err != nil && ctx.Err() == nil {
+			s.log.Warn("an interrupted push moved nothing", slog.String("app", p.App), slog.Any("error", err))
+		}
+	}
+	return nil
+}
+
+// knows reports whether a push has been stored.
+func (s *server) knows(ctx context.Context, p source.Push) (bool, error) {
+	pushes, err := s.store.Pushes(ctx, p.App, 200)
+	if err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(pushes, func(q rollout.Push) bool {
+		return q.Commit == p.New && q.Branch == p.Branch && !q.At.Before(p.At)
+	}), nil
+}
+
+// builder is the controller's Builder: it exports the commit and has the pipeline
+// build it.
+type builder struct{ *server }
+
+// Build implements controller.Builder.
+func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[string]rollout.Artifact, error) {
+	tree, err := b.source.Tree(ctx, req.Repo, req.Commit)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(b.tmp, req.App+"-")
+	if err != nil {
+		return nil, fmt.Errorf("export the commit: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := tree.Export(ctx, dir); err != nil {
+		return nil, err
+	}
+	job := pipeline.Job{App: req.App, Label: fmt.Sprintf("push-%d", req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress}
+	for _, svc := range req.Services {
+		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build})
+	}
+	results, err := b.pipeline.Build(ctx, job)
+	var fault *pipeline.BuildError
+	if errors.As(err, &fault) {
+		return nil, errors.Join(controller.ErrBuild, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]rollout.Artifact{}
+	for _, r := range results {
+		out[r.Workload] = rollout.Artifact{Digest: r.Artifact.Digest, Command: r.Artifact.Command}
+	}
+	return out, nil
+}
+
+// vault is the controller's Vault.
+type vault struct{ *secrets.Store }
+
+// Digests implements controller.Vault.
+func (v vault) Digests(ctx context.Context, app, env string, names []string) (map[string]string, error) {
+	ds, err := v.Store.Digests(ctx, app, env, names)
+	return ds, noSecret(err)
+}
+
+// Values implements controller.Vault.
+func (v vault) Values(ctx context.Context, app, env string, digests map[string]string) (map[string]string, error) {
+	vs, err := v.Store.Values(ctx, app, env, digests)
+	return vs, noSecret(err)
+}
+
+func noSecret(err error) error {
+	if errors.Is(err, secrets.ErrUnset) {
+		return fmt.Errorf("%w: %w", controller.ErrNoSecret, err)
+	}
+	return err
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Everything: go vet, every test (the slow ones too), the demo. Installs what the
+# tests need and the machine lacks (PostgreSQL, where that is possible); a test
+# that cannot run says so.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+export TITRATE_TEST_SLOW=1
+. test/postgres.sh
+start_postgres
+trap stop_postgres EXIT
+
+go vet ./...
+go test -timeout 25m ./...

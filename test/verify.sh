@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Fails if generated files are stale, go.mod is not tidy, or code is not formatted.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+go test ./internal/manifest ./internal/explain -run 'Generated|Reference|Schema|Golden' -count=1 >/dev/null
+go mod tidy -diff
+unformatted=$(gofmt -l cmd client internal examples test bench)
+if [ -n "$unformatted" ]; then
+	echo "not formatted:" >&2
+	echo "$unformatted" >&2
+	exit 1
+fi
+echo "generated files, go.mod and format are as they should be"
