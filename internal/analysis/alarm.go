@@ -15,7 +15,7 @@ type Alarm struct {
 	Min      int           `json:"min"`                // requests in the evaluation window (N periods) below which the verdict is no-data
 	Missing  Missing       `json:"missing"`            // what a data point without requests counts as
 	Reaction Reaction      `json:"reaction"`
-	Text     string        `json:"text"` // as written, in its short form
+	Text     string        `json:"text"` // its short form, as [Alarm.String] writes it
 }
 
 // Reaction is what an alarm that trips does to the rollout.
@@ -57,7 +57,7 @@ type Reading struct {
 	Abstains    bool      `json:"abstains,omitempty"` // has nothing to compare with or does not apply: it neither passes, fails nor holds
 	Err         string    `json:"err,omitempty"`      // the source could not be read: no verdict (R12)
 	Reaction    Reaction  `json:"reaction"`
-	Value       float64   `json:"value"`  // over the evaluation window, in the unit of Alarm.Limit
+	Value       float64   `json:"value"`  // over the evaluation window, or over its breaching data points while a breach is under way; in the unit of Alarm.Limit (relative memory: bytes)
 	Limit       float64   `json:"limit"`  // absolute: a relative limit times stable's value
 	Stable      float64   `json:"stable"` // stable's value in the same windows; NaN is written as 0 with StableKnown false
 	StableKnown bool      `json:"stable_known,omitempty"`
