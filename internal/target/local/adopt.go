@@ -90,7 +90,7 @@ func (s *Supervisor) adoptInstance(ctx context.Context, rec instanceRecord, sp *
 		f.spec = rec.Fleet
 	}
 	in := newInstance(s, f, rec.Index)
-	in.rec = rec
+	in.rec, in.begun = rec, true
 	f.insert(in)
 	if rec.State == world.InstanceDraining {
 		close(in.stop)

@@ -87,42 +87,62 @@ func (s *Supervisor) fleet(id fleetID) *fleet {
 	return f
 }
 
-// converge makes fleets and hooks what the applied world wants, by starting lives
-// and asking others to end.
-func (s *Supervisor) converge(ctx context.Context) {
-	s.mu.Lock()
-	if !s.told {
-		s.mu.Unlock()
-		return
-	}
+// settle makes what is known of fleets and hooks agree with the wanted world:
+// who is to live, who is to end. It starts nothing. The caller holds mu.
+func (s *Supervisor) settle() {
 	want := map[fleetID]bool{}
-	var dirty []fleetRecord
 	for _, w := range s.wanted.Workloads {
 		for _, spec := range w.Fleets {
 			f := s.fleet(fleetID{w.Key, spec.Version})
 			want[f.id] = true
 			if f.want(w, spec) {
-				dirty = append(dirty, f.rec)
+				s.dirty = append(s.dirty, f.rec)
 			}
-			s.scale(ctx, f, spec.Count)
+			s.scale(f, spec.Count)
 		}
 	}
 	for id, f := range s.fleets {
 		if want[id] {
 			continue
 		}
-		s.scale(ctx, f, 0)
+		f.rec.Failure = ""
+		s.scale(f, 0)
 		if len(f.instances) == 0 {
 			delete(s.fleets, id)
-			f.rec.Failure, f.rec.Unwanted = "", s.cfg.Now()
-			dirty = append(dirty, f.rec)
-			s.touch()
+			f.rec.Unwanted = s.cfg.Now()
+			s.dirty = append(s.dirty, f.rec)
 		}
 	}
 	for _, h := range s.wanted.Hooks {
-		s.wantHook(ctx, h)
+		s.wantHook(h)
+	}
+	s.touch()
+}
+
+// converge begins the lives that the wanted world asks for and that have not
+// begun, and stores what changed of fleets.
+func (s *Supervisor) converge(ctx context.Context) {
+	s.mu.Lock()
+	if s.told {
+		s.settle()
+	}
+	for _, f := range s.fleets {
+		for _, in := range f.instances {
+			if !in.begun {
+				in.begun = true
+				s.wg.Go(func() { in.live(ctx) })
+			}
+		}
+	}
+	for _, h := range s.hooks {
+		if h.alive && !h.begun {
+			h.begun = true
+			s.wg.Go(func() { h.run(ctx) })
+		}
 	}
 	s.closeIdleLogs()
+	dirty := s.dirty
+	s.dirty = nil
 	s.mu.Unlock()
 	for _, rec := range dirty {
 		_ = s.save(s.layout.fleet(fleetID{rec.Key, rec.Version}), rec) // told of by save
@@ -150,18 +170,15 @@ func (f *fleet) want(w world.Workload, spec world.Fleet) bool {
 	return f.rec != before
 }
 
-// scale starts instances, or asks the last ones to end, until count are kept. The
+// scale adds instances, or asks the last ones to end, until count are kept. The
 // caller holds mu.
-func (s *Supervisor) scale(ctx context.Context, f *fleet, count int) {
+func (s *Supervisor) scale(f *fleet, count int) {
 	kept := f.kept()
 	for ; len(kept) > count; kept = kept[:len(kept)-1] {
 		close(kept[len(kept)-1].stop)
 	}
 	for range count - len(kept) {
-		in := newInstance(s, f, f.freeIndex())
-		f.insert(in)
-		s.wg.Go(func() { in.live(ctx) })
-		s.touch()
+		f.insert(newInstance(s, f, f.freeIndex()))
 	}
 }
 

@@ -49,9 +49,12 @@ type hook struct {
 	proc *process
 	out  *outputs
 
+	fleet world.Fleet // of a hook to start
+
 	// Guarded by Supervisor.mu.
 	rec   hookRecord
 	alive bool // run has not returned
+	begun bool // run has been called
 }
 
 func (s *Supervisor) newHook(rec hookRecord) *hook {
@@ -74,8 +77,9 @@ func (h *hook) result() rollout.HookResult {
 	return rollout.HookResult{Running: true}
 }
 
-// wantHook starts a hook that was never started. The caller holds mu.
-func (s *Supervisor) wantHook(ctx context.Context, want world.Hook) {
+// wantHook makes a hook known, and alive if it was never started. The caller
+// holds mu.
+func (s *Supervisor) wantHook(want world.Hook) {
 	if s.hooks[want.Key] != nil {
 		return
 	}
@@ -99,15 +103,13 @@ func (s *Supervisor) wantHook(ctx context.Context, want world.Hook) {
 			h.rec.Result = &rollout.HookResult{Lost: true} // adoptHooks has left it
 		}
 	default:
-		h.alive = true
-		s.wg.Go(func() { h.run(ctx, want.Fleet) })
+		h.alive, h.fleet = true, want.Fleet
 	}
-	s.touch()
 }
 
 // run starts the hook and stays with it. The record comes first; without it on
 // the disk (which may be full) the hook waits.
-func (h *hook) run(ctx context.Context, fleet world.Fleet) {
+func (h *hook) run(ctx context.Context) {
 	defer h.leave()
 	for h.s.save(h.file(), h.snapshot()) != nil {
 		if closed(h.s.halt) || !wait(ctx, time.Second) {
@@ -118,15 +120,15 @@ func (h *hook) run(ctx context.Context, fleet world.Fleet) {
 		h.s.forget(h.file(), h.dir()) // it was not started: the next supervisor may
 		return
 	}
-	if err := h.start(fleet); err != nil {
+	if err := h.start(); err != nil {
 		h.finish(ctx, rollout.HookResult{Exit: 126, Log: "the hook could not be started: " + err.Error()})
 		return
 	}
 	h.stay(ctx)
 }
 
-func (h *hook) start(fleet world.Fleet) error {
-	rec := h.snapshot()
+func (h *hook) start() error {
+	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
 	l, err := h.s.launch(pl, []string{"/bin/sh", "-c", rec.Command})
 	if err != nil {
@@ -264,7 +266,7 @@ func (s *Supervisor) adoptHooks(ctx context.Context) error {
 			continue // looked at when it is wanted
 		}
 		h := s.newHook(rec)
-		h.alive = true
+		h.alive, h.begun = true, true
 		s.mu.Lock()
 		s.hooks[rec.Key] = h
 		s.mu.Unlock()

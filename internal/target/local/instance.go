@@ -39,8 +39,9 @@ type instance struct {
 	erased bool       // it has been removed
 
 	// Guarded by Supervisor.mu.
-	rec instanceRecord
-	why string
+	rec   instanceRecord
+	why   string
+	begun bool // live has been called
 }
 
 func newInstance(s *Supervisor, f *fleet, index int) *instance {
@@ -224,7 +225,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 	}
 	in.fails++
 	in.s.cfg.Log.Warn("an instance ended", append(in.attrs(), slog.String("why", end.why))...)
-	if !rec.WasReady {
+	if !rec.WasReady && !closed(in.stop) { // what is not wanted any more need not start
 		in.s.fail(in.f, failureText(rec.ID+" "+end.why+in.portHint(rec), lines))
 	}
 	in.countRestart()

@@ -34,11 +34,12 @@ type Supervisor struct {
 	published  map[fleetID][]Endpoint
 
 	mu       sync.Mutex
-	running  bool
+	running  bool // what an earlier supervisor left has been taken back
 	told     bool // a world has been applied
 	stopping bool
 	wanted   world.Wanted
 	fleets   map[fleetID]*fleet
+	dirty    []fleetRecord // to be stored
 	hooks    map[string]*hook
 	logs     map[rollout.Key]*logFile
 	taken    map[int]bool  // ports given to instances
@@ -76,6 +77,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	s.running = true
+	if s.told {
+		s.settle()
+	}
 	s.mu.Unlock()
 	s.wg.Go(func() { s.sample(ctx) })
 	s.wg.Go(func() { s.prune(ctx) })
@@ -113,6 +117,9 @@ func (s *Supervisor) Apply(w world.Wanted) error {
 		return fmt.Errorf("apply %d.%d after %d.%d: %w", w.Stamp.Token, w.Stamp.Revision, s.wanted.Stamp.Token, s.wanted.Stamp.Revision, world.ErrStale)
 	}
 	s.wanted, s.told = w, true
+	if s.running {
+		s.settle() // so that Seen never tells of the world before as of this one
+	}
 	s.nudge()
 	return nil
 }
@@ -137,6 +144,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	if !s.stopping {
 		s.stopping, s.told = true, true
 		s.wanted = world.Wanted{Stamp: s.wanted.Stamp}
+		s.settle()
 		close(s.halt)
 	}
 	s.nudge()

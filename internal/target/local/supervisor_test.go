@@ -111,6 +111,9 @@ func TestR7_anotherAttemptForgetsTheFailure(t *testing.T) {
 	seen := b.until("a failure", func(s Seen) bool { return s.fleet(1).Failure != "" && s.fleet(1).Restarts > 0 })
 	w.Attempt, w.Fleets = 2, []world.Fleet{run(1, 1, "serve")} // a config error outside, repaired
 	b.apply(world.Wanted{Workloads: []world.Workload{w}})
+	if now, _ := b.Seen(); now.fleet(1).Failure != "" {
+		t.Error("the first attempt's failure is seen after the second was applied")
+	}
 	b.untilReady(1, 1)
 	after := b.until("no failure", func(s Seen) bool { return s.fleet(1).Failure == "" })
 	if after.fleet(1).Restarts < seen.fleet(1).Restarts {
