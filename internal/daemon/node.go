@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-
 	"time"
 
 	"golang.org/x/sys/unix"

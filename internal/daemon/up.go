@@ -56,7 +56,8 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 		// The internal address is in the environment of workloads that outlive the
 		// keeper, so it must be the same the next time.
 		Sockets: []keeper.Socket{
-			{Name: socketAPI, Addr: cfg.API}, {Name: socketGateway, Addr: cfg.Gateway},
+			{Name: socketAPI, Addr: cfg.API},
+			{Name: socketGateway, Addr: cfg.Gateway},
 			{Name: socketInternal, Addr: "any", Listen: func(ctx context.Context, _ string) (net.Listener, error) { return dir.listenInternal(ctx) }},
 		},
 		Children: []string{"node", "server"},

@@ -164,7 +164,7 @@ func (d *demo) act(ctx context.Context, n int, act Act) error {
 	}
 	d.res.Acts = append(d.res.Acts, out)
 	d.expect(act, out)
-	d.sum(ctx, act, r, out)
+	d.sum(ctx, r, out)
 	return nil
 }
 

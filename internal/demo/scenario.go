@@ -36,22 +36,38 @@ var opening = []Act{
 func Scenarios() []Scenario {
 	first := opening[:1:1]
 	return []Scenario{
-		{Name: "errors", About: "a good release reaches 100 %, a bad one is rolled back by its alarm",
-			Acts: append(opening[:2:2], Act{Variant: cofe.V3Errors, Title: "breaks checkout", Expect: "rolled-back", Alarm: "errors"})},
-		{Name: "latency", About: "a release that waits for a lock is rolled back by its latency alarm",
-			Acts: append(first, Act{Variant: cofe.Latency, Title: "makes listing slow", Expect: "rolled-back", Alarm: "latency"})},
-		{Name: "crash", About: "a release whose process dies under load is rolled back",
-			Acts: append(first, Act{Variant: cofe.Crash, Title: "dies after a while", Expect: "rolled-back"})},
-		{Name: "never-healthy", About: "a release that never answers gets no traffic",
-			Acts: append(first, Act{Variant: cofe.NeverHealthy, Title: "listens elsewhere", Expect: "failed"})},
-		{Name: "low-traffic", About: "too few requests to tell: it holds, it does not pass", Rate: 3,
-			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "held"})},
-		{Name: "mid-push", About: "a push in the middle of a rollout waits for its turn",
-			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Then: cofe.Config})},
-		{Name: "kill-server", About: "kill -9 of the server in the middle of a rollout: no request is lost, the rollout goes on",
-			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Kill: "server"})},
-		{Name: "kill-node", About: "kill -9 of the node in the middle of a rollout: only requests in flight are lost",
-			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Kill: "node"})},
+		{
+			Name: "errors", About: "a good release reaches 100 %, a bad one is rolled back by its alarm",
+			Acts: append(opening[:2:2], Act{Variant: cofe.V3Errors, Title: "breaks checkout", Expect: "rolled-back", Alarm: "errors"}),
+		},
+		{
+			Name: "latency", About: "a release that waits for a lock is rolled back by its latency alarm",
+			Acts: append(first, Act{Variant: cofe.Latency, Title: "makes listing slow", Expect: "rolled-back", Alarm: "latency"}),
+		},
+		{
+			Name: "crash", About: "a release whose process dies under load is rolled back",
+			Acts: append(first, Act{Variant: cofe.Crash, Title: "dies after a while", Expect: "rolled-back"}),
+		},
+		{
+			Name: "never-healthy", About: "a release that never answers gets no traffic",
+			Acts: append(first, Act{Variant: cofe.NeverHealthy, Title: "listens elsewhere", Expect: "failed"}),
+		},
+		{
+			Name: "low-traffic", About: "too few requests to tell: it holds, it does not pass", Rate: 3,
+			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "held"}),
+		},
+		{
+			Name: "mid-push", About: "a push in the middle of a rollout waits for its turn",
+			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Then: cofe.Config}),
+		},
+		{
+			Name: "kill-server", About: "kill -9 of the server in the middle of a rollout: no request is lost, the rollout goes on",
+			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Kill: "server"}),
+		},
+		{
+			Name: "kill-node", About: "kill -9 of the node in the middle of a rollout: only requests in flight are lost",
+			Acts: append(first, Act{Variant: cofe.V2, Title: "adds search", Expect: "promoted", Kill: "node"}),
+		},
 	}
 }
 

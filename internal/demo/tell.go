@@ -71,7 +71,7 @@ func (t *teller) rollout(r client.Rollout, versions []client.Version) {
 }
 
 // sum says how a rollout ended.
-func (d *demo) sum(ctx context.Context, act Act, r client.Rollout, got ActResult) {
+func (d *demo) sum(ctx context.Context, r client.Rollout, got ActResult) {
 	switch got.Outcome {
 	case "promoted":
 		d.say.line("  ✔ r%d promoted after %.1f s%s\n", got.Release, got.Seconds, label(r))
