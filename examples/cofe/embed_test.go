@@ -156,13 +156,15 @@ func TestVariants_compile(t *testing.T) {
 		if err := Write(dir, v); err != nil {
 			t.Fatal(err)
 		}
-		for _, args := range [][]string{{"vet", "./..."}, {"build", "-o", os.DevNull, "./services/store"}} {
-			cmd := exec.CommandContext(t.Context(), "go", args...)
-			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOPROXY=off", "GOWORK=off")
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: go %s: %v\n%s", v, strings.Join(args, " "), err, out)
-			}
+		packages := "./services/store" // the others are as in V1
+		if v == V1 {
+			packages = "./..."
+		}
+		cmd := exec.CommandContext(t.Context(), "go", "vet", packages)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=readonly -buildvcs=false", "GOPROXY=off", "GOWORK=off")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: go vet %s: %v\n%s", v, packages, err, out)
 		}
 	}
 }
