@@ -60,7 +60,7 @@ func run(rollouts, seconds, bad int, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	before := heap()
 	// Those that fail leave; so many more begin that there are enough to the end.
 	n := rollouts + bad*seconds

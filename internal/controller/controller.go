@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -60,7 +59,7 @@ func New(c Config) *Controller {
 		c.Now = time.Now
 	}
 	if c.Log == nil {
-		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		c.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Controller{
 		Config: c, memory: newMemory(rollout.Catalog{}), nudge: make(chan struct{}, 1), act: make(chan struct{}, 1),

@@ -9,7 +9,7 @@ import (
 
 // Problem is an error for the person who asked: something cannot be done, and
 // here is why and what to do instead. Every other error is Titrate's own.
-type Problem struct {
+type Problem struct { //nolint:errname // a problem is what people are shown, on the wire too (RFC 9457)
 	Kind    ProblemKind
 	Message string
 	Hint    string // what to type next; may be empty

@@ -57,6 +57,7 @@ func (s *sent) pass() {
 func TestSeams(t *testing.T) {
 	t.Parallel()
 	seamtest.Run(t, func(t *testing.T) seamtest.World {
+		t.Helper()
 		s := &sent{hands: &hands{}, now: began, open: map[rollout.Key]uint64{}}
 		return seamtest.World{
 			Target: s, Router: s, Meter: s, Pass: s.pass,

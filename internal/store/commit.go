@@ -70,11 +70,16 @@ type writer struct {
 	err   error
 }
 
+// statement returns a prepared statement within the transaction, which closes it.
+func (w *writer) statement(text string) *sql.Stmt {
+	return w.tx.StmtContext(w.ctx, w.stmts[text])
+}
+
 func (w *writer) exec(text string, args ...any) int64 {
 	if w.err != nil {
 		return 0
 	}
-	r, err := w.tx.StmtContext(w.ctx, w.stmts[text]).ExecContext(w.ctx, args...)
+	r, err := w.statement(text).ExecContext(w.ctx, args...) //nolint:sqlclosecheck // the transaction's end closes it
 	if err != nil {
 		w.err = err
 		return 0
@@ -86,7 +91,7 @@ func (w *writer) exec(text string, args ...any) int64 {
 
 func (w *writer) number(text string) (n int64) {
 	if w.err == nil {
-		w.err = w.tx.StmtContext(w.ctx, w.stmts[text]).QueryRowContext(w.ctx).Scan(&n)
+		w.err = w.statement(text).QueryRowContext(w.ctx).Scan(&n) //nolint:sqlclosecheck // the transaction's end closes it
 	}
 	return n
 }

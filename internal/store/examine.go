@@ -20,7 +20,7 @@ func examine(path, reserve string) error {
 	if errors.Is(err, os.ErrNotExist) {
 		for _, beside := range []string{path + "-wal", reserve} {
 			if _, err := os.Stat(beside); err == nil {
-				return &Fault{
+				return &FaultError{
 					Code: CodeMissing, Path: path,
 					What: "the database is gone, but " + filepath.Base(beside) + " beside it is there; nothing was changed",
 					Hint: "restore a backup, or begin anew: rm " + beside,

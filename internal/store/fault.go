@@ -9,9 +9,9 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// Fault is a trouble with the stored state that a person has to hear of: what it
+// FaultError is a trouble with the stored state that a person has to hear of: what it
 // is, where, and what to type.
-type Fault struct {
+type FaultError struct {
 	Code string // "T0701"; see the codes below
 	What string
 	Path string
@@ -19,7 +19,7 @@ type Fault struct {
 	Err  error // what was met; may be nil
 }
 
-// The codes of a [Fault].
+// The codes of a [FaultError].
 const (
 	CodeCorrupt = "T0701" // the database is damaged or cut short
 	CodeNewer   = "T0702" // the database was written by a newer Titrate
@@ -28,7 +28,7 @@ const (
 	CodeMissing = "T0705" // the database is gone, but what stood beside it is there
 )
 
-func (f *Fault) Error() string {
+func (f *FaultError) Error() string {
 	s := fmt.Sprintf("%s: %s", f.Path, f.What)
 	if f.Err != nil {
 		s += ": " + f.Err.Error()
@@ -36,7 +36,7 @@ func (f *Fault) Error() string {
 	return s
 }
 
-func (f *Fault) Unwrap() error { return f.Err }
+func (f *FaultError) Unwrap() error { return f.Err }
 
 // wrap turns a driver's error into what the store promises, by its typed code.
 func (s *Store) wrap(doing string, err error) error {
@@ -61,7 +61,7 @@ func (s *Store) wrap(doing string, err error) error {
 // noRoom reports whether err may come from a full disk. Besides its own code,
 // SQLite reports a failed write of its log or of the shared index as an I/O error.
 func noRoom(err error) bool {
-	var f *Fault
+	var f *FaultError
 	if errors.As(err, &f) {
 		return f.Code == CodeFull
 	}
@@ -69,16 +69,16 @@ func noRoom(err error) bool {
 	return errors.As(err, &e) && e.Code()&0xff == lib.SQLITE_IOERR
 }
 
-func corrupt(path string, err error) *Fault {
-	return &Fault{
+func corrupt(path string, err error) *FaultError {
+	return &FaultError{
 		Code: CodeCorrupt, Path: path, Err: err,
 		What: "the database is damaged; nothing was changed",
 		Hint: fmt.Sprintf("restore a backup, or move it away to begin anew (workloads run on until then): mv %s %s.damaged", path, path),
 	}
 }
 
-func full(path string, err error) *Fault {
-	return &Fault{
+func full(path string, err error) *FaultError {
+	return &FaultError{
 		Code: CodeFull, Path: path, Err: err,
 		What: "the disk is full; rollouts in progress go on from a reserve, nothing new is taken",
 		Hint: "free some space on the disk of the data folder: df -h " + path,

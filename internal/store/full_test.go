@@ -41,6 +41,7 @@ func TestR19_aFullDiskStillStoresARollback(t *testing.T) {
 
 // fillDisk runs with a disk of its own.
 func fillDisk(t *testing.T, folder string) {
+	t.Helper()
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=48m"); err != nil {
 		t.Skip(err)
 	}
@@ -67,7 +68,7 @@ func fillDisk(t *testing.T, folder string) {
 		t.Fatal("the disk was not full enough for the test")
 	}
 	fill(t, filler+"-more")
-	var f *Fault
+	var f *FaultError
 	if err := s.Commit(t.Context(), opening(token, 2, 2)); !errors.As(err, &f) || f.Code != CodeFull {
 		t.Errorf("something new was taken on a full disk: %v", err)
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -24,7 +25,7 @@ func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
 	for _, table := range tables {
-		rows, err := s.read.QueryContext(t.Context(), `SELECT * FROM `+table)
+		rows, err := s.read.QueryContext(t.Context(), `SELECT * FROM `+table) //nolint:sqlclosecheck // closed at the end of the round
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +51,7 @@ func dump(t *testing.T, s *Store) string {
 			fmt.Fprintf(&out, "INSERT INTO %s (%s) VALUES (%s);\n", table, strings.Join(columns, ", "),
 				joined(values))
 		}
-		if err := rows.Err(); err != nil {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -46,7 +46,7 @@ func takeLock(ctx context.Context, path string, wait time.Duration) (*lock, erro
 	return &lock{file: f}, nil
 }
 
-func locked(f *os.File, path string) *Fault {
+func locked(f *os.File, path string) *FaultError {
 	text := make([]byte, 32)
 	n, _ := f.ReadAt(text, 0)
 	who := "another process"
@@ -55,7 +55,7 @@ func locked(f *os.File, path string) *Fault {
 		who = fmt.Sprintf("process %d", pid)
 		hint += fmt.Sprintf(", or look at what it is: ps -fp %d", pid)
 	}
-	return &Fault{Code: CodeLocked, Path: path, What: who + " already runs on this data folder", Hint: hint}
+	return &FaultError{Code: CodeLocked, Path: path, What: who + " already runs on this data folder", Hint: hint}
 }
 
 func (l *lock) release() error {

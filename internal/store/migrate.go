@@ -26,7 +26,7 @@ func migrate(ctx context.Context, db *sql.DB, path string) error {
 		return err
 	}
 	if have > len(files) {
-		return &Fault{
+		return &FaultError{
 			Code: CodeNewer, Path: path,
 			What: fmt.Sprintf("the database has format %d, this program knows up to %d; nothing was changed", have, len(files)),
 			Hint: "start the newer titrate again, or restore the backup made before the upgrade",

@@ -66,8 +66,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) error {
 			AND id IN (SELECT id FROM rollouts WHERE moved < $2 ORDER BY id LIMIT $3)`, []any{evidence, records, pruned}},
 		{"members", `DELETE FROM members WHERE NOT EXISTS (SELECT 1 FROM rollouts r WHERE r.id = members.rollout)`, nil},
 		{"promotions", `DELETE FROM promotions WHERE at < $1 AND rollout NOT IN (SELECT rollout FROM (SELECT p.rollout,
-			ROW_NUMBER() OVER (PARTITION BY app, env, workload ORDER BY rollout DESC) AS rank FROM promotions p) AS ranked WHERE rank <= $2)`,
-			[]any{records, rollout.KeptPromotions}},
+			ROW_NUMBER() OVER (PARTITION BY app, env, workload ORDER BY rollout DESC) AS rank FROM promotions p) AS ranked WHERE rank <= $2)`, []any{records, rollout.KeptPromotions}},
 		{"versions", `DELETE FROM versions WHERE made < $1 AND refused = ''
 			AND NOT EXISTS (SELECT 1 FROM workloads w WHERE w.app = versions.app AND w.env = versions.env AND w.workload = versions.workload
 				AND versions.number IN (w.stable, w.newest))

@@ -44,7 +44,7 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 		sqlToken, sqlNumber, sqlSequence, sqlApp, sqlRelease, sqlVersion, sqlWorkload, sqlRemove, sqlStable, sqlPromo,
 		sqlRefuse, sqlOpen, sqlMember, sqlDecide, sqlRecord, sqlCommand, sqlEvent, sqlPush,
 	} {
-		s, err := db.PrepareContext(ctx, text)
+		s, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the store
 		if err != nil {
 			return err
 		}

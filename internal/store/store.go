@@ -10,7 +10,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
@@ -49,14 +48,14 @@ type Store struct {
 }
 
 // Open opens the store in o.Folder and takes its lock; a second process gets a
-// [Fault] that names the first. A database that is not there is made; one that
+// [FaultError] that names the first. A database that is not there is made; one that
 // is damaged, cut short or newer than this program is refused, never replaced.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	if o.Log == nil {
-		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Lock == "" {
 		o.Lock = filepath.Join(o.Folder, "lock")

@@ -167,7 +167,7 @@ func TestOpen_aSecondProcessIsToldOfTheFirst(t *testing.T) {
 	folder := t.TempDir()
 	a := openStore(t, Options{Folder: folder})
 	_, err := Open(t.Context(), Options{Folder: folder})
-	var f *Fault
+	var f *FaultError
 	if !errors.As(err, &f) || f.Code != CodeLocked {
 		t.Fatalf("got %v", err)
 	}
@@ -225,7 +225,7 @@ func TestOpen_neverReplacesADamagedDatabase(t *testing.T) {
 			}
 			before, _ := os.ReadFile(path)
 			_, err := Open(t.Context(), Options{Folder: folder})
-			var f *Fault
+			var f *FaultError
 			if !errors.As(err, &f) || f.Code != d.code || f.Hint == "" {
 				t.Fatalf("got %v", err)
 			}
@@ -262,7 +262,7 @@ func TestOpen_refusesANewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), Options{Folder: folder})
-	var f *Fault
+	var f *FaultError
 	if !errors.As(err, &f) || f.Code != CodeNewer {
 		t.Fatalf("got %v", err)
 	}
@@ -411,8 +411,12 @@ func TestRollouts_filters(t *testing.T) {
 		f    Filter
 		want int
 	}{
-		{Filter{}, 3}, {Filter{App: "other"}, 0}, {Filter{App: "cofe", Env: "production", Workload: "orders", Live: true}, 3},
-		{Filter{Release: 2}, 1}, {Filter{Before: 3}, 2}, {Filter{Limit: 1}, 1},
+		{Filter{}, 3},
+		{Filter{App: "other"}, 0},
+		{Filter{App: "cofe", Env: "production", Workload: "orders", Live: true}, 3},
+		{Filter{Release: 2}, 1},
+		{Filter{Before: 3}, 2},
+		{Filter{Limit: 1}, 1},
 	} {
 		got, err := s.Rollouts(t.Context(), c.f)
 		if err != nil || len(got) != c.want {
