@@ -5,7 +5,7 @@ import "fmt"
 // bake begins when the candidates have all traffic: the old versions stay warm,
 // and the alarms armed (R20).
 func (l *look) bake(s State) State {
-	s.Gap, s.Held, s.HeldAt = 0, false, 0
+	s.Gap = 0
 	if !s.Unserved.IsZero() {
 		s.Unserved = l.now
 	}

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"titrate/internal/rollout"
 )
 
 const diagramFile = "../../docs/life-of-a-release.md"
@@ -125,4 +128,41 @@ func keysOf(t *testing.T, name string) []string {
 		return false
 	})
 	return keys
+}
+
+// TestR24_hookKeys holds the keys that the node knows hooks by: they must never
+// change, or a hook would run again after an upgrade.
+func TestR24_hookKeys(t *testing.T) {
+	t.Parallel()
+	p, _, seen, now := heldStep(t)
+	s := rollout.New(p, now)
+	p.Members = p.Members[:1]
+	p.Members[0].Hooks = rollout.Hooks{Release: "a", PreTraffic: "b", PostTraffic: "c", OnRollback: "d"}
+	p.Steps[0].Hook, p.Steps[0].Hold = "e", 0
+	seen.Members = seen.Members[:1]
+	var keys []string
+	for i := range seen.Members[0].Readings {
+		seen.Members[0].Readings[i].Closed = time.Time{}
+	}
+	for range 12 {
+		seen.Hooks = map[string]rollout.HookResult{}
+		for _, h := range s.Hooks {
+			seen.Hooks[h.Key] = rollout.HookResult{}
+		}
+		if s.Phase == rollout.Baking && len(s.Hooks) == 4 {
+			seen.Hooks[s.Hooks[3].Key] = rollout.HookResult{Exit: 1}
+		}
+		seen.Members[0].Served = s.Weight
+		s = rollout.Next(p, s, seen, now.Add(24*time.Hour))
+	}
+	for _, h := range s.Hooks {
+		keys = append(keys, h.Key)
+	}
+	want := []string{
+		"cofe/production/r42/orders/release", "cofe/production/rollout-7.1/orders/preTraffic", "cofe/production/rollout-7.1/orders/step-1",
+		"cofe/production/rollout-7.1/orders/postTraffic", "cofe/production/rollout-7.1/orders/onRollback",
+	}
+	if !slices.Equal(keys, want) {
+		t.Errorf("keys %q, want %q", keys, want)
+	}
 }

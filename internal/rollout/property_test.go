@@ -310,8 +310,8 @@ func (g *game) ask(c rollout.Command) {
 func (g *game) look() {
 	g.t.Helper()
 	before := g.state
-	g.state = rollout.Next(g.plan, before, g.seen, g.now)
-	if err := checkLook(g.plan, before, g.seen, g.now, g.state); err != nil {
+	var err error
+	if g.state, err = next(g.plan, before, g.seen, g.now); err != nil {
 		g.t.Fatalf("%v\nplan   %s\nbefore %s\nseen   %s\nafter  %s", err, encode(g.plan), encode(before), encode(g.seen), encode(g.state))
 	}
 	if move := string(before.Phase) + " --> " + string(g.state.Phase); before.Phase != g.state.Phase && !g.allowed[move] {

@@ -81,7 +81,6 @@ func comeBack(l *look, s State) (State, bool) {
 	if s.Weight > 0 || !l.served(s) {
 		return s, false
 	}
-	s.Arrived = l.now
 	s, _ = l.askHooks(s, HookOnRollback)
 	return l.gone(s, Retiring), true
 }

@@ -26,9 +26,10 @@ import (
 //	served       the gateway serves the wished shares; also served=?, served=10%
 //	stableReady=1 restarts=2 open=3 idle=12m failure=oom refused=r42 stable=v7 (v0: none)
 //	errors=pass  a verdict of the alarm: pass fail inconclusive no-data down abstain;
-//	             latency/pause=fail is another alarm with that reaction
+//	             latency/pause=fail is another alarm with that reaction;
+//	             errors=fail@90s is of a window that closed then
 //	preTraffic=0 how a hook ends: an exit code, lost, timeout, running; carts.preTraffic=1
-//	ada:promote  a command; ada:pause/30m, ada:set-weight/30%, ada:retry/2 (a step)
+//	ada:promote  a command; ada:pause/30m/lunch, ada:set-weight/30%, ada:retry/2 (a step)
 //	ahead alone  another rollout is first, or not any more
 //	newer=r43,next,covers,urgent   waits behind; newer=none
 //	unseen       nothing is observed at this look
@@ -36,7 +37,7 @@ import (
 // Where it stands: its phase and the weight of its wish, then any of: an outcome,
 // paused running held refused obeyed unmeasured noBaseline, step=2 attempt=2
 // command=3, cand=4 stable=0 weight=100% (each also of a member: carts.cand=2),
-// hooks=1 (wished), wait=5m (until the wait ends, from now), asks (a person is
+// hooks=1 (wished), notices=1, wait=5m (until the wait ends, from now), asks (a person is
 // waited for), and "words" that a person must be told.
 type script struct {
 	t       *testing.T
@@ -229,8 +230,8 @@ func (r *script) lookLine(when, rest string) {
 	}
 	now := r.start.Add(r.duration(when))
 	before := r.state
-	r.state = rollout.Next(r.plan, before, seen, now)
-	if err := checkLook(r.plan, before, seen, now, r.state); err != nil {
+	var err error
+	if r.state, err = next(r.plan, before, seen, now); err != nil {
 		r.fail("%v", err)
 	}
 	if before.Phase != r.state.Phase {
@@ -248,6 +249,7 @@ func (r *script) happens(word string) {
 		switch {
 		case arg == "":
 		case c.Verb == rollout.PauseVerb:
+			arg, c.Reason, _ = strings.Cut(arg, "/")
 			c.For = r.duration(arg)
 		case c.Verb == rollout.SetWeight:
 			c.Weight = r.percent(arg)
@@ -352,9 +354,13 @@ func (r *script) member(i int, name, value string, given bool) {
 		if reaction == "" {
 			reaction = string(analysis.ReactRollback)
 		}
+		value, closed, dated := strings.Cut(value, "@")
 		reading := analysis.Reading{
 			Alarm: alarm, Reaction: analysis.Reaction(reaction), Verdict: analysis.Verdict(value),
 			Min: 20, Requests: 4, Text: alarm + " was " + value,
+		}
+		if dated {
+			reading.Closed = r.start.Add(r.duration(closed))
 		}
 		switch value {
 		case "none":
@@ -465,6 +471,8 @@ func (r *script) figure(key, value string, wish rollout.Wish, wait rollout.Wait,
 		return r.state.Command == int64(r.number(value)), r.state.Command
 	case "hooks":
 		return len(wish.Hooks) == r.number(value), wish.Hooks
+	case "notices":
+		return len(r.state.Notices) == r.number(value), r.state.Notices
 	case "wait":
 		return !wait.Until.IsZero() && wait.Until.Sub(now) == r.duration(value), wait
 	}

@@ -83,15 +83,9 @@ func (l *look) settled(s State) bool {
 		!l.tooShort(s) && !s.awaitsHooks()
 }
 
-// since is the time from a moment until now in which the weight was known to be
-// served: the rest is neither hold nor bake (R13).
-func (l *look) since(s State, from time.Time) time.Duration {
-	d := l.now.Sub(from) - s.Gap
-	if !s.Unserved.IsZero() {
-		d -= l.now.Sub(s.Unserved)
-	}
-	return d
-}
+// since is the time from a moment until now without that in which the weight was
+// not known to be served, which is neither hold nor bake (R13).
+func (l *look) since(s State, from time.Time) time.Duration { return l.now.Sub(from) - s.Gap }
 
 // served reports whether every member that moves is known to serve its share.
 // Workers take no requests: nothing has to arrive.

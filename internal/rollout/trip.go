@@ -85,7 +85,7 @@ func (l *look) healthFaults(s State, report func(fault) bool) bool {
 			worst = i
 		}
 	}
-	if restarts > 0 && restarts >= l.plan.MaxRestarts && !report(fault{
+	if restarts >= max(l.plan.MaxRestarts, 1) && !report(fault{
 		cause: s.cause(l.plan, worst, "restarts"), member: worst,
 		why: fmt.Sprintf("%s keeps crashing: %d restarts in this attempt", l.candidate(worst), restarts),
 	}) {

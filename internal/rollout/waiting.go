@@ -77,15 +77,14 @@ func (l *look) waitCapacity(s State) Wait {
 
 // waitStep is what a step or a bake waits for when its capacity is there.
 func (l *look) waitStep(s State) Wait {
-	then := "it is promoted"
-	if s.Phase == Shifting {
-		then = "the bake"
-		if next := s.Step + 1; next < len(l.plan.Steps) {
-			then = s.at(l.plan, next)
-		}
+	then, verdict := "it is promoted", l.judge(s)
+	switch next := s.Step + 1; {
+	case s.Phase == Shifting && next == len(l.plan.Steps):
+		then, verdict.well = "the bake", true // it needs no verdict
+	case s.Phase == Shifting:
+		then = s.at(l.plan, next)
 	}
 	asks := Wait{Until: s.Unjudged.Add(l.plan.NoDataTimeout), Then: thenAsks}
-	verdict := l.judge(s)
 	switch {
 	case s.Weight > s.goal(l.plan):
 		w := Wait{For: "the stable version's instances to be ready for " + (Full - s.goal(l.plan)).String(), Then: s.at(l.plan, s.Step)}

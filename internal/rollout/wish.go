@@ -46,20 +46,12 @@ func (s State) wish(p *Plan, i int) MemberWish {
 		Stable: s.Stable[i], StableInstances: m.Instances,
 		Candidate: m.Candidate, CandidateInstances: s.capacity(p, i), Weight: s.share(p, i),
 	}
-	switch {
-	case !s.moves(p, i):
-		w.CandidateInstances = 0 // it is the stable version
-		return w
-	case s.Outcome == Promoted:
-		w.CandidateInstances = m.Instances
-		if s.Phase == Ended {
-			w.StableInstances = 0
-		}
-	case s.Phase == Ended:
-		w.CandidateInstances = 0
-	}
-	if w.Stable == 0 {
+	replaced := s.Phase == Ended && s.Outcome == Promoted && s.moves(p, i)
+	if w.Stable == 0 || replaced {
 		w.StableInstances = 0
+	}
+	if s.Phase == Ended && s.Outcome != Promoted {
+		w.CandidateInstances = 0
 	}
 	return w
 }
