@@ -20,19 +20,28 @@ import (
 func BenchmarkSpawnToReady(b *testing.B) {
 	b.Run("supervised", func(b *testing.B) {
 		s, ready := quiet(b, newFolder(b))
+		want := func(rev uint64, w ...world.Workload) {
+			if err := s.Apply(world.Wanted{Stamp: world.Stamp{Token: 1, Revision: rev}, Workloads: w}); err != nil {
+				b.Fatal(err)
+			}
+		}
 		v := rollout.Version(0)
 		for b.Loop() {
 			v++
 			f := run(v, 1, "serve")
 			f.Drain = 0
-			if err := s.Apply(world.Wanted{Stamp: world.Stamp{Token: 1, Revision: uint64(v)}, Workloads: []world.Workload{{Key: orders, Fleets: []world.Fleet{f}}}}); err != nil {
-				b.Fatal(err)
-			}
+			want(2*uint64(v), world.Workload{Key: orders, Fleets: []world.Fleet{f}})
 			for e := range ready {
 				if e == v {
 					break
 				}
 			}
+			b.StopTimer()
+			want(2*uint64(v) + 1)
+			for seen, changed := s.Seen(); len(seen.Instances) > 0; seen, changed = s.Seen() {
+				<-changed
+			}
+			b.StartTimer()
 		}
 	})
 	b.Run("bare", func(b *testing.B) {
