@@ -93,7 +93,11 @@ func (d *demo) refused(ctx context.Context, r client.Rollout, got ActResult) {
 	if a := r.Evidence; a != nil {
 		d.say.line("  ✖ alarm %s: %s (v%d only)", a.Name, a.Text, got.Version)
 		d.say.line("  ↩ v%d → 0 %% after %.2f s. v%d has all traffic. Service healthy, release refused.", got.Version, got.BreachToZero, r.Members[0].Stable)
-		d.say.line("    cost    %d of %d requests to v%d failed", a.Bad, a.Requests, got.Version)
+		what := "failed"
+		if strings.HasPrefix(a.Name, "latency") {
+			what = "were too slow"
+		}
+		d.say.line("    cost    %d of %d requests to v%d %s", a.Bad, a.Requests, got.Version, what)
 	} else {
 		d.say.line("  ✖ r%d %s: %s", got.Release, got.Outcome, firstLines(got.Why, 6))
 	}

@@ -1,0 +1,70 @@
+package demo_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"titrate/internal/demo"
+)
+
+// TestDemo plays every scenario with the built program: what the README shows is
+// what runs. The scenarios run one after the other, because each measures.
+func TestDemo(t *testing.T) {
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("plays the whole product for several minutes; TITRATE_TEST_SLOW=1 (make test) runs it")
+	}
+	program := filepath.Join(t.TempDir(), "titrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "titrate/cmd/titrate").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	for _, s := range demo.Scenarios() {
+		t.Run(s.Name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+			defer cancel()
+			r, err := demo.Run(ctx, demo.Config{Program: program, Scenario: s, Out: t.Output(), Env: os.Environ()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range r.Problems {
+				t.Error(p)
+			}
+			if !r.OK || r.Requests == 0 || !r.Ledger.OK || r.Ledger.Orders == 0 {
+				b, _ := json.Marshal(r)
+				t.Errorf("not passed: %s", b)
+			}
+		})
+	}
+}
+
+func TestFind(t *testing.T) {
+	t.Parallel()
+	s, err := demo.Find("")
+	if err != nil || s.Name != "errors" {
+		t.Errorf("without a name: %q, %v", s.Name, err)
+	}
+	if _, err := demo.Find("nothing"); err == nil {
+		t.Error("an unknown scenario was found")
+	}
+	names := map[string]bool{}
+	for _, s := range demo.Scenarios() {
+		if names[s.Name] || len(s.Acts) < 2 || s.About == "" {
+			t.Errorf("scenario %q: named twice, or with nothing to tell", s.Name)
+		}
+		names[s.Name] = true
+	}
+	want := []string{"crash", "errors", "kill-node", "kill-server", "latency", "low-traffic", "mid-push", "never-healthy"}
+	for _, n := range want {
+		if !names[n] {
+			t.Errorf("no scenario %s", n)
+		}
+	}
+	if len(names) != len(want) || !slices.IsSorted(want) {
+		t.Errorf("%d scenarios, want %d", len(names), len(want))
+	}
+}
