@@ -33,6 +33,7 @@ var life = map[Phase][]rule{
 		arrive,  // R13: every gateway loop has the weight: the hold begins
 		stayPaused,
 		shift,     // R5: capacity before weight
+		tryStep,   // R24: the step's hook
 		advance,   // R11: held, approved, judged well: the next step, or → Baking
 		askPerson, // R11: not judged for too long
 	},

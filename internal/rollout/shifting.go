@@ -39,10 +39,15 @@ func arrive(l *look, s State) (State, bool) {
 		return s, false
 	}
 	s.Arrived = l.now
-	if s.Weight == s.goal(l.plan) && !s.Held && !s.straight(l.plan) {
-		s, _ = l.askHooks(s, HookStep)
-	}
 	return s, true
+}
+
+// tryStep runs the step's hook in every member, at the step's weight (R24).
+func tryStep(l *look, s State) (State, bool) {
+	if s.Held || s.straight(l.plan) || s.Arrived.IsZero() || s.Weight != s.goal(l.plan) {
+		return s, false
+	}
+	return l.askHooks(s, HookStep)
 }
 
 // advance takes the next step when this one was held, needs no approval, and is
