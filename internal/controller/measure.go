@@ -59,9 +59,11 @@ func (m *memory) count(w world.VersionWindow) {
 			case f.candidate == w.Version:
 				f.tried.Add(w.Window)
 				f.counted = true
+				m.news.note(l.Plan.Rollout)
 			case f.base == w.Version:
 				f.stable.Add(w.Window)
 				f.counted = true
+				m.news.note(l.Plan.Rollout)
 			}
 		}
 	}

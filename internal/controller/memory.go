@@ -19,6 +19,7 @@ type memory struct {
 	order    []int64 // of live, ascending
 	byKey    map[rollout.Key][]*live
 	pushes   []rollout.Push
+	news     news
 
 	rollout, command, push int64 // the highest ids given
 }
@@ -49,7 +50,7 @@ type live struct {
 func newMemory(c rollout.Catalog) *memory {
 	m := &memory{
 		releases: c.Releases, works: map[rollout.Key]*work{}, live: map[int64]*live{}, byKey: map[rollout.Key][]*live{},
-		pushes: c.Pushes, rollout: c.Rollout, command: c.Command, push: c.Push,
+		pushes: c.Pushes, news: news{all: true}, rollout: c.Rollout, command: c.Command, push: c.Push,
 	}
 	if m.releases == nil {
 		m.releases = map[string]rollout.Release{}
@@ -126,6 +127,7 @@ func (m *memory) open(r rollout.Record, stamp world.Stamp) {
 		k := r.Plan.Key(i)
 		m.touch(k)
 		m.byKey[k] = append(m.byKey[k], l)
+		m.noteKey(k)
 		l.members = append(l.members, newMember(k, r.Plan.Members[i], r.State, i))
 	}
 	m.live[r.Plan.Rollout] = l
@@ -140,6 +142,7 @@ func (m *memory) end(l *live) {
 	}
 	for i := range l.Plan.Members {
 		k := l.Plan.Key(i)
+		m.noteKey(k)
 		m.byKey[k] = slices.DeleteFunc(m.byKey[k], func(o *live) bool { return o == l })
 		if len(m.byKey[k]) == 0 {
 			delete(m.byKey, k)
@@ -190,6 +193,7 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 		m.command = max(m.command, a.Command.ID)
 		if l := m.live[a.Rollout]; l != nil {
 			l.commands = append(l.commands, a.Command)
+			m.news.note(a.Rollout)
 		}
 	}
 	return differs
@@ -232,6 +236,7 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 	for i, f := range l.members {
 		f.follow(l.State, i)
 		m.touch(f.key)
+		m.noteKey(f.key)
 	}
 	if l.State.Phase == rollout.Ended {
 		m.end(l)

@@ -33,17 +33,23 @@ func (c *Controller) Run(ctx context.Context) error {
 	return nil
 }
 
-// beat is how long a deadline of a live rollout may be late.
-const beat = 100 * time.Millisecond
+// At each beat so many of the rollouts without news are looked at for what falls
+// due by time. That is how late a deadline may be: a beat with few rollouts, a
+// second with ten thousand.
+const (
+	beat  = 100 * time.Millisecond
+	sweep = 1000
+)
 
-// decideLoop steps whenever something was seen, measured or asked, and on a beat
-// for what falls due by time.
+// decideLoop decides whenever something was seen, measured or asked, and at each
+// beat.
 func (c *Controller) decideLoop(ctx context.Context) error {
 	delay := newBackoff()
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
+	few := sweep
 	for ctx.Err() == nil {
-		_, err := c.decide(ctx, c.Now())
+		_, err := c.decide(ctx, c.Now(), few)
 		switch {
 		case err == nil:
 			delay.reset()
@@ -62,7 +68,9 @@ func (c *Controller) decideLoop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-due:
+			few = sweep
 		case <-c.nudge:
+			few = 0
 		}
 	}
 	return nil

@@ -34,14 +34,16 @@ func (c *Controller) Observe(seen world.Seen, served world.Served) {
 	if s.known && seen.Sequence < s.seen.Sequence {
 		return
 	}
+	before := *s
 	s.known, s.seen = true, seen
 	if !served.Stamp.Less(s.served.Stamp) || served.Stamp == (world.Stamp{}) {
 		s.served = served
 	}
-	clear(s.fleets)
+	s.fleets = make(map[fleetKey]world.FleetSeen, len(seen.Fleets))
 	for _, f := range seen.Fleets {
 		s.fleets[fleetKey{f.Key, f.Version}] = f
 	}
+	c.memory.compare(&before, s)
 	if seen.Stamp.Less(c.want.acked) {
 		// The target has lost what it acknowledged: a new disk, say. Ask again.
 		c.want.acked = world.Stamp{}
@@ -56,6 +58,7 @@ func (c *Controller) Unseen() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.sight.known = false
+	c.memory.news.all = true
 	wake(c.nudge)
 }
 
@@ -80,6 +83,7 @@ func (c *Controller) Blind(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if (err == nil) != (c.sight.blind == nil) {
+		c.memory.news.all = true
 		wake(c.nudge)
 	}
 	c.sight.blind = err

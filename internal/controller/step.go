@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"reflect"
 	"slices"
 	"time"
@@ -26,36 +27,37 @@ const (
 // wraps rollout.ErrFenced or world.ErrStale is final: another controller is in
 // charge (R18).
 func (c *Controller) Step(ctx context.Context, now time.Time) (changed bool, err error) {
-	if changed, err = c.decide(ctx, now); err != nil {
+	if changed, err = c.decide(ctx, now, math.MaxInt); err != nil {
 		return changed, err
 	}
 	return changed, c.ensure(ctx)
 }
 
-// decide looks, decides and stores until nothing moves any more.
-func (c *Controller) decide(ctx context.Context, now time.Time) (changed bool, err error) {
+// decide looks, decides and stores until nothing moves any more: first for the
+// rollouts with news and a few others, then for those that the moves concern.
+func (c *Controller) decide(ctx context.Context, now time.Time, sweep int) (changed bool, err error) {
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	now = now.Round(0).UTC()
-	c.mu.RLock()
-	ids := slices.Clone(c.memory.order)
-	c.mu.RUnlock()
+	ids := c.take(sweep)
 	for range movesInARow {
 		looks := c.looks(ids, now)
-		if len(looks) == 0 {
-			return changed, nil
-		}
 		// What was decided together is stored together, so that ten thousand
 		// decisions do not wait for ten thousand disks; and the ways back first.
 		slices.SortStableFunc(looks, func(a, b rollout.Look) int { return urgency(a) - urgency(b) })
 		for some := range slices.Chunk(looks, batch) {
 			if err := c.commit(ctx, c.change(some, now)); err != nil {
+				c.mu.Lock()
+				c.memory.news.all = true
+				c.mu.Unlock()
 				return changed, fmt.Errorf("store decisions: %w", err)
 			}
 			changed = true
 			c.tell(some)
 		}
-		ids = c.touched(looks)
+		if ids = c.take(0); len(ids) == 0 {
+			return changed, nil
+		}
 	}
 	wake(c.nudge)
 	return changed, nil
@@ -88,33 +90,6 @@ func (c *Controller) looks(ids []int64, now time.Time) []rollout.Look {
 		})
 	}
 	return looks
-}
-
-// touched returns the rollouts that a move may have given something to decide:
-// those that moved, and those that share a workload with them.
-func (c *Controller) touched(looks []rollout.Look) []int64 {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	var ids []int64
-	for _, look := range looks {
-		ids = append(ids, look.Rollout)
-	}
-	moved := slices.Clone(ids)
-	for _, id := range moved {
-		l := c.memory.live[id]
-		if l == nil {
-			// It has ended, and its neighbours are looked at at the next step.
-			wake(c.nudge)
-			continue
-		}
-		for _, m := range l.members {
-			for _, o := range c.memory.byKey[m.key] {
-				ids = append(ids, o.Plan.Rollout)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }
 
 // change is what a set of looks stores: the looks, what follows from outcomes,
