@@ -256,7 +256,7 @@ func describe(tree fs.FS, name string, d fs.DirEntry) (kind, sum string, size in
 	if err != nil {
 		return "", "", 0, err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	h := sha256.New()
 	n, err := io.Copy(h, f)
 	kind = "file"

@@ -51,11 +51,7 @@ func Detect(tree fs.FS) (Detection, error) {
 	if d.Manifest {
 		d.Looked = append(d.Looked, "titrate.yaml")
 	}
-	mains, err := findMains(tree, ".")
-	if err != nil {
-		return d, fmt.Errorf("look at the repository: %w", err)
-	}
-	for _, dir := range favoured(mains) {
+	for _, dir := range favoured(findMains(tree, ".")) {
 		root := moduleRoot(tree, dir)
 		if root == "" {
 			d.Notes = append(d.Notes, fmt.Sprintf("package main in %s has no go.mod above it", dir))
@@ -249,10 +245,7 @@ func (r *run) goModule(w Workload) (root string, built Workload, err error) {
 	if w.Build.Dir = path.Clean(w.Build.Dir); !fs.ValidPath(w.Build.Dir) || !isDir(tree, w.Build.Dir) {
 		return "", w, fault(w, CodeNothing, StepDetect, "the repository has no folder "+w.Build.Dir, "build: names a folder of the repository, relative to its root")
 	}
-	mains, err := findMains(tree, w.Build.Dir)
-	if err != nil {
-		return "", w, fmt.Errorf("look for the program of %s: %w", w.Name, err)
-	}
+	mains := findMains(tree, w.Build.Dir)
 	favourites := favoured(mains)
 	switch {
 	case slices.Contains(mains, w.Build.Dir):
@@ -300,14 +293,14 @@ const maxLooked = 20_000
 
 // findMains returns the folders at and under dir that hold a package main for
 // this system, in order.
-func findMains(tree fs.FS, dir string) ([]string, error) {
+func findMains(tree fs.FS, dir string) []string {
 	var out []string
 	for _, d := range goDirs(tree, dir) {
 		if slices.ContainsFunc(goFiles(tree, d), func(f string) bool { return isMain(tree, f) }) {
 			out = append(out, d)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // goDirs returns dir and the folders under it where code may be.

@@ -129,10 +129,6 @@ const buildFlags = "-buildvcs=false -ldflags=-w"
 
 // compile builds a batch and keeps what came of it.
 func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, batch []target) {
-	var ws []Workload
-	for _, tg := range batch {
-		ws = append(ws, tg.w)
-	}
 	out, log, err := r.goBuild(ctx, l, t, root, batch)
 	for _, tg := range batch {
 		made := filepath.Join(out, execName(tg.pkg))

@@ -202,7 +202,7 @@ func (r *run) inputs(l listing, t toolchain, w Workload, carried []string) (stri
 		}
 		if rel, err := filepath.Rel(l.place.src, p.Dir); err == nil && filepath.IsLocal(rel) {
 			if p.Module != nil {
-				rec.add(p.ImportPath, p.Module.GoVersion)
+				rec.add(p.ImportPath, p.Module.Path, p.Module.Version, p.Module.GoVersion)
 			}
 			for _, f := range p.files() {
 				if err := rec.file(r.job.Source, path.Join(filepath.ToSlash(rel), f)); err != nil {
@@ -225,7 +225,7 @@ func (r *run) inputs(l listing, t toolchain, w Workload, carried []string) (stri
 }
 
 var (
-	notFetched = regexp.MustCompile(`module lookup disabled by GOPROXY=off|mkdir .*: (?:read-only file system|permission denied)|no such file or directory|dial tcp|cannot find module providing|reading file://|i/o timeout|server misbehaving|lookup .* on `)
+	notFetched = regexp.MustCompile(`module lookup disabled by GOPROXY=off|(?:mkdir|open) .*: (?:read-only file system|permission denied)|no such file or directory|dial tcp|cannot find module providing|reading file://|i/o timeout|server misbehaving|lookup .* on `)
 	needsGo    = regexp.MustCompile(`requires go >= ?(\S+)`)
 	moduleName = regexp.MustCompile(`[a-z0-9][\w.-]*\.[a-z]{2,}/[\w./~-]+(@v[\w.+-]+)?`)
 )

@@ -61,6 +61,7 @@ func supervise(sp spec, text []byte) (outcome, error) {
 		if err := makeRoot(sp); err != nil {
 			return outcome{}, err
 		}
+	case levelPlain:
 	case levelHalf: // processes have other numbers here
 		if err := errors.Join(keepMounts(), mountProc("/proc")); err != nil {
 			return outcome{}, err

@@ -20,6 +20,9 @@ func everyLevel(t *testing.T, f func(t *testing.T, b func(change func(*Config)) 
 	for _, l := range []level{levelFull, levelHalf, levelPlain} {
 		t.Run(string(l), func(t *testing.T) {
 			t.Parallel()
+			if l != levelFull && os.Getenv("TITRATE_TEST_SLOW") == "" {
+				t.Skip("lesser walls are tried with TITRATE_TEST_SLOW=1")
+			}
 			if best == levelPlain && l != levelPlain {
 				t.Skip("this machine forbids user namespaces")
 			}
@@ -39,6 +42,7 @@ func shell(command string) Workload {
 func TestSandbox_buildsAtEveryLevel(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
 		bb := b(nil)
 		res := mustBuild(t, bb, files(t, "go.mod", goMod, "main.go", mainGo("here"), "web/x", "y"), goService("shop", "."),
 			Workload{"web", manifest.Build{Dir: "web", Command: "tr y z < x > out && touch $HOME/x $TMPDIR/x", Output: "out", Run: "cat out"}})
@@ -67,6 +71,7 @@ func TestSandbox_hasNoNetwork(t *testing.T) {
 	}()
 	port := l.Addr().(*net.TCPAddr).Port
 	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
 		if landlockABI() < 4 && strings.HasSuffix(t.Name(), string(levelPlain)) {
 			t.Skip("no namespaces, and this kernel's Landlock knows no network")
 		}
@@ -80,6 +85,7 @@ func TestSandbox_hasNoNetwork(t *testing.T) {
 func TestSandbox_seesNeitherTheDataFolderNorTheHome(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
 		home := t.TempDir()
 		write(t, home, ".ssh/id", "private")
 		bb := b(nil)
@@ -115,6 +121,7 @@ func TestSandbox_endsWhatPassesItsLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+				t.Helper()
 				bb := b(func(cfg *Config) { cfg.Limits = c.limits })
 				_, err := build(t, bb, files(t, "x", "y"), shell(c.command))
 				var e *BuildError
@@ -153,6 +160,7 @@ func processesIn(dir string) (out []string) {
 func TestConfinement_saysWhatHolds(t *testing.T) {
 	t.Parallel()
 	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
 		bb := b(nil)
 		bb.sandbox.refusal = "operation not permitted"
 		text := strings.Join(bb.Confinement(t.Context()), "\n")

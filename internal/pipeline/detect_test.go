@@ -1,0 +1,82 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+func repo(nameContent ...string) fstest.MapFS {
+	tree := fstest.MapFS{}
+	for i := 0; i < len(nameContent); i += 2 {
+		tree[nameContent[i]] = &fstest.MapFile{Data: []byte(nameContent[i+1])}
+	}
+	return tree
+}
+
+const servesOn8081 = "package main\n\nimport \"net/http\"\n\nfunc main() {\n\thttp.HandleFunc(\"/healthz\", nil)\n\thttp.ListenAndServe(\":8081\", nil)\n}\n"
+
+func TestDetect_findsGoPrograms(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tree fstest.MapFS
+		want string
+	}{
+		"at the root":       {repo("go.mod", "module example.com/checkout/v2\n", "main.go", servesOn8081), "checkout . 8081 /healthz"},
+		"under cmd":         {repo("go.mod", "module x.com/y\n", "cmd/api/main.go", servesOn8081, "cmd/worker/main.go", mainGo("x"), "tools/gen/main.go", mainGo("x")), "api cmd/api 8081 /healthz, worker cmd/worker 0  worker"},
+		"in other folders":  {repo("go.mod", "module x.com/y\n", "services/store/main.go", servesOn8081, "services/orders/main.go", servesOn8081), "orders services/orders 8081 /healthz, store services/store 8081 /healthz"},
+		"names that repeat": {repo("go.mod", "module x.com/y\n", "a/server/main.go", servesOn8081, "b/server/main.go", servesOn8081), "a-server a/server 8081 /healthz, b-server b/server 8081 /healthz"},
+		"reads PORT":        {repo("go.mod", "module x.com/y\n", "main.go", "package main\n\nimport (\"net/http\"; \"os\")\n\nfunc main() { http.ListenAndServe(\":\"+os.Getenv(\"PORT\"), nil) }\n"), "y . 0 "},
+		"not built here":    {repo("go.mod", "module x.com/y\n", "main.go", servesOn8081, "gen/main.go", "//go:build ignore\n\npackage main\n", "testdata/x/main.go", mainGo("x"), "vendor/v/main.go", mainGo("x")), "y . 8081 /healthz"},
+		"health elsewhere":  {repo("go.mod", "module x.com/y\n", "cmd/api/main.go", mainGo("x"), "internal/web/web.go", "package web\n\nimport \"net/http\"\n\nfunc f(m *http.ServeMux) { m.HandleFunc(\"GET /health\", nil) }\n"), "api cmd/api 0 /health"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d, err := Detect(c.tree)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range d.Services {
+				line := fmt.Sprint(s.Name, " ", s.Dir, " ", s.Port, " ", s.Health)
+				if s.Worker {
+					line += " worker"
+				}
+				got = append(got, line)
+				if s.From == "" || s.Port != 0 && s.PortFrom == "" || s.Health != "" && s.HealthFrom == "" {
+					t.Errorf("no source of the guess: %+v", s)
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), c.want)
+			}
+		})
+	}
+}
+
+func TestDetect_takesNamesOfSecretsAndNoValues(t *testing.T) {
+	t.Parallel()
+	d, err := Detect(repo("go.mod", "module x\n", "main.go", servesOn8081, ".env.example", "# words\nDATABASE_URL=postgres://user:hunter22@h/db\nexport PSP_KEY=\nPORT=80\nDATABASE_URL=again\n"))
+	if err != nil || len(d.Secrets) != 2 || d.Secrets[0] != (Secret{"DATABASE_URL", ".env.example"}) || d.Secrets[1].Name != "PSP_KEY" {
+		t.Fatalf("%+v, %v", d.Secrets, err)
+	}
+}
+
+func TestDetect_saysWhatItFoundWhenThereIsNothingToBuild(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"Dockerfile": CodeDocker, "svc/Dockerfile": CodeDocker, "package.json": "npm run build", "Cargo.toml": "cargo build", "nothing": CodeNothing, "README.md": "titrate demo",
+	} {
+		_, err := Detect(repo(file, "x"))
+		var e *BuildError
+		if !errors.As(err, &e) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	d, err := Detect(repo("titrate.yaml", "titrate: 1\n", "Dockerfile", "x"))
+	if err != nil || !d.Manifest || len(d.Notes) != 1 {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
