@@ -16,6 +16,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"titrate/internal/target/local"
 )
 
 // Terminal is what a command line has around it.
@@ -36,6 +38,11 @@ type session struct {
 // Main runs the command line args (without the program's name) and returns the
 // exit code.
 func Main(ctx context.Context, args []string, t Terminal) int {
+	if len(args) > 0 && args[0] == local.LaunchCommand {
+		// Each start of a workload passes here: nothing is parsed, and the variables
+		// are the workload's and not ours.
+		return exitCode(ctx, local.Launch())
+	}
 	s := &session{Terminal: t}
 	root := s.root()
 	root.SetArgs(args)

@@ -15,7 +15,6 @@ import (
 	"titrate/internal/keeper"
 	"titrate/internal/pipeline"
 	"titrate/internal/source"
-	"titrate/internal/target/local"
 )
 
 // processCommands are the words with which this program starts itself: they are
@@ -44,7 +43,6 @@ func (s *session) processCommands() []*cobra.Command {
 		hidden("__git-hook", func(_ *cobra.Command, args []string) error {
 			return result(source.Hook(strings.Join(args, " "), s.In, s.Out, s.Env))
 		}),
-		hidden(local.LaunchCommand, func(*cobra.Command, []string) error { return local.Launch() }),
 		raw("__sandbox", func(args []string) int { return pipeline.Sandbox(args) }),
 		raw("__gocache", func(args []string) int { return pipeline.GoCache(args, s.In, s.Out) }),
 		hidden("__credential", func(cmd *cobra.Command, args []string) error { return s.credential(cmd.Context(), args) }),

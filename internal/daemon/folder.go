@@ -39,6 +39,19 @@ func (f folder) running() string    { return f.at("up.json") }
 // TokenPath is where the local user's token stands in the data folder dir.
 func TokenPath(dir string) string { return folder(dir).at("keys", "token") }
 
+// nodeTokenPath is where the token stands with which server, node and keeper know
+// each other.
+func (f folder) nodeTokenPath() string { return f.at("keys", "node.token") }
+
+// nodeToken reads it.
+func (f folder) nodeToken() (string, error) {
+	b, err := os.ReadFile(f.nodeTokenPath())
+	if err != nil {
+		return "", fmt.Errorf("read the node's token: %w", err)
+	}
+	return strings.TrimSpace(string(b)), nil
+}
+
 // prepare makes the data folder and what must be in it.
 func (f folder) prepare() error {
 	for _, dir := range []string{string(f), f.store(), f.git(), f.artifacts(), f.logs(), f.keys(), f.node()} {
@@ -52,7 +65,10 @@ func (f folder) prepare() error {
 	if err := f.checkFormat(); err != nil {
 		return err
 	}
-	return f.makeToken()
+	if err := makeToken(f.nodeTokenPath(), "node_"); err != nil {
+		return err
+	}
+	return makeToken(TokenPath(string(f)), "titrate_")
 }
 
 func (f folder) checkFormat() error {
@@ -73,12 +89,13 @@ func (f folder) checkFormat() error {
 	return nil
 }
 
-func (f folder) makeToken() error {
-	path := TokenPath(string(f))
+// makeToken makes a token unless there is one, and refuses one that others can
+// read.
+func makeToken(path, prefix string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return durable.WriteFile(path, []byte("titrate_"+rand.Text()+"\n"))
+		return durable.WriteFile(path, []byte(prefix+rand.Text()+"\n"))
 	case err != nil:
 		return fmt.Errorf("look at the token: %w", err)
 	case info.Mode().Perm()&0o077 != 0:

@@ -37,6 +37,10 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
+	token, err := dir.nodeToken()
+	if err != nil {
+		return err
+	}
 	in := keeper.Inherit(cfg.Sockets)
 	public, err := in.Listener(socketGateway)
 	if err != nil {
@@ -52,10 +56,10 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	}
 	p := newParts(cfg.Log)
 	p.start(ctx, "supervisor", m.supervisor.Run)
-	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", leave) })
+	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", token, leave) })
 	m.awaitReady(ctx)
 	p.start(ctx, "observer", m.observe)
-	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m)) })
+	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
 	go func() {
 		<-ctx.Done()
 		p.wait()

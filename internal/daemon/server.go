@@ -46,6 +46,10 @@ func Server(ctx context.Context, cfg ServerConfig) error {
 	ctx, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	dir := folder(cfg.Dir)
+	token, err := dir.nodeToken()
+	if err != nil {
+		return err
+	}
 	in := keeper.Inherit(cfg.Sockets)
 	listener, err := in.Listener(socketAPI)
 	if err != nil {
@@ -53,9 +57,9 @@ func Server(ctx context.Context, cfg ServerConfig) error {
 	}
 	p := newParts(cfg.Log)
 	p.start(ctx, "handover", func(ctx context.Context) error {
-		return in.Handover(ctx, cfg.Dir, "server", func() { leave(nil) })
+		return in.Handover(ctx, cfg.Dir, "server", token, func() { leave(nil) })
 	})
-	s, err := openServer(ctx, cfg, dir)
+	s, err := openServer(ctx, cfg, dir, token)
 	if err != nil {
 		return err
 	}
@@ -91,8 +95,8 @@ type server struct {
 	tmp        string
 }
 
-func openServer(ctx context.Context, cfg ServerConfig, dir folder) (*server, error) {
-	s := &server{log: cfg.Log, node: node.NewClient(dir.nodeSocket()), tmp: dir.at("builds", "sources")}
+func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken string) (*server, error) {
+	s := &server{log: cfg.Log, node: node.NewClient(dir.nodeSocket(), nodeToken), tmp: dir.at("builds", "sources")}
 	var err error
 	if err = freshFolder(s.tmp); err != nil {
 		return nil, err
@@ -122,7 +126,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder) (*server, err
 		Kept:       func(digest string) bool { _, err := s.pipeline.Artifacts().Describe(digest); return err == nil },
 		PreviewKey: previewKey, Log: cfg.Log,
 	})
-	token, err := os.ReadFile(TokenPath(cfg.Dir))
+	apiToken, err := os.ReadFile(TokenPath(cfg.Dir))
 	if err != nil {
 		return nil, fmt.Errorf("read the token: %w", err)
 	}
@@ -131,7 +135,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder) (*server, err
 		return nil, err
 	}
 	s.handler = api.New(ctx, api.Config{
-		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(token)),
+		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(apiToken)),
 		About:    client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, Data: cfg.Dir},
 		Confined: s.pipeline.Confinement(ctx), Log: cfg.Log,
 	})

@@ -47,12 +47,16 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
+	token, err := dir.nodeToken()
+	if err != nil {
+		return err
+	}
 	env := cfg.Env
 	if cfg.Network {
 		env = append(env[:len(env):len(env)], NetworkVar+"=1")
 	}
 	k, err := keeper.New(keeper.Config{
-		Dir: cfg.Dir, Program: cfg.Program, Env: env, Log: cfg.Log, Output: cfg.Output, Timeout: time.Minute,
+		Dir: cfg.Dir, Program: cfg.Program, Env: env, Log: cfg.Log, Output: cfg.Output, Token: token, Timeout: time.Minute,
 		// The internal address is in the environment of workloads that outlive the
 		// keeper, so it must be the same the next time.
 		Sockets: []keeper.Socket{
@@ -76,7 +80,7 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	err = k.Run(ctx, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, cfg.StopTime)
 		defer cancel()
-		return node.NewClient(dir.nodeSocket()).Stop(ctx)
+		return node.NewClient(dir.nodeSocket(), token).Stop(ctx)
 	})
 	return errors.Join(err, os.Remove(dir.running()))
 }

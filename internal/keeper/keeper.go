@@ -30,6 +30,7 @@ type Config struct {
 	Env      []string // the children's environment
 	Log      *slog.Logger
 	Output   *os.File      // stdout and stderr of the children
+	Token    string        // what the next keeper must show to be given the sockets
 	Timeout  time.Duration // how long a child may take to end when asked; then it is killed
 }
 

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 func config(dir string) Config {
 	return Config{
 		Dir: dir, Program: os.Args[0], Sockets: []Socket{{Name: "web", Addr: "127.0.0.1:0"}}, Children: []string{"web"},
-		Env: os.Environ(), Log: slog.New(slog.DiscardHandler), Output: os.Stderr, Timeout: 10 * time.Second,
+		Env: os.Environ(), Log: slog.New(slog.DiscardHandler), Output: os.Stderr, Token: "secret", Timeout: 10 * time.Second,
 	}
 }
 
@@ -81,7 +81,7 @@ func web(dir string) {
 			fmt.Fprint(w, os.Getpid())
 		}
 	})}
-	go in.Handover(ctx, dir, "web", leave)
+	go in.Handover(ctx, dir, "web", "secret", leave)
 	go srv.Serve(l)
 	<-ctx.Done()
 	srv.Shutdown(context.Background())
@@ -180,6 +180,21 @@ func TestR19_theNextKeeperTakesTheSocketsOver(t *testing.T) {
 	}
 	eventually(t, func() bool { return next.get(t, "/") != before })
 	eventually(t, func() bool { return syscall.Kill(before, 0) != nil })
+}
+
+func TestHandover_needsTheToken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	k := start(t, dir)
+	before := k.get(t, "/")
+	for _, token := range []string{"", "Secret", "another"} {
+		if got := askFor(handoverPath(dir, "web"), token); len(got) != 0 {
+			t.Errorf("token %q was given %v", token, got)
+		}
+	}
+	if got := k.get(t, "/"); got != before {
+		t.Errorf("the child left")
+	}
 }
 
 func TestKeeper_aSecondOneIsRefused(t *testing.T) {

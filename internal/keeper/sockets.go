@@ -2,8 +2,10 @@ package keeper
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -58,9 +60,10 @@ func (in *Inherited) Listener(name string) (net.Listener, error) {
 }
 
 // Handover gives the sockets to the next keeper when this child's own has died,
-// over a unix socket in dir named after the child, and then calls leave. It
-// returns when ctx ends.
-func (in *Inherited) Handover(ctx context.Context, dir, child string, leave func()) error {
+// over a unix socket in dir named after the child, and then calls leave. Whoever
+// does not show the token gets nothing: workloads are the same user. It returns
+// when ctx ends.
+func (in *Inherited) Handover(ctx context.Context, dir, child, token string, leave func()) error {
 	path := handoverPath(dir, child)
 	os.Remove(path) // left by the child before this one
 	var lc net.ListenConfig
@@ -81,7 +84,7 @@ func (in *Inherited) Handover(ctx context.Context, dir, child string, leave func
 		if err != nil {
 			return fmt.Errorf("accept the next keeper: %w", err)
 		}
-		err = in.send(conn.(*net.UnixConn))
+		err = in.send(conn.(*net.UnixConn), token)
 		conn.Close()
 		if err == nil {
 			leave()
@@ -89,7 +92,14 @@ func (in *Inherited) Handover(ctx context.Context, dir, child string, leave func
 	}
 }
 
-func (in *Inherited) send(c *net.UnixConn) error {
+func (in *Inherited) send(c *net.UnixConn, token string) error {
+	if err := c.SetDeadline(time.Now().Add(handoverTime)); err != nil {
+		return fmt.Errorf("hand the sockets over: %w", err)
+	}
+	shown := make([]byte, len(token))
+	if _, err := io.ReadFull(c, shown); err != nil || token == "" || subtle.ConstantTimeCompare(shown, []byte(token)) != 1 {
+		return errors.New("somebody without the token asked for the sockets")
+	}
 	if _, _, err := c.WriteMsgUnix([]byte(strings.Join(in.names, ",")), unix.UnixRights(in.fds...), nil); err != nil {
 		return fmt.Errorf("hand the sockets over: %w", err)
 	}
@@ -101,7 +111,7 @@ func (in *Inherited) send(c *net.UnixConn) error {
 func takeOver(cfg Config) map[string]int {
 	all := map[string]int{}
 	for _, child := range cfg.Children {
-		for name, fd := range askFor(handoverPath(cfg.Dir, child)) {
+		for name, fd := range askFor(handoverPath(cfg.Dir, child), cfg.Token) {
 			if _, had := all[name]; had {
 				_ = unix.Close(fd)
 				continue
@@ -112,14 +122,20 @@ func takeOver(cfg Config) map[string]int {
 	return all
 }
 
-func askFor(path string) map[string]int {
+// handoverTime bounds one handover.
+const handoverTime = 2 * time.Second
+
+func askFor(path, token string) map[string]int {
 	d := net.Dialer{Timeout: time.Second}
 	conn, err := d.Dial("unix", path)
 	if err != nil {
 		return nil // nobody there: the usual case
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(handoverTime))
+	if _, err := io.WriteString(conn, token); err != nil {
+		return nil
+	}
 	names, oob := make([]byte, 1024), make([]byte, 1024)
 	n, on, _, _, err := conn.(*net.UnixConn).ReadMsgUnix(names, oob)
 	if err != nil {

@@ -20,16 +20,18 @@ import (
 // Client speaks to the node behind a unix socket. It implements the controller's
 // Target, Router and Meter. A zero sequence or cursor means from the beginning.
 type Client struct {
-	http *http.Client
+	http  *http.Client
+	token string
 
 	mu    sync.Mutex
 	taken world.Stamp // the last stamp that the node acknowledged to this client
 }
 
-// NewClient returns a client of the node whose socket is at path.
-func NewClient(path string) *Client {
+// NewClient returns a client of the node whose socket is at path and whose token
+// is the one given.
+func NewClient(path, token string) *Client {
 	var d net.Dialer
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return &Client{token: token, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", path)
 		},
@@ -160,6 +162,7 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 	if err != nil {
 		return nil, err
 	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set(protocolHeader, strconv.Itoa(ProtocolVersion))
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -38,9 +39,10 @@ const (
 	maxWait  = 30 * time.Second
 )
 
-// NewHandler serves the protocol for m. It is meant for a unix socket that only
-// the server's user can open: there is no other credential.
-func NewHandler(m Machine) http.Handler {
+// NewHandler serves the protocol for m to callers with the token. It is meant for
+// a unix socket that only the server's user can open; workloads are that user too,
+// and Landlock before ABI 9 cannot keep them from connecting.
+func NewHandler(m Machine, token string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("PUT /v1/world", func(w http.ResponseWriter, r *http.Request) { take(m, w, r) })
 	mux.HandleFunc("GET /v1/seen", func(w http.ResponseWriter, r *http.Request) {
@@ -63,7 +65,19 @@ func NewHandler(m Machine) http.Handler {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	return versioned(mux)
+	return authenticated(token, versioned(mux))
+}
+
+// authenticated refuses callers without the token.
+func authenticated(token string, next http.Handler) http.Handler {
+	want := []byte("Bearer " + token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if token == "" || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
+			refuse(w, http.StatusUnauthorized, errors.New("the node takes orders from its server only"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // versioned refuses callers whose protocol is too far from ours.

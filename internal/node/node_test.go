@@ -83,11 +83,11 @@ func serve(t *testing.T, m Machine) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: NewHandler(m)}
+	srv := &http.Server{Handler: NewHandler(m, "secret")}
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }()
 	t.Cleanup(func() { srv.Close(); <-done })
-	return NewClient(path)
+	return NewClient(path, "secret")
 }
 
 func TestR18_aSmallerStampIsRefusedAndAnEqualOneAcknowledged(t *testing.T) {
@@ -156,9 +156,27 @@ func TestHandler_refusesAProtocolTooFarAway(t *testing.T) {
 		req, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://node/v1/served", nil)
 		req.Header.Set(protocolHeader, header)
 		rec := recorder{head: http.Header{}}
-		NewHandler(&machine{}).ServeHTTP(&rec, req)
+		req.Header.Set("Authorization", "Bearer secret")
+		NewHandler(&machine{}, "secret").ServeHTTP(&rec, req)
 		if got := max(rec.status, 200); got != want {
 			t.Errorf("protocol %q: status %d, want %d", header, got, want)
+		}
+	}
+}
+
+func TestHandler_takesOrdersFromItsServerOnly(t *testing.T) {
+	t.Parallel()
+	for _, token := range []string{"", "Secret", "secret2"} {
+		for _, path := range []string{"PUT /v1/world", "GET /v1/seen", "GET /v1/served", "GET /v1/shares", "GET /v1/windows", "POST /v1/logs", "POST /v1/stop", "GET /"} {
+			method, at, _ := strings.Cut(path, " ")
+			req, _ := http.NewRequestWithContext(t.Context(), method, "http://node"+at, strings.NewReader("{}"))
+			req.Header.Set(protocolHeader, "1")
+			req.Header.Set("Authorization", "Bearer "+token)
+			rec := recorder{head: http.Header{}}
+			NewHandler(&machine{}, "secret").ServeHTTP(&rec, req)
+			if rec.status != http.StatusUnauthorized {
+				t.Errorf("%s with token %q: status %d", path, token, rec.status)
+			}
 		}
 	}
 }
