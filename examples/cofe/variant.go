@@ -49,12 +49,12 @@ func (v Variant) text() (string, error) {
 // edits returns what turns V1 into v.
 func (v Variant) edits() ([]edit, error) {
 	var all []edit
+	if v == V1 {
+		return nil, nil
+	}
 	chain := []Variant{V2, v}
-	switch v {
-	case V1:
-		chain = nil
-	case V2:
-		chain = []Variant{V2}
+	if v == V2 {
+		chain = chain[:1]
 	}
 	for _, part := range chain {
 		text, err := part.text()

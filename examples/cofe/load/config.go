@@ -26,11 +26,11 @@ type Config struct {
 func (c Config) Validate() error {
 	switch {
 	case c.URL == "":
-		return errors.New("URL: the store's address is needed")
+		return errors.New("url: the store's address is needed")
 	case c.Rate <= 0 || c.Rate > 100_000:
-		return errors.New("Rate: between 0 and 100000 requests a second")
+		return errors.New("rate: between 0 and 100000 requests a second")
 	case c.Duration < 0 || c.Timeout < 0 || c.Concurrency < 0:
-		return errors.New("Duration, Timeout, Concurrency: not below 0")
+		return errors.New("duration, timeout, concurrency: not below 0")
 	}
 	return nil
 }

@@ -101,8 +101,9 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 // arrivals starts a request whenever one is due.
 func (r *run) arrivals(ctx context.Context, start time.Time) {
 	random := rand.New(rand.NewPCG(r.Seed, 0xc0fe))
-	// So many customers think at any time that each does for about a second.
-	thinking := max(1, int(r.Rate))
+	// So many customers think at any time that each does for about a quarter of
+	// a second: a journey is over in two.
+	thinking := max(1, int(r.Rate/4))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for due := start; ; {

@@ -67,13 +67,11 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	write.SetMaxOpenConns(1)
 	// The writer goes first: it makes the file and its WAL.
 	if err := write.PingContext(ctx); err != nil {
-		write.Close()
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), write.Close())
 	}
 	read, err := sql.Open("sqlite", dsn+"&_pragma=query_only(1)")
 	if err != nil {
-		write.Close()
-		return nil, err
+		return nil, errors.Join(err, write.Close())
 	}
 	read.SetMaxOpenConns(4)
 	read.SetMaxIdleConns(4)
@@ -101,8 +99,7 @@ func openPostgres(ctx context.Context, address, service string) (*DB, error) {
 		return err
 	})
 	if err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("open the schema %s: %w", service, err)
+		return nil, errors.Join(fmt.Errorf("open the schema %s: %w", service, err), pool.Close())
 	}
 	return d, nil
 }

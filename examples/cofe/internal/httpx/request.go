@@ -75,9 +75,8 @@ func Wrap(info Info, log *slog.Logger, next http.Handler) http.Handler {
 }
 
 func validID(id string) bool {
-	return id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool {
-		return !(c == '-' || c == '_' || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z')
-	})
+	const allowed = "-_.0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return id != "" && len(id) <= 64 && strings.Trim(id, allowed) == ""
 }
 
 // panicAt returns "cart.go:41" of the frame that panicked: the first below the

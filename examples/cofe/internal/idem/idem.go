@@ -28,18 +28,20 @@ type Reply struct {
 	Body   []byte // JSON
 }
 
-// Refusal is an error that is an answer too: nothing of the effect is kept, the
+// RefusedError is an error that is an answer too: nothing of the effect is kept, the
 // refusal is stored and given again to the same request.
-type Refusal struct {
+type RefusedError struct {
 	Status   int
 	Sentence string
 }
 
 // Error returns the sentence.
-func (r *Refusal) Error() string { return r.Sentence }
+func (r *RefusedError) Error() string { return r.Sentence }
 
 // Refuse returns a refusal.
-func Refuse(status int, sentence string) error { return &Refusal{Status: status, Sentence: sentence} }
+func Refuse(status int, sentence string) error {
+	return &RefusedError{Status: status, Sentence: sentence}
+}
 
 // Migrations make the table of keys.
 func Migrations() []db.Migration {
@@ -71,7 +73,7 @@ func Do(ctx context.Context, d *db.DB, key, hash string, effect func(tx db.Tx) (
 		}
 		return keep(ctx, tx, key, reply)
 	})
-	var refusal *Refusal
+	var refusal *RefusedError
 	if !errors.As(err, &refusal) {
 		return reply, replayed, err
 	}

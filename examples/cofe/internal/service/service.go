@@ -78,12 +78,12 @@ func Main(name string, setup func(ctx context.Context, s *Service) error) int {
 }
 
 // Run runs a service until ctx ends.
-func Run(ctx context.Context, name string, config Config, log *slog.Logger, setup func(ctx context.Context, s *Service) error) error {
+func Run(ctx context.Context, name string, config Config, log *slog.Logger, setup func(ctx context.Context, s *Service) error) (err error) {
 	data, err := db.Open(ctx, config.Database, name)
 	if err != nil {
 		return err
 	}
-	defer data.Close()
+	defer func() { err = errors.Join(err, data.Close()) }()
 	s := &Service{
 		Config: config, Name: name, Owner: config.Instance + "-" + httpx.NewID()[:8],
 		DB: data, Log: log, Client: httpx.NewClient(name), Mux: http.NewServeMux(),

@@ -142,12 +142,12 @@ func TestSaga_endsWithAllPartsOrNone(t *testing.T) {
 			for i := range 60 {
 				in := Request{Customer: "c-1", Currency: money.KWD, Lines: []Line{{Product: "kivu", Quantity: 2, Unit: 500}}, Credits: 300, Gift: 200, GiftCode: "g", CardToken: "card"}
 				poor := i%4 == 0
-				switch {
-				case i%12 == 0:
+				switch i % 12 {
+				case 0:
 					in.Customer = "poor"
-				case i%12 == 4:
+				case 4:
 					in.GiftCode = "poor"
-				case i%12 == 8:
+				case 8:
 					in.CardToken = "poor"
 				}
 				p := first

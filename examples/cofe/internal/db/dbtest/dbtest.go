@@ -56,7 +56,9 @@ func Open(t T, kind string, migrations ...[]db.Migration) *db.DB {
 				t.Fatal(err)
 			}
 		}
-		d.Close()
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
 	})
 	if err := d.Migrate(t.Context(), migrations...); err != nil {
 		t.Fatal(err)
