@@ -107,7 +107,9 @@ func split(w rollout.MemberWish) []world.Share {
 }
 
 func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
-	f := world.Fleet{Version: v, Count: count, Drain: w.Settings.Drain, StartTimeout: w.Settings.StartTimeout}
+	// The target gives up a little before the core does, so that what it saw is
+	// what the person reads (R14).
+	f := world.Fleet{Version: v, Count: count, Drain: w.Settings.Drain, StartTimeout: w.Settings.StartTimeout * 19 / 20}
 	r := w.versions[v]
 	if r == nil {
 		return f
