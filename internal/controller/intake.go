@@ -18,64 +18,74 @@ type intake struct {
 	arrived chan struct{}
 
 	mu      sync.Mutex
-	running map[string]bool       // by app
-	waiting map[int64]*pushWaiter // by push
+	running map[string]bool   // by app
+	courses map[int64]*course // by push
 }
 
-// pushWaiter is someone who wants to hear how a push gets on.
-type pushWaiter struct {
-	lines *detachable
-	done  chan struct{}
+// course is a push under way, with those who want to hear how it gets on.
+type course struct {
+	lines lines
+	done  chan struct{} // closed when got and err are there
 	got   Delivered
 	err   error
 }
 
 func newIntake() *intake {
-	return &intake{arrived: make(chan struct{}, 1), running: map[string]bool{}, waiting: map[int64]*pushWaiter{}}
+	return &intake{arrived: make(chan struct{}, 1), running: map[string]bool{}, courses: map[int64]*course{}}
+}
+
+// course returns the course of a push, made if it is not there.
+func (i *intake) course(id int64) *course {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.courses[id] == nil {
+		i.courses[id] = &course{done: make(chan struct{})}
+	}
+	return i.courses[id]
+}
+
+func (i *intake) forget(id int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.courses, id)
 }
 
 // Push accepts a push: once it is stored it will be built and delivered, even if
 // the server dies on the way. Lines for the person who pushed go to progress as
-// they come. When ctx ends the push goes on without its listener.
+// they come. When ctx ends the push goes on without its listener. A push that is
+// under way already is joined, not begun again.
 func (c *Controller) Push(ctx context.Context, p rollout.Push, progress io.Writer) (Delivered, error) {
 	if c.Builder == nil {
 		return Delivered{}, problem(Unavailable, "", "this server builds nothing")
 	}
-	w := &pushWaiter{lines: &detachable{to: progress}, done: make(chan struct{})}
-	defer w.lines.detach()
-	if err := c.accept(ctx, p, w); err != nil {
+	course, err := c.accept(ctx, p)
+	if err != nil {
 		return Delivered{}, err
 	}
+	defer course.lines.attach(progress)()
+	wake(c.intake.arrived)
 	select {
-	case <-w.done:
-		return w.got, w.err
+	case <-course.done:
+		return course.got, course.err
 	case <-ctx.Done():
 		return Delivered{}, fmt.Errorf("the push goes on: %w", ctx.Err())
 	}
 }
 
-// accept stores a push, and its listener before anything can happen to it.
-func (c *Controller) accept(ctx context.Context, p rollout.Push, w *pushWaiter) error {
+// accept stores a push and returns its course. Who accepts has to wake the intake.
+func (c *Controller) accept(ctx context.Context, p rollout.Push) (*course, error) {
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
+	for _, open := range c.memory.pushes {
+		if open.App == p.App && open.Commit == p.Commit && open.Branch == p.Branch && slices.Equal(open.Envs, p.Envs) {
+			return c.intake.course(open.ID), nil
+		}
+	}
 	p.ID, p.At, p.Stage = c.memory.push+1, c.now(), rollout.PushAccepted
-	c.intake.listen(p.ID, w)
 	if err := c.commit(ctx, pushed(p)); err != nil {
-		c.intake.listen(p.ID, nil)
-		return fmt.Errorf("store the push: %w", err)
+		return nil, fmt.Errorf("store the push: %w", err)
 	}
-	wake(c.intake.arrived)
-	return nil
-}
-
-func (i *intake) listen(id int64, w *pushWaiter) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if w == nil {
-		delete(i.waiting, id)
-		return
-	}
-	i.waiting[id] = w
+	return c.intake.course(p.ID), nil
 }
 
 // pushed is the change that stores how far a push has come.
@@ -134,14 +144,8 @@ func (c *Controller) due() []rollout.Push {
 
 // process builds and delivers one push, and stores how it ended.
 func (c *Controller) process(ctx context.Context, p rollout.Push) {
-	c.intake.mu.Lock()
-	w := c.intake.waiting[p.ID]
-	c.intake.mu.Unlock()
-	progress := io.Discard
-	if w != nil {
-		progress = w.lines
-	}
-	got, err := c.deliver(ctx, &p, progress)
+	course := c.intake.course(p.ID)
+	got, err := c.deliver(ctx, &p, &course.lines)
 	if err != nil && ctx.Err() != nil {
 		return // the server ends: the push is taken up again at the next start
 	}
@@ -153,11 +157,9 @@ func (c *Controller) process(ctx context.Context, p rollout.Push) {
 	if stored := c.store(ctx, pushed(p)); stored != nil {
 		c.Log.Error("the end of a push is not stored", slog.Int64("push", p.ID), slog.Any("error", stored))
 	}
-	if w != nil {
-		c.intake.listen(p.ID, nil)
-		w.got, w.err = got, err
-		close(w.done)
-	}
+	c.intake.forget(p.ID)
+	course.got, course.err = got, err
+	close(course.done)
 }
 
 func (c *Controller) store(ctx context.Context, ch rollout.Change) error {
@@ -226,25 +228,33 @@ func (d Delivery) services() ([]manifest.Service, error) {
 	return services, nil
 }
 
-// detachable passes lines on until its reader has gone.
-type detachable struct {
+// lines passes what is written on to all who listen, until they leave.
+type lines struct {
 	mu sync.Mutex
-	to io.Writer
+	to []*listener
 }
 
-func (d *detachable) Write(b []byte) (int, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.to != nil {
-		if _, err := d.to.Write(b); err != nil {
-			d.to = nil
-		}
+type listener struct{ io.Writer }
+
+// attach adds a listener, and returns what makes it leave.
+func (l *lines) attach(w io.Writer) (leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	mine := &listener{w}
+	l.to = append(l.to, mine)
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.to = slices.DeleteFunc(l.to, func(o *listener) bool { return o == mine })
+	}
+}
+
+// Write never fails: a listener who is gone must not end a build.
+func (l *lines) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.to {
+		_, _ = w.Write(b)
 	}
 	return len(b), nil
-}
-
-func (d *detachable) detach() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.to = nil
 }

@@ -228,3 +228,28 @@ func waitPushes(t *testing.T, r running, n int) {
 		<-heard
 	}
 }
+
+func TestPush_thatIsUnderWayIsJoinedNotBegunAgain(t *testing.T) {
+	t.Parallel()
+	built := make(chan struct{}, 9)
+	goOn := make(chan struct{})
+	r := run(t, t.TempDir(), builder(func(ctx context.Context, b controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		built <- struct{}{}
+		<-goOn
+		return builds(ctx, b)
+	}))
+	var all sync.WaitGroup
+	for range 2 {
+		all.Go(func() {
+			if d, err := r.push(t, aPush("c1"), io.Discard); err != nil || d.Release != 1 {
+				t.Errorf("%+v, %v", d, err)
+			}
+		})
+	}
+	<-built
+	close(goOn)
+	all.Wait()
+	if pushes, err := r.store.Pushes(t.Context(), "", 9); err != nil || len(pushes) > 2 {
+		t.Errorf("%d pushes, %v", len(pushes), err)
+	}
+}
