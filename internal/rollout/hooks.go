@@ -16,10 +16,13 @@ const hookGrace = 30 * time.Second
 func (l *look) askHooks(s State, kind HookKind) (State, bool) {
 	asked := false
 	for i := range l.plan.Members {
-		h := HookRecord{Kind: kind, Member: i, Command: l.hook(s, kind, i), Attempt: s.Attempt, Step: s.Step, Asked: l.now}
+		command := l.hook(s, kind, i)
+		if command == "" || !s.moves(l.plan, i) {
+			continue
+		}
+		h := HookRecord{Kind: kind, Member: i, Command: command, Attempt: s.Attempt, Step: s.Step, Asked: l.now}
 		h.Key = l.hookKey(h)
-		known := slices.ContainsFunc(s.Hooks, func(old HookRecord) bool { return old.Key == h.Key })
-		if h.Command == "" || known || !s.moves(l.plan, i) {
+		if slices.ContainsFunc(s.Hooks, func(old HookRecord) bool { return old.Key == h.Key }) {
 			continue
 		}
 		s.Hooks = append(slices.Clip(s.Hooks), h) // never into what the caller holds
