@@ -204,7 +204,7 @@ func (c *Controller) sync(w *work, s WorkloadStatus) Sync {
 	case s.Rollout != 0:
 		return Sync{State: Moving}
 	case w.Orphaned != 0:
-		return Sync{State: Unasked, Why: fmt.Sprintf("%s names it no more; titrate env show lists it until it is removed", w.Orphaned)}
+		return Sync{State: Unasked, Why: fmt.Sprintf("%s names it no more; it runs on until it is removed", w.Orphaned)}
 	case v != nil && v.Refused != "" && v.Number != w.Stable:
 		why := fmt.Sprintf("%s %s", v.Release, words(v.Ended))
 		if stable := w.stable(); stable != nil {

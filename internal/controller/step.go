@@ -103,7 +103,10 @@ func (c *Controller) change(looks []rollout.Look, now time.Time) rollout.Change 
 		if look.After.Over() && !look.Before.Over() {
 			c.memory.conclude(&ch, l, look)
 		}
-		ch.Events = append(ch.Events, moved(rollout.EventMoved, l.Plan, look.After, now))
+		// A state also keeps books, of which nobody needs to hear.
+		if standing(look.Before) != standing(look.After) {
+			ch.Events = append(ch.Events, moved(rollout.EventMoved, l.Plan, look.After, now))
+		}
 	}
 	return ch
 }
@@ -153,10 +156,14 @@ func moved(kind rollout.EventKind, p rollout.Plan, s rollout.State, now time.Tim
 	if len(p.Members) == 1 {
 		e.Workload = p.Members[0].Workload
 	}
-	e.Data = encode(rollout.Moved{
-		Phase: s.Phase, Outcome: s.Outcome, Why: s.Why, Step: s.Step, Weight: s.Weight, Attempt: s.Attempt, Paused: s.Pause != nil,
-	})
+	e.Data = encode(standing(s))
 	return e
+}
+
+func standing(s rollout.State) rollout.Moved {
+	return rollout.Moved{
+		Phase: s.Phase, Outcome: s.Outcome, Why: s.Why, Step: s.Step, Weight: s.Weight, Attempt: s.Attempt, Paused: s.Pause != nil,
+	}
 }
 
 // encode writes a value whose encoding cannot fail: strings, numbers and times.

@@ -149,7 +149,7 @@ const (
 	EventPush     EventKind = "push"     // a push was accepted or ended; Data: Push without its manifest
 	EventRelease  EventKind = "release"  // a release was written; Data: {commit, message, author, branch}
 	EventOpened   EventKind = "opened"   // a rollout was opened; Data: Moved
-	EventMoved    EventKind = "moved"    // a decision on a rollout was stored; Data: Moved
+	EventMoved    EventKind = "moved"    // a rollout stands somewhere else; Data: Moved
 	EventCommand  EventKind = "command"  // a person asked something of a rollout; Data: Command
 	EventOrphaned EventKind = "orphaned" // a manifest names a workload no more (R28)
 	EventRemoved  EventKind = "removed"  // a workload was removed
