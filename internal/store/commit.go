@@ -79,7 +79,7 @@ func (w *writer) exec(text string, args ...any) int64 {
 	if w.err != nil {
 		return 0
 	}
-	r, err := w.statement(text).ExecContext(w.ctx, args...) //nolint:sqlclosecheck // the transaction's end closes it
+	r, err := w.statement(text).ExecContext(w.ctx, args...)
 	if err != nil {
 		w.err = err
 		return 0
@@ -91,7 +91,7 @@ func (w *writer) exec(text string, args ...any) int64 {
 
 func (w *writer) number(text string) (n int64) {
 	if w.err == nil {
-		w.err = w.statement(text).QueryRowContext(w.ctx).Scan(&n) //nolint:sqlclosecheck // the transaction's end closes it
+		w.err = w.statement(text).QueryRowContext(w.ctx).Scan(&n)
 	}
 	return n
 }

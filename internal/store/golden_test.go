@@ -25,7 +25,7 @@ func dump(t *testing.T, s *Store) string {
 	t.Helper()
 	var out strings.Builder
 	for _, table := range tables {
-		rows, err := s.read.QueryContext(t.Context(), `SELECT * FROM `+table) //nolint:sqlclosecheck // closed at the end of the round
+		rows, err := s.read.QueryContext(t.Context(), `SELECT * FROM `+table)
 		if err != nil {
 			t.Fatal(err)
 		}
