@@ -70,11 +70,6 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 	}
 	c = c.defaults()
 	c.URL = strings.TrimRight(c.URL, "/")
-	if c.Duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.Duration)
-		defer cancel()
-	}
 	if c.Transport == nil {
 		own := &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
@@ -108,6 +103,9 @@ func (r *run) arrivals(ctx context.Context, start time.Time) {
 	defer timer.Stop()
 	for due := start; ; {
 		due = due.Add(time.Duration(random.ExpFloat64() / r.Rate * float64(time.Second)))
+		if r.Duration > 0 && due.Sub(start) > r.Duration {
+			return // whatever was due before is sent, however late
+		}
 		timer.Reset(time.Until(due))
 		select {
 		case <-ctx.Done():
