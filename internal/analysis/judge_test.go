@@ -371,6 +371,9 @@ func TestR27a_missingDataIsTreatedAsWritten(t *testing.T) {
 	if r := p.judge(10); r.Verdict != NoData || r.Text != "cpu was not measured for 3 s" {
 		t.Errorf("never measured: %+v", r)
 	}
+	p = try(t, "5xx > 1% for 3s missing ignore")
+	p.did(0, 1, window(0, 0)).says(1, NoData, "0 of 20 requests in 3 s")
+	p = try(t, "cpu > 50% for 3s missing ignore")
 	p.did(0, 3, quiet)
 	if r := p.judge(12); r.Verdict != Pass {
 		t.Errorf("measured less long ago than two evaluation windows: %+v", r)
@@ -474,8 +477,8 @@ func TestR27a_stableIsShownBesideAnAbsoluteLimit(t *testing.T) {
 func TestSeries_leavesOutRepetitions(t *testing.T) {
 	t.Parallel()
 	p := try(t, "rps > 1000")
-	p.did(0, 10, window(7, 0)).did(0, 10, window(7, 0)).did(9, 10, window(7, 0))
-	p.did(10, 11, Window{Requests: 5})
+	p.did(0, 9, window(7, 0)).did(9, 10, Window{Requests: 5}).did(9, 10, window(7, 0))
+	p.did(0, 10, window(7, 0)).did(9, 10, window(7, 0))
 	if r := p.judge(10); r.Requests != 70 {
 		t.Errorf("%+v", r)
 	}
@@ -483,13 +486,18 @@ func TestSeries_leavesOutRepetitions(t *testing.T) {
 
 // Not parallel: it counts allocations.
 func TestSeries_memoryIsBounded(t *testing.T) {
-	alarms := []Alarm{mustParse("a", "p99 > 1s for 2s"), mustParse("b", "p99 > 1s"), mustParse("c", "5xx > 1% for 30s"), mustParse("d", "cpu > 90% for 2m missing ignore")}
+	alarms := []Alarm{mustParse("a", "p99 > 1s for 1s"), mustParse("a", "p99 > 1s for 2s"), mustParse("b", "p99 > 1s"), mustParse("c", "5xx > 1% for 30s"), mustParse("d", "cpu > 90% for 2m missing ignore")}
 	s := NewSeries(alarms)
 	s.Begin(at(0))
 	w := busy(at(0))
 	for range 5000 {
 		s.Add(w)
 		w.Start = w.End()
+		for _, g := range s.grids {
+			if elapsed := int(w.Start.Sub(at(0))+g.period-1) / int(g.period); len(g.points) != min(elapsed, g.keep) {
+				t.Fatalf("%d points of %v after %v", len(g.points), g.period, w.Start.Sub(at(0)))
+			}
+		}
 	}
 	if len(s.grids) != 2 {
 		t.Fatalf("%d grids, want one a period", len(s.grids))
@@ -545,11 +553,11 @@ func TestRecent_keepsFiveToTenMinutes(t *testing.T) {
 
 func TestWindow_mergeAddsUp(t *testing.T) {
 	t.Parallel()
-	a := Window{Start: at(1), Length: time.Second, Requests: 1, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Failed: 1, CPU: 1, CPULimit: 2, Memory: 5, MemoryLimit: 7, Restarts: 1}
-	b := Window{Start: at(0), Length: time.Second, Requests: 2, Status: [6]uint64{1, 1, 1, 1, 1, 1}, Failed: 2, CPU: 3, CPULimit: 4, Memory: 4, MemoryLimit: 9, Restarts: 2}
+	a := Window{Start: at(1), Length: time.Second, Requests: 1, Status: [6]uint64{1, 2, 3, 4, 5, 6}, Failed: 1, Aborted: 1, CPU: 1, CPULimit: 2, Memory: 5, MemoryLimit: 7, Restarts: 1}
+	b := Window{Start: at(0), Length: time.Second, Requests: 2, Status: [6]uint64{1, 1, 1, 1, 1, 1}, Failed: 2, Aborted: 2, CPU: 3, CPULimit: 4, Memory: 4, MemoryLimit: 9, Restarts: 2}
 	b.Latency.Add(3, 4)
 	a.Merge(b)
-	if !a.Start.Equal(at(0)) || a.Length != 2*time.Second || a.Requests != 3 || a.Status != [6]uint64{2, 3, 4, 5, 6, 7} || a.Failed != 3 ||
+	if !a.Start.Equal(at(0)) || a.Length != 2*time.Second || a.Requests != 3 || a.Status != [6]uint64{2, 3, 4, 5, 6, 7} || a.Failed != 3 || a.Aborted != 3 ||
 		a.CPU != 4 || a.CPULimit != 6 || a.Memory != 5 || a.MemoryLimit != 9 || a.Restarts != 3 || a.Latency.Total() != 4 || !a.End().Equal(at(2)) {
 		t.Errorf("%+v", a)
 	}

@@ -67,7 +67,7 @@ func (a *Alarm) parsePercent(text string) error {
 	switch {
 	case !isNumber:
 		return problem(text, "not a percentage", "write "+exampleLimit(a.Metric))
-	case !ok && x < 1 && x > 0:
+	case !ok && x < 1:
 		return problem(text, "no unit", "write "+formatNumber(x*100)+"%")
 	case !ok:
 		return problem(text, "no unit", "write "+formatNumber(x)+"%")

@@ -235,8 +235,10 @@ func (a Alarm) window() time.Duration { return time.Duration(a.N) * a.Period }
 func (a Alarm) plainPeriods() bool {
 	var plain Alarm
 	plain.Metric = a.Metric
-	err := plain.setWindow(formatDuration(a.window()), "")
-	return err == nil && plain.Period == a.Period && plain.M == a.M && plain.N == a.N
+	if plain.setWindow(formatDuration(a.window()), "") != nil {
+		return false
+	}
+	return plain.Period == a.Period && plain.M == a.M
 }
 
 // limitText writes the limit in the metric's unit.

@@ -72,7 +72,7 @@ func (m Metric) quantile() (thousandths int, ok bool) {
 		return thousandths * 10, thousandths >= 50
 	}
 	// p990 would be a second spelling of p99.
-	return thousandths, thousandths > 500 && thousandths%10 != 0
+	return thousandths, thousandths >= 501 && thousandths%10 != 0
 }
 
 // longNames are the spellings of the long form (`metric: 5xx_rate`).

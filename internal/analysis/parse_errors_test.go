@@ -47,6 +47,11 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 			`unknown metric "p9"`, "did you mean p90?",
 		},
 		{
+			"99 > 1s",
+			"~~",
+			`unknown metric "99"`, "did you mean p99?",
+		},
+		{
 			"p49 > 1s",
 			"~~~",
 			`unknown metric "p49"`, "did you mean p99?",

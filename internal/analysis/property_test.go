@@ -163,3 +163,10 @@ func TestReading_tellsTheValueFromTheLimit(t *testing.T) {
 	p = try(t, "p50 > 500us for 1s")
 	p.did(0, 1, slow(map[time.Duration]uint64{100 * time.Microsecond: 50})).says(1, Pass, "p50 was 99.8 µs over 1 s, limit 500 µs")
 }
+
+func TestReading_changesUnitsAtTheirBounds(t *testing.T) {
+	t.Parallel()
+	w := slow(map[time.Duration]uint64{100 * time.Microsecond: 50})
+	try(t, "p50 > 1ms for 1s").did(0, 1, w).says(1, Pass, "p50 was 99.8 µs over 1 s, limit 1 ms")
+	try(t, "p50 > 1s for 1s").did(0, 1, w).says(1, Pass, "p50 was 99.8 µs over 1 s, limit 1 s")
+}

@@ -77,12 +77,12 @@ func (j *judgement) spanText() string { return duration(j.window()) }
 
 // valueText writes the value with as many digits as tell it from the limit.
 func (j *judgement) valueText(r Reading) string {
-	for digits := 3; digits < 9; digits++ {
-		if s := j.quantity(r.Value, digits); r.Value == r.Limit || s != j.quantity(r.Limit, digits) {
+	for digits := 3; ; digits++ {
+		s := j.quantity(r.Value, digits)
+		if digits == 9 || s != j.quantity(r.Limit, digits) {
 			return s
 		}
 	}
-	return j.quantity(r.Value, 9)
 }
 
 // quantity writes x in the metric's unit with so many significant digits.

@@ -1,13 +1,17 @@
-// Command mutate plants one fault at a time in a package and runs the package's
-// tests, to learn how many faults they find. Run it in the root of the module:
+// Command mutate plants faults in a package and runs the package's tests against
+// one after the other, to learn how many they find. Run it in the root of the
+// module:
 //
 //	go run ./tools/mutate -min 95 ./internal/rollout ./internal/analysis
 //
 // Each fault is a changed operator: a comparison moved by one or turned round, a
-// sum made a difference, "and" made "or", a "not" left out. Unlike tools that go
-// by coverage profiles it plants them in the conditions of switch cases too,
-// which is where decisions stand. It works on a copy, so that nothing of the
-// tree is touched. It fails when a package's share of found faults is below -min.
+// sum made a difference, "and" made "or", a "not" left out. Constants are left
+// alone. Unlike tools that go by coverage profiles it plants them in the
+// conditions of switch cases too, which is where decisions stand. All faults are
+// compiled into one test program, asleep, and an environment variable wakes one:
+// a fault costs one run of the tests and no compilation. It works on a copy, so
+// that nothing of the tree is touched. It fails when a package's share of found
+// faults is below -min.
 package main
 
 import (
@@ -21,18 +25,21 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
 func main() {
-	least := flag.Float64("min", 95, "smallest share found, in percent")
-	workers := flag.Int("workers", runtime.NumCPU(), "tests run at the same time")
-	only := flag.String("only", "", "plant faults only in files whose name contains this")
+	var o options
+	flag.Float64Var(&o.least, "min", 95, "smallest share found, in percent")
+	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "tests run at the same time")
+	flag.StringVar(&o.only, "only", "", "plant faults only in files whose name contains this")
 	flag.Parse()
+	o.packages = flag.Args()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, os.Stdout, options{packages: flag.Args(), least: *least, workers: *workers, only: *only})
+	err := run(ctx, os.Stdout, o)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
@@ -56,17 +63,12 @@ func run(ctx context.Context, out io.Writer, o options) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	var copies []string
-	for i := range o.workers {
-		dir := filepath.Join(temp, fmt.Sprint(i))
-		if err := copyModule(".", dir); err != nil {
-			return fmt.Errorf("copy the module: %w", err)
-		}
-		copies = append(copies, dir)
+	if err := copyModule(".", temp); err != nil {
+		return fmt.Errorf("copy the module: %w", err)
 	}
 	var low []string
 	for _, pkg := range o.packages {
-		share, err := mutate(ctx, out, copies, filepath.Clean(pkg), o.only)
+		share, err := mutate(ctx, out, temp, filepath.Clean(pkg), o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", pkg, err)
 		}
@@ -104,44 +106,69 @@ func copyModule(from, to string) error {
 	})
 }
 
-// result is what became of a planted fault.
-type result int
-
-const (
-	found    result = iota // a test failed, or did not end
-	missed                 // all tests passed
-	unusable               // it does not compile: not a fault that anybody could commit
-)
-
-// mutate plants every fault of the package and returns the share found in percent.
-func mutate(ctx context.Context, out io.Writer, copies []string, pkg, only string) (float64, error) {
-	faults, err := faultsOf(pkg, only)
+// mutate plants the faults of a package in the copy, wakes one after the other,
+// and returns the share found in percent.
+func mutate(ctx context.Context, out io.Writer, root, pkg string, o options) (float64, error) {
+	faults, files, err := plant(ctx, root, pkg, o.only)
 	if err != nil {
 		return 0, err
 	}
+	for path, text := range files {
+		sound, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return 0, err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
+			return 0, err
+		}
+		// The next package's tests are to run with this one sound.
+		defer func() {
+			if sound == nil {
+				_ = os.Remove(path)
+				return
+			}
+			_ = os.WriteFile(path, sound, 0o644)
+		}()
+	}
+
+	program := filepath.Join(root, "mutants.test")
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-o", program, "./"+filepath.ToSlash(pkg))
+	build.Dir = root
+	if text, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build with the faults asleep: %w\n%s", err, text)
+	}
 	started := time.Now()
-	if r, text := test(ctx, copies[0], pkg, 10*time.Minute); r != missed {
-		return 0, fmt.Errorf("the tests do not pass as they are:\n%s", text)
+	tests := testProgram{path: program, dir: filepath.Join(root, pkg), limit: 10 * time.Minute}
+	if text, err := tests.run(ctx, 0); err != nil {
+		return 0, fmt.Errorf("the tests do not pass with the faults asleep: %w\n%s", err, text)
 	}
 	// Generous: beside other work the same tests may take several times as long.
-	limit := 10*time.Second + 5*time.Since(started)
+	tests.limit = 10*time.Second + 5*time.Since(started)
 
+	missed := wakeAll(ctx, out, tests, faults, o.workers)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	found := len(faults) - missed
+	share := 100 * float64(found) / float64(max(1, len(faults)))
+	fmt.Fprintf(out, "%s: %d of %d planted faults found: %.1f %% (%s)\n", pkg, found, len(faults), share, time.Since(started).Round(time.Second))
+	return share, nil
+}
+
+// wakeAll returns how many faults the tests do not find, and tells each at once.
+func wakeAll(ctx context.Context, out io.Writer, tests testProgram, faults []fault, workers int) (missed int) {
 	queue := make(chan fault)
 	var mu sync.Mutex
-	var broken error
-	count := map[result]int{}
-	var workers sync.WaitGroup
-	for _, dir := range copies {
-		workers.Go(func() {
+	var group sync.WaitGroup
+	for range workers {
+		group.Go(func() {
 			for f := range queue {
-				r, err := plant(ctx, dir, pkg, f, limit)
-				mu.Lock()
-				count[r]++
-				if r == missed && err == nil {
+				if _, err := tests.run(ctx, f.id); err == nil {
+					mu.Lock()
+					missed++
 					fmt.Fprintf(out, "%s: not found: %s\n", f.place, f.change)
+					mu.Unlock()
 				}
-				broken = errors.Join(broken, err)
-				mu.Unlock()
 			}
 		})
 	}
@@ -152,42 +179,22 @@ func mutate(ctx context.Context, out io.Writer, copies []string, pkg, only strin
 		queue <- f
 	}
 	close(queue)
-	workers.Wait()
-	if err := errors.Join(broken, ctx.Err()); err != nil {
-		return 0, err
-	}
-	total := count[found] + count[missed]
-	share := 100 * float64(count[found]) / float64(max(1, total))
-	fmt.Fprintf(out, "%s: %d of %d planted faults found: %.1f %% (%d more do not compile; %s)\n",
-		pkg, count[found], total, share, count[unusable], time.Since(started).Round(time.Second))
-	return share, nil
+	group.Wait()
+	return missed
 }
 
-// plant tests the package with the fault in it, and takes it out again.
-func plant(ctx context.Context, dir, pkg string, f fault, limit time.Duration) (result, error) {
-	path := filepath.Join(dir, f.file)
-	sound, err := os.ReadFile(path)
-	if err != nil {
-		return missed, err
-	}
-	if err := os.WriteFile(path, f.apply(sound), 0o644); err != nil {
-		return missed, err
-	}
-	r, _ := test(ctx, dir, pkg, limit)
-	return r, errors.Join(ctx.Err(), os.WriteFile(path, sound, 0o644))
+// testProgram is a compiled test program with faults in it.
+type testProgram struct {
+	path, dir string
+	limit     time.Duration
 }
 
-// test runs the package's tests.
-func test(ctx context.Context, dir, pkg string, limit time.Duration) (result, string) {
-	cmd := exec.CommandContext(ctx, "go", "test", "-vet=off", "-failfast", "-count=1", "-timeout", limit.String(), "./"+filepath.ToSlash(pkg))
-	cmd.Dir = dir
-	text, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return missed, ""
-	case strings.Contains(string(text), "[build failed]"):
-		return unusable, string(text)
-	default:
-		return found, string(text)
-	}
+// run returns an error if the tests fail with the fault awake; 0 is none.
+func (p testProgram) run(ctx context.Context, id int) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.path, "-test.failfast", "-test.timeout="+p.limit.String())
+	cmd.Dir = p.dir
+	cmd.Env = append(os.Environ(), variable+"="+strconv.Itoa(id), "GOMEMLIMIT=1GiB")
+	return cmd.CombinedOutput()
 }
