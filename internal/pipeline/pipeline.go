@@ -131,7 +131,7 @@ func Open(cfg Config) (*Builder, error) {
 // Artifacts returns the store of what was built.
 func (b *Builder) Artifacts() *Artifacts { return b.artifacts }
 
-// Confinement tells in sentences how well builds are held on this machine.
+// Confinement says in a sentence each what this machine cannot keep builds from.
 func (b *Builder) Confinement(ctx context.Context) []string { return b.sandbox.confinement(ctx) }
 
 func (b *Builder) path(parts ...string) string {

@@ -112,27 +112,25 @@ func (s *sandbox) probe(ctx context.Context) level {
 	return s.level
 }
 
+// confinement says what this machine cannot keep builds from: nothing where it has
+// both namespaces and Landlock.
 func (s *sandbox) confinement(ctx context.Context) []string {
+	level, abi := s.probe(ctx), landlockABI()
 	var out []string
-	switch s.probe(ctx) {
+	switch level {
 	case levelFull:
-		out = append(out, "Builds run in namespaces of their own: they see their source, the toolchain and caches, no other process, and no network while compiling.")
 	case levelHalf:
-		out = append(out, "Builds run in process and network namespaces of their own, but this machine does not let them have a view of files of their own ("+s.refusal+").")
+		out = append(out, "This machine does not let builds have a view of files of their own ("+s.refusal+"): process and network namespaces hold them.")
 	case levelPlain:
 		out = append(out, "This machine does not let builds have namespaces of their own ("+s.refusal+").")
 	}
-	abi := landlockABI()
 	switch {
-	case abi > 0:
-		out = append(out, fmt.Sprintf("Landlock (version %d) keeps builds from files that are not theirs.", abi))
-		if s.level == levelPlain && abi < 4 {
-			out = append(out, "This kernel's Landlock does not know networks: builds can reach the network.")
-		}
-	case s.level == levelFull:
-		out = append(out, "This kernel has no Landlock: the namespaces stand alone.")
-	default:
+	case abi == 0 && level == levelFull:
+		out = append(out, "This kernel has no Landlock: namespaces alone hold builds.")
+	case abi == 0:
 		out = append(out, "This kernel has no Landlock: builds can read what titrate can read. Push only code that you trust.")
+	case abi < 4 && level == levelPlain:
+		out = append(out, "This kernel's Landlock does not know networks: builds can reach the network.")
 	}
 	return out
 }
