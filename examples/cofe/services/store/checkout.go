@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -125,7 +126,13 @@ func (s *store) place(ctx context.Context, v visitor, pay payment) (order, error
 			return order{}, err
 		}
 	}
-	return s.orderOf(ctx, id, "800ms")
+	o, err := s.orderOf(ctx, id, "800ms")
+	if err != nil {
+		// It is accepted and will come to its end, whoever can tell now.
+		s.Log.LogAttrs(ctx, slog.LevelWarn, "order's end is not known yet", slog.String("request_id", httpx.ID(ctx)), slog.String("order", id), slog.String("error", err.Error()))
+		return order{ID: id, State: "accepted"}, nil
+	}
+	return o, nil
 }
 
 func (s *store) checkoutOf(ctx context.Context, q db.Querier, key, hash string) (request json.RawMessage, id string, err error) {

@@ -47,6 +47,10 @@ func open(t *testing.T, kind string) *shop {
 		httpx.JSON(w, http.StatusAccepted, map[string]string{"id": "o-" + key})
 	})
 	others.HandleFunc("GET /orders/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("id") == "o-away" {
+			httpx.Error(w, http.StatusBadGateway, "orders is away")
+			return
+		}
 		httpx.JSON(w, http.StatusOK, order{ID: r.PathValue("id"), State: "confirmed", Currency: "KWD", Total: 8200, Card: 8200, Lines: []Line{{Product: "kivu", Name: "Lake <Kivu>", Quantity: 2, Unit: 4100}}})
 	})
 	others.HandleFunc("POST /payments/cards", func(w http.ResponseWriter, _ *http.Request) {
@@ -153,6 +157,18 @@ func TestCheckout_storesNoCardNumber(t *testing.T) {
 		if text, err := os.ReadFile(f); err != nil || strings.Contains(string(text), "4242424242424242") {
 			t.Errorf("%s has the card's number (%v)", filepath.Base(f), err)
 		}
+	}
+}
+
+// An accepted order comes to its end; that orders cannot tell at the moment is
+// no failure of the checkout.
+func TestCheckout_isAcceptedThoughItsEndIsNotKnown(t *testing.T) {
+	t.Parallel()
+	s := open(t, "sqlite")
+	s.do(t, "POST", "/cart/items", `{"product":"kivu"}`)
+	w := s.do(t, "POST", "/checkout", `{"card":"4242424242424242"}`, "Idempotency-Key", "away")
+	if w.Code != http.StatusAccepted || !strings.Contains(w.Body.String(), `"id":"o-away"`) {
+		t.Errorf("checkout: %d %s", w.Code, w.Body)
 	}
 }
 
