@@ -21,6 +21,24 @@ import (
 
 const defaultHookTimeout = 5 * time.Minute // R24
 
+// previewVar tells a hook where an instance of the version it runs for answers,
+// past the gateway, so that what it sends is drawn from no weight and counted in
+// no window. It is absent while none is ready.
+const previewVar = "TITRATE_PREVIEW_URL"
+
+// readyAt returns the address of a ready instance of a fleet, and "" when there
+// is none.
+func (s *Supervisor) readyAt(id fleetID) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f := s.fleets[id]; f != nil {
+		if ready := f.ready(); len(ready) > 0 {
+			return ready[0].Addr
+		}
+	}
+	return ""
+}
+
 // hookRecord is what is known of a hook on the disk. It is there before the
 // process is: a hook that has one is never started (again).
 type hookRecord struct {
@@ -137,7 +155,11 @@ func (h *hook) start() error {
 	if err := h.openOutputs(newRedactor(fleet.Secrets)); err != nil {
 		return err
 	}
-	proc, failed, err := h.s.spawn(l, h.s.env(pl, 0), h.out)
+	env := h.s.env(pl, 0)
+	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
+		env = append(env, previewVar+"=http://"+at)
+	}
+	proc, failed, err := h.s.spawn(l, env, h.out)
 	if err != nil {
 		return err
 	}

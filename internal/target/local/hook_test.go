@@ -45,6 +45,27 @@ func TestR24_hooks(t *testing.T) {
 	}
 }
 
+func TestR24_aHookReachesTheCandidateThatIsReady(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	early := b.hook("early", `echo "preview: ${TITRATE_PREVIEW_URL-none}"`, time.Minute)
+	w := world.Wanted{Hooks: []world.Hook{early}}
+	b.apply(w)
+	b.until("the early hook has ended", func(s Seen) bool { return !s.Hooks["early"].Running && s.Hooks["early"].Log != "" })
+	w.Workloads = []world.Workload{{Key: orders, Fleets: []world.Fleet{run(1, 1, "serve")}}}
+	b.apply(w)
+	b.untilReady(1, 1)
+	w.Hooks = append(w.Hooks, b.hook("late", `echo "preview: $TITRATE_PREVIEW_URL"`, time.Minute))
+	b.apply(w)
+	seen := b.until("the late hook has ended", func(s Seen) bool { return s.Hooks["late"].Log != "" && !s.Hooks["late"].Running })
+	if got := seen.Hooks["early"].Log; got != "preview: none" {
+		t.Errorf("before anything is ready: %q", got)
+	}
+	if got, want := seen.Hooks["late"].Log, "preview: http://"+b.endpoints(1)[0].Addr; got != want {
+		t.Errorf("with a ready candidate: %q, want %q", got, want)
+	}
+}
+
 func TestR24_aHookWithoutAnExitRecordIsLost(t *testing.T) {
 	t.Parallel()
 	dir := newFolder(t)
