@@ -9,8 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
+	"strings"
 	"time"
 
 	"titrate/client"
@@ -81,8 +80,11 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a temporary folder: %w", err)
 	}
-	defer removeAll(dir)
-	d := &demo{Config: cfg, dir: dir, res: &Result{Scenario: cfg.Scenario.Name}}
+	defer RemoveAll(dir)
+	d := &demo{
+		Config: cfg, res: &Result{Scenario: cfg.Scenario.Name},
+		platform: &Platform{Program: cfg.Program, Dir: dir, App: app, Env: cfg.Env},
+	}
 	d.say = teller{out: cfg.Out, live: cfg.Live}
 	if d.Rate == 0 {
 		d.Rate = defaultRate
@@ -93,17 +95,19 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	d.say.line("Titrate demo: %s.", cfg.Scenario.About)
 	d.say.line("A coffee marketplace of seven services under %g requests/s; %d releases.", d.Rate, len(cfg.Scenario.Acts))
 	d.say.line("Everything lives in a temporary folder and is removed on exit.\n")
-	if err := d.up(ctx); err != nil {
+	if err := d.platform.Up(ctx); err != nil {
 		return nil, err
 	}
-	defer d.down()
+	defer d.platform.Down()
+	d.client = d.platform.Client
+	d.say.line("  ✔ server   %s\n  ✔ gateway  %s\n", d.platform.API, d.platform.Gateway)
 	if err := d.play(ctx); err != nil {
 		return nil, err
 	}
 	d.res.Took = time.Since(began).Seconds()
 	d.judge()
 	if cfg.Stay != nil {
-		d.res.URL, d.res.Data = d.server.API, filepath.Join(dir, "data")
+		d.res.URL, d.res.Data = d.platform.API, d.platform.Data()
 		cfg.Stay(outer, d.res)
 	}
 	return d.res, nil
@@ -112,19 +116,18 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 // demo is one run.
 type demo struct {
 	Config
-	dir    string
-	server running
-	client *client.Client
-	say    teller
-	res    *Result
-	load   *traffic
-	killed time.Time
+	platform *Platform
+	client   *client.Client
+	say      teller
+	res      *Result
+	load     *traffic
+	killed   time.Time
 }
 
 // play does the acts one after the other; the load begins when the first release
 // serves.
 func (d *demo) play(ctx context.Context) error {
-	if err := d.repository(ctx); err != nil {
+	if err := d.platform.Repository(ctx); err != nil {
 		return err
 	}
 	for i, act := range d.Scenario.Acts {
@@ -155,9 +158,11 @@ func (d *demo) act(ctx context.Context, n int, act Act) error {
 	out.Seconds = r.Since.Sub(r.Opened).Seconds()
 	if r.Evidence != nil {
 		out.Alarm = r.Evidence.Name
-		if out.BreachToZero, err = d.breachToZero(ctx, r); err != nil {
+		back, err := BreachToZero(ctx, d.client, r)
+		if err != nil {
 			return err
 		}
+		out.BreachToZero = back.Seconds()
 	}
 	if r.Outcome == "" {
 		out.Outcome = "held"
@@ -186,20 +191,21 @@ func (d *demo) problem(format string, args ...any) {
 	d.res.Problems = append(d.res.Problems, fmt.Sprintf(format, args...))
 }
 
-// breachToZero reads from the stored history when the gateway had taken the
-// candidate to 0 %.
-func (d *demo) breachToZero(ctx context.Context, r client.Rollout) (float64, error) {
-	looks, err := d.client.History(ctx, r.ID)
+// BreachToZero reads from the stored history how long it took from the end of the
+// window that broke the alarm until the gateway had acknowledged 0 %.
+func BreachToZero(ctx context.Context, c *client.Client, r client.Rollout) (time.Duration, error) {
+	looks, err := c.History(ctx, r.ID)
 	if err != nil {
 		return 0, err
 	}
-	back := slices.IndexFunc(looks, func(l client.Look) bool { return l.To == "returning" })
-	for _, l := range looks[max(back, 0):] {
-		if l.From == "returning" && l.To != "returning" {
-			return l.At.Sub(r.Evidence.Closed).Seconds(), nil
+	if r.Evidence != nil {
+		for _, l := range looks {
+			if l.From == "returning" && l.To != "returning" {
+				return l.At.Sub(r.Evidence.Closed), nil
+			}
 		}
 	}
-	return 0, nil
+	return 0, fmt.Errorf("rollout %d was not taken back by an alarm", r.ID)
 }
 
 // settle ends the load and has everything added up.
@@ -212,7 +218,7 @@ func (d *demo) settle(ctx context.Context) error {
 	r.Load, r.Requests, r.Failed = report, report.Sent, report.Failed
 	r.P50, r.P99 = float64(report.P50)/1e6, float64(report.P99)/1e6
 	r.Ledger, err = load.Check(ctx, report, load.CheckConfig{
-		URLs: load.AllAt(d.server.Gateway), Host: host, Fresh: true, InLog: func(id string) bool { return d.logged(ctx, id) },
+		URLs: load.AllAt(d.platform.Gateway), Host: host, Fresh: true, InLog: func(id string) bool { return d.logged(ctx, id) },
 	})
 	if err != nil {
 		return fmt.Errorf("check the books: %w", err)
@@ -287,7 +293,7 @@ func (d *demo) startLoad(ctx context.Context) *traffic {
 	t := &traffic{cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(t.done)
-		t.report, t.err = load.Run(ctx, load.Config{URL: d.server.Gateway, Host: host, Rate: d.Rate})
+		t.report, t.err = load.Run(ctx, load.Config{URL: d.platform.Gateway, Host: host, Rate: d.Rate})
 	}()
 	return t
 }
@@ -308,7 +314,32 @@ func candidate(r client.Rollout) int {
 	return r.Members[0].Candidate
 }
 
-// write puts a variant into the work tree.
-func (d *demo) write(v cofe.Variant) error { return cofe.Write(d.work(), v) }
+// push commits a variant and pushes it, showing what the server says of builds.
+func (d *demo) push(ctx context.Context, v cofe.Variant) (string, error) {
+	if err := cofe.Write(d.platform.Work(), v); err != nil {
+		return "", err
+	}
+	commit, err := d.platform.Commit(ctx, v.Subject())
+	if err != nil {
+		return "", err
+	}
+	said, err := d.platform.Push(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, line := range said {
+		if strings.HasPrefix(line, "build") {
+			d.say.line("  %s", line)
+		}
+	}
+	return commit, nil
+}
 
-func (d *demo) work() string { return filepath.Join(d.dir, app) }
+// kill ends a process of Titrate's as a crash would.
+func (d *demo) kill(name string) error {
+	if name == "node" {
+		d.killed = time.Now()
+	}
+	d.say.line("  ✖ kill -9 of the %s", name)
+	return d.platform.Kill(name)
+}

@@ -15,164 +15,98 @@ import (
 	"time"
 
 	"titrate/client"
-	"titrate/examples/cofe"
 	"titrate/internal/daemon"
 )
 
-// running is what titrate up said, and its process.
-type running struct {
+// Platform is a really running Titrate in a folder of its own, with the git work
+// tree of one app that is pushed to it. The demo and the programs in bench/ play
+// on it. Its methods are called by one goroutine.
+type Platform struct {
+	Program string   // path of the titrate binary
+	Dir     string   // the folder
+	App     string   // the app's name
+	Env     []string // of titrate, and of git
+
 	daemon.Running
-	up  *exec.Cmd
-	log string
+	Client *client.Client
+
+	up *exec.Cmd
 }
 
 // startIn is how long titrate up may take to answer.
 const startIn = 30 * time.Second
 
-// up starts Titrate on free ports.
-func (d *demo) up(ctx context.Context) error {
-	data := filepath.Join(d.dir, "data")
-	d.server.log = filepath.Join(d.dir, "titrate.log")
-	log, err := os.Create(d.server.log)
+// Data is the data folder.
+func (p *Platform) Data() string { return filepath.Join(p.Dir, "data") }
+
+// Work is the app's work tree.
+func (p *Platform) Work() string { return filepath.Join(p.Dir, p.App) }
+
+// Up starts Titrate on free ports and returns when it answers and its node is
+// there. After Kill("up") it takes over what runs on, with its addresses.
+func (p *Platform) Up(ctx context.Context) error {
+	log, err := os.OpenFile(p.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make the log: %w", err)
 	}
 	defer log.Close()
-	// Ended by down, in order, and not by the end of ctx.
-	cmd := exec.Command(d.Program, "up", "--foreground", "--data", data, "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0") //nolint:noctx // see above
-	cmd.Env, cmd.Stdout, cmd.Stderr = d.Env, log, log
+	// Ended by Down, in order, and not by the end of ctx.
+	cmd := exec.Command(p.Program, "up", "--foreground", "--data", p.Data(), "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0") //nolint:noctx // see above
+	cmd.Env, cmd.Stdout, cmd.Stderr = p.Env, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start titrate: %w", err)
 	}
-	d.server.up = cmd
-	if err := d.awaitUp(ctx, data); err != nil {
-		d.down()
-		text, _ := os.ReadFile(d.server.log)
+	p.up = cmd
+	if err := p.awaitUp(ctx); err != nil {
+		p.Down()
+		text, _ := os.ReadFile(p.log())
 		return fmt.Errorf("%w\n%s", err, text)
 	}
-	d.say.line("  ✔ server   %s\n  ✔ gateway  %s\n", d.server.API, d.server.Gateway)
 	return nil
 }
 
-func (d *demo) awaitUp(ctx context.Context, data string) error {
+// log is what titrate and its children write to.
+func (p *Platform) log() string { return filepath.Join(p.Dir, "titrate.log") }
+
+func (p *Platform) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startIn)
 	defer cancel()
-	return poll(ctx, 20*time.Millisecond, func() (bool, error) {
-		r, err := daemon.ReadRunning(data)
-		if errors.Is(err, fs.ErrNotExist) {
+	return poll(ctx, 5*time.Millisecond, func() (bool, error) {
+		r, err := daemon.ReadRunning(p.Data())
+		if errors.Is(err, fs.ErrNotExist) || err == nil && r.PID != p.up.Process.Pid {
 			return false, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		token, err := os.ReadFile(daemon.TokenPath(data))
+		token, err := os.ReadFile(daemon.TokenPath(p.Data()))
 		if err != nil {
 			return false, err
 		}
-		d.server.Running = r
-		d.client = &client.Client{URL: r.API, Token: strings.TrimSpace(string(token))}
-		s, err := d.client.Server(ctx)
+		p.Running = r
+		p.Client = &client.Client{URL: r.API, Token: strings.TrimSpace(string(token))}
+		s, err := p.Client.Server(ctx)
 		return err == nil && s.Node == "up", nil
 	})
 }
 
-// down ends Titrate and everything that it runs.
-func (d *demo) down() {
-	up := d.server.up
-	if up == nil || up.Process == nil {
+// Down ends Titrate and everything that it runs.
+func (p *Platform) Down() {
+	if p.up == nil || p.up.Process == nil {
 		return
 	}
-	if err := up.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.up.Process.Signal(syscall.SIGTERM); err != nil {
 		return
 	}
-	_ = up.Wait() // how it exits does not matter any more
+	_ = p.up.Wait() // how it exits does not matter any more
 }
 
-// removeAll removes also what is read-only, as artifacts are.
-func removeAll(dir string) {
-	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.IsDir() {
-			_ = os.Chmod(path, 0o700)
-		}
-		return nil
-	})
-	_ = os.RemoveAll(dir)
-}
-
-// repository makes the git repository that is pushed.
-func (d *demo) repository(ctx context.Context) error {
-	if err := os.MkdirAll(d.work(), 0o755); err != nil {
-		return fmt.Errorf("make the repository: %w", err)
+// Process finds one of Titrate's own processes: up, server or node.
+func (p *Platform) Process(name string) (int, error) {
+	if name == "up" {
+		return p.up.Process.Pid, nil
 	}
-	if _, err := d.git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
-		return err
-	}
-	_, err := d.git(ctx, "remote", "add", "titrate", d.server.API+"/git/"+app+".git")
-	return err
-}
-
-// push commits a variant and pushes it, showing what the server says.
-func (d *demo) push(ctx context.Context, v cofe.Variant) (string, error) {
-	if err := d.write(v); err != nil {
-		return "", err
-	}
-	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "-m", v.Subject()}} {
-		if _, err := d.git(ctx, args...); err != nil {
-			return "", err
-		}
-	}
-	commit, err := d.git(ctx, "rev-parse", "HEAD")
-	if err != nil {
-		return "", err
-	}
-	said, err := d.git(ctx, "push", "--quiet", "titrate", "main")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(said) {
-		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "remote: "); ok && strings.HasPrefix(text, "build") {
-			d.say.line("  %s", text)
-		}
-	}
-	return strings.TrimSpace(commit), nil
-}
-
-// git runs git with the token in its environment, so that it stands in no file
-// and in no list of processes.
-func (d *demo) git(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = d.work()
-	cmd.Env = append(d.Env[:len(d.Env):len(d.Env)],
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=demo", "GIT_AUTHOR_EMAIL=demo@localhost", "GIT_COMMITTER_NAME=demo", "GIT_COMMITTER_EMAIL=demo@localhost",
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Bearer "+d.client.Token)
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("git %s: %w\n%s", args[0], err, out.String())
-	}
-	return out.String(), nil
-}
-
-// kill ends a process of Titrate's as a crash would.
-func (d *demo) kill(name string) error {
-	pid, err := processOf(name, filepath.Join(d.dir, "data"))
-	if err != nil {
-		return err
-	}
-	if name == "node" {
-		d.killed = time.Now()
-	}
-	d.say.line("  ✖ kill -9 %d (%s)", pid, name)
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		return fmt.Errorf("kill the %s: %w", name, err)
-	}
-	return nil
-}
-
-// processOf finds Titrate's own process by that name on a data folder.
-func processOf(name, data string) (int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return 0, fmt.Errorf("look for the %s: %w", name, err)
@@ -187,11 +121,88 @@ func processOf(name, data string) (int, error) {
 			continue
 		}
 		args := strings.Split(string(line), "\x00")
-		if len(args) > 3 && args[1] == "__"+name && args[3] == data {
+		if len(args) > 3 && args[1] == "__"+name && args[3] == p.Data() {
 			return pid, nil
 		}
 	}
-	return 0, fmt.Errorf("no process of the %s on %s", name, data)
+	return 0, fmt.Errorf("no process of the %s on %s", name, p.Data())
+}
+
+// Kill ends one of Titrate's own processes as a crash would.
+func (p *Platform) Kill(name string) error {
+	pid, err := p.Process(name)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the %s: %w", name, err)
+	}
+	if name == "up" {
+		_ = p.up.Wait() // it was killed, and says so
+	}
+	return nil
+}
+
+// Repository makes the work tree, with Titrate as its remote.
+func (p *Platform) Repository(ctx context.Context) error {
+	if err := os.MkdirAll(p.Work(), 0o755); err != nil {
+		return fmt.Errorf("make the repository: %w", err)
+	}
+	if _, err := p.Git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
+		return err
+	}
+	_, err := p.Git(ctx, "remote", "add", "titrate", p.API+"/git/"+p.App+".git")
+	return err
+}
+
+// Commit commits the work tree as it is.
+func (p *Platform) Commit(ctx context.Context, subject string) (commit string, err error) {
+	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "-m", subject}} {
+		if _, err := p.Git(ctx, args...); err != nil {
+			return "", err
+		}
+	}
+	commit, err = p.Git(ctx, "rev-parse", "HEAD")
+	return strings.TrimSpace(commit), err
+}
+
+// Push pushes what was committed, and returns what the server said.
+func (p *Platform) Push(ctx context.Context) (said []string, err error) {
+	out, err := p.Git(ctx, "push", "--quiet", "titrate", "main")
+	for line := range strings.Lines(out) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "remote: "); ok {
+			said = append(said, strings.TrimSpace(text))
+		}
+	}
+	return said, err
+}
+
+// Git runs git in the work tree with the token in its environment, so that it
+// stands in no file and in no list of processes.
+func (p *Platform) Git(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Dir = p.Work()
+	cmd.Env = append(p.Env[:len(p.Env):len(p.Env)],
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=demo", "GIT_AUTHOR_EMAIL=demo@localhost", "GIT_COMMITTER_NAME=demo", "GIT_COMMITTER_EMAIL=demo@localhost",
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http.extraHeader", "GIT_CONFIG_VALUE_0=Authorization: Bearer "+p.Client.Token)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("git %s: %w\n%s", args[0], err, out.String())
+	}
+	return out.String(), nil
+}
+
+// RemoveAll removes a folder with what is read-only in it, as artifacts are.
+func RemoveAll(dir string) {
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			_ = os.Chmod(path, 0o700)
+		}
+		return nil
+	})
+	_ = os.RemoveAll(dir)
 }
 
 // poll asks again and again until done, an error, or the end of ctx.
