@@ -48,10 +48,9 @@ func build(t *testing.T, dir, into string, packages ...string) {
 	}
 }
 
-func open(t *testing.T, database string) *market {
+func open(t *testing.T, bin, database string) *market {
 	t.Helper()
-	m := &market{bin: t.TempDir(), dir: t.TempDir(), ports: map[string]string{}, running: map[string]*exec.Cmd{}, database: database}
-	build(t, ".", m.bin, "./services/...")
+	m := &market{bin: bin, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*exec.Cmd{}, database: database}
 	for _, name := range cofe.Services() {
 		m.ports[name] = freePort(t)
 	}
@@ -170,6 +169,8 @@ func send(t *testing.T, method, url string, header map[string]string, body strin
 func TestMarket_holdsWhileOrdersIsKilled(t *testing.T) {
 	t.Parallel()
 	slow(t)
+	bin := t.TempDir()
+	build(t, ".", bin, "./services/...")
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
 			database := ""
@@ -179,7 +180,7 @@ func TestMarket_holdsWhileOrdersIsKilled(t *testing.T) {
 				}
 				database = freshDatabase(t, database)
 			}
-			m := open(t, database)
+			m := open(t, bin, database)
 			ctx, cancel := context.WithCancel(t.Context())
 			var playing sync.WaitGroup
 			var report *load.Report
