@@ -76,7 +76,7 @@ func (c *Controller) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("take the lease: %w", err)
 	}
-	if err := c.reload(ctx); err != nil {
+	if err := c.reload(ctx, world.Stamp{}); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -85,8 +85,22 @@ func (c *Controller) Start(ctx context.Context) error {
 	return nil
 }
 
-// reload reads the memory from the store anew. The caller is the writer.
-func (c *Controller) reload(ctx context.Context) error {
+// reread reads the store anew after a conflict: something was stored that this
+// controller was not told of. It may want another world, which is asked for.
+func (c *Controller) reread(ctx context.Context) error {
+	if err := c.reload(ctx, world.Stamp{Token: c.token, Revision: c.want.revision + 1}); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.want.revision++
+	wake(c.act)
+	return nil
+}
+
+// reload reads the memory from the store anew. Stamp is that of the next wanted
+// world. The caller is the writer.
+func (c *Controller) reload(ctx context.Context, stamp world.Stamp) error {
 	catalog, err := c.Store.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("read the store: %w", err)
@@ -97,7 +111,7 @@ func (c *Controller) reload(ctx context.Context) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.inherit(c.memory)
+	m.inherit(c.memory, stamp)
 	c.memory = m
 	return nil
 }
@@ -115,7 +129,7 @@ func (c *Controller) commit(ctx context.Context, ch rollout.Change) error {
 	ch.Token = c.token
 	if err := c.Store.Commit(ctx, ch); err != nil {
 		if errors.Is(err, rollout.ErrConflict) {
-			return errors.Join(err, c.reload(ctx))
+			return errors.Join(err, c.reread(ctx))
 		}
 		return err
 	}

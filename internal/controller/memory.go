@@ -223,7 +223,8 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 		}
 	}
 	l.State, l.Revision = look.After, look.Sequence+1
-	l.commands = slices.DeleteFunc(l.commands, func(c rollout.Command) bool { return c.ID <= l.State.Command })
+	// A new slice: the look that was stored holds the old one.
+	l.commands = slices.DeleteFunc(slices.Clone(l.commands), func(c rollout.Command) bool { return c.ID <= l.State.Command })
 	wish := l.State.Wish(l.Plan)
 	differs := !sameWish(l.wish, wish)
 	l.wish = wish
@@ -278,8 +279,9 @@ func (l *live) index(workload string) int {
 }
 
 // inherit takes over from an older memory what is measured and not stored, and
-// which worlds were asked for.
-func (m *memory) inherit(old *memory) {
+// which worlds were asked for. What the older one did not know of was not asked
+// for yet: stamp is that of the next wanted world.
+func (m *memory) inherit(old *memory, stamp world.Stamp) {
 	for k, w := range m.works {
 		if o := old.works[k]; o != nil && o.Stable == w.Stable {
 			w.recent, w.traffic = o.recent, o.traffic
@@ -291,6 +293,12 @@ func (m *memory) inherit(old *memory) {
 			continue
 		}
 		l.members, l.began, l.asked = o.members, o.began, o.asked
+		if l.State.Attempt != o.State.Attempt || l.State.Phase != o.State.Phase && o.State.Phase == rollout.Queued {
+			l.began = stamp
+		}
+		if l.State.Weight != o.State.Weight {
+			l.asked = stamp
+		}
 		for i, f := range l.members {
 			f.follow(l.State, i)
 		}

@@ -34,6 +34,11 @@ func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout
 	w := p.memory.peek(k)
 	w.Release, w.Orphaned = p.release.Number, 0
 	w.Settings = settingsOf(s)
+	for _, group := range e.Groups() {
+		if len(group) > 1 && slices.Contains(group, s.Name) {
+			w.Settings.Together = group
+		}
+	}
 	p.change.Workloads = append(p.change.Workloads, w.WorkloadRecord)
 	p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.Commit, Artifact: a, Config: configOf(e, s, secrets)})
 }
@@ -90,6 +95,10 @@ func (p *proposal) open(e manifest.Environment) error {
 		return err
 	}
 	for _, group := range e.Groups() {
+		if behind := p.behind(e.Name, group); behind != "" {
+			p.stay(e.Name, group, behind)
+			continue
+		}
 		var names []string
 		for _, v := range moving {
 			if slices.Contains(group, v.Key.Workload) {
@@ -103,6 +112,27 @@ func (p *proposal) open(e manifest.Environment) error {
 		}
 	}
 	return nil
+}
+
+// behind names a workload of a group whose wanted version is refused: the group
+// moves as a whole or not at all (R9, R23).
+func (p *proposal) behind(env string, group []string) string {
+	for _, e := range p.delivered.Workloads {
+		if e.What == Behind && e.Key.Env == env && slices.Contains(group, e.Key.Workload) {
+			return e.Key.Workload
+		}
+	}
+	return ""
+}
+
+// stay says of what would have moved with a refused version that it waits for a
+// better one.
+func (p *proposal) stay(env string, group []string, behind string) {
+	for i := range p.delivered.Workloads {
+		if e := &p.delivered.Workloads[i]; e.What == Opens && e.Key.Env == env && slices.Contains(group, e.Key.Workload) {
+			e.What, e.Why = Behind, fmt.Sprintf("it moves together with %s, whose version is refused", behind)
+		}
+	}
 }
 
 // rejected refuses a delivery into an environment whose overlap says so (R3).

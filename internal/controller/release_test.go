@@ -188,6 +188,32 @@ func TestR23_togetherIsOneRolloutOfWhatChanged(t *testing.T) {
 	}
 }
 
+func TestR23_onlyTheMemberAtFaultIsRefusedAndTheGroupWaitsForIt(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := cofe + "together: [orders, payments]\n"
+	p.ended(p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts[0], rollout.Promoted)
+	p.hands.failing["payments v2"] = 0.5
+	bad := map[string]string{"orders": "o2", "payments": "p2"}
+	p.ended(p.deliver(text, bad).Rollouts[0], rollout.RolledBack)
+
+	again := p.deliver(text, bad)
+	if got := effects(again); len(again.Rollouts) != 0 || got["orders"] != controller.Behind || got["payments"] != controller.Behind {
+		t.Fatalf("the same push moved something: %+v", again)
+	}
+	if s := p.status("orders"); s.Sync.State != controller.Late {
+		t.Errorf("orders is %+v, not behind", s.Sync)
+	}
+	mended := p.deliver(text, map[string]string{"orders": "o2", "payments": "p3"})
+	if len(mended.Rollouts) != 1 || len(p.rollout(mended.Rollouts[0]).Plan.Members) != 2 {
+		t.Fatalf("with payments mended both move: %+v", mended)
+	}
+	p.ended(mended.Rollouts[0], rollout.Promoted)
+	if a, b := p.hands.split("orders"), p.hands.split("payments"); a != "v2 100 %" || b != "v3 100 %" {
+		t.Errorf("orders %s, payments %s", a, b)
+	}
+}
+
 func TestR28_aWorkloadNamedNoMoreRunsOnUntilRemoved(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

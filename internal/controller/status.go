@@ -211,10 +211,27 @@ func (c *Controller) sync(w *work, s WorkloadStatus) Sync {
 			why += fmt.Sprintf(", %s kept", stable.Release)
 		}
 		return Sync{State: Late, Why: why}
+	case v != nil && v.Number > w.Stable && c.memory.refusedBeside(w) != "":
+		return Sync{State: Late, Why: fmt.Sprintf("%s waits for %s, with which it moves together", v.Number, c.memory.refusedBeside(w))}
 	case c.want.acked != world.Stamp{Token: c.token, Revision: c.want.revision}:
 		return Sync{State: Pending, Why: "what is wanted has not been acknowledged yet"}
 	}
 	return Sync{State: AsAsked}
+}
+
+// refusedBeside names a workload of w's group whose newest version is refused, or
+// is empty.
+func (m *memory) refusedBeside(w *work) string {
+	for _, name := range w.Settings.Together {
+		other := m.works[rollout.Key{App: w.Key.App, Env: w.Key.Env, Workload: name}]
+		if other == nil || other == w || other.Newest == other.Stable {
+			continue
+		}
+		if v := other.versions[other.Newest]; v != nil && v.Refused != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // words are an outcome as people say it.

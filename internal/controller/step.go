@@ -133,6 +133,9 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 			}
 		case rollout.RolledBack, rollout.Aborted, rollout.Failed:
 			v := w.versions[member.Candidate]
+			if b := s.Back; b != nil && b.Member >= 0 && b.Member != i {
+				continue // the fault is another member's: with that mended, this version goes on (R23)
+			}
 			if v == nil || v.Refused != "" || w.Stable == member.Candidate {
 				continue
 			}

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -81,29 +80,4 @@ func (e Environment) Plan(services ...string) rollout.Plan {
 	}
 	p.NoDataPasses = p.NoDataPasses && len(p.Members) > 0
 	return p
-}
-
-// ConfigOf returns what a service's process sees of its configuration, as
-// canonical JSON: the same bytes for the same configuration, for ever. A
-// different config makes a different version; scale, routes, the plan and the
-// build (which is in the artifact) are not in it. The caller adds the keyed
-// digests of the secrets.
-func ConfigOf(s Service) []byte {
-	env := s.Env
-	if env == nil {
-		env = map[string]string{}
-	}
-	// The names are a format: versions that run carry digests of them.
-	config := struct {
-		Env    map[string]string `json:"env"`
-		Health string            `json:"health"`
-		Port   int               `json:"port"`
-		Run    string            `json:"run"`
-		Worker bool              `json:"worker"`
-	}{env, s.Health, s.Port, s.Build.Run, s.Worker}
-	b, err := json.Marshal(config) // map keys are sorted
-	if err != nil {
-		panic(err) // strings, numbers and truth values only
-	}
-	return b
 }

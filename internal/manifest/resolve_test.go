@@ -289,27 +289,3 @@ environments: { production: { overlap: supersede } }
 		t.Errorf("one service is a group: %v", alone.Together)
 	}
 }
-
-// Versions that run carry digests of these bytes: they stay for ever.
-func TestR1_ConfigOfIsAFormat(t *testing.T) {
-	t.Parallel()
-	s := service(t, good(t, `
-titrate: 1
-app: shop
-services:
-  x: { env: { B: "<b>", A: ä }, port: 8080, health: /up, build: { command: make, output: out, run: ./out }, host: a.example, scale: 3, bake: 1m }
-`), "production", "x")
-	want := `{"env":{"A":"ä","B":"\u003cb\u003e"},"health":"/up","port":8080,"run":"./out","worker":false}`
-	if got := string(ConfigOf(s)); got != want {
-		t.Errorf("got %s", got)
-	}
-	plain := `{"env":{},"health":"","port":0,"run":"","worker":false}`
-	if got := string(ConfigOf(Service{})); got != plain {
-		t.Errorf("got %s", got)
-	}
-	other := s
-	other.Scale, other.Host, other.Route, other.Bake, other.Steps, other.Build.Dir = 9, "b.example", "/b", time.Hour, nil, "elsewhere"
-	if string(ConfigOf(other)) != want {
-		t.Error("scale, routes, plan or build are in the config")
-	}
-}

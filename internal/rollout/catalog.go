@@ -68,6 +68,7 @@ type Settings struct {
 	Routes       []string      `json:"routes,omitempty"`
 	Drain        time.Duration `json:"drain"`
 	StartTimeout time.Duration `json:"start_timeout"`
+	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
 }
 
 // Promotion is one entry of a workload's promoted history (R8).
