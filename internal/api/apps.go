@@ -17,7 +17,9 @@ import (
 // body is an answer with nothing beside it.
 type body[T any] struct{ Body T }
 
-type appPath struct {
+// AppPath is the part of an address that names an app. Huma reads parameters of
+// embedded structs only where their type's name is exported.
+type AppPath struct {
 	App string `path:"app" maxLength:"64" doc:"name of the app"`
 }
 
@@ -40,7 +42,7 @@ func handle[I, O any](s *server, do func(context.Context, *I) (O, error)) func(c
 func (s *server) registerApps(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/server", "server", "What the server is"), handle(s, s.about))
 	huma.Register(api, operation(http.MethodGet, "/apps", "apps", "All apps as they stand"), handle(s, s.apps))
-	huma.Register(api, operation(http.MethodGet, "/apps/{app}", "app", "One app as it stands"), handle(s, func(ctx context.Context, in *appPath) (client.App, error) {
+	huma.Register(api, operation(http.MethodGet, "/apps/{app}", "app", "One app as it stands"), handle(s, func(ctx context.Context, in *AppPath) (client.App, error) {
 		return s.app(ctx, in.App)
 	}))
 	huma.Register(api, operation(http.MethodGet, "/apps/{app}/releases", "releases", "An app's releases, newest first"), handle(s, s.releases))
@@ -48,7 +50,7 @@ func (s *server) registerApps(api huma.API) {
 	huma.Register(api, operation(http.MethodPost, "/apps/{app}/diff", "diff", "What a deploy would change"), handle(s, s.diff))
 	huma.Register(api, operation(http.MethodDelete, "/apps/{app}/environments/{env}/workloads/{workload}", "remove", "Take out a workload that no manifest names"),
 		func(ctx context.Context, in *struct {
-			appPath
+			AppPath
 			Env      string `path:"env"`
 			Workload string `path:"workload"`
 		},
@@ -144,7 +146,7 @@ func wirePush(p rollout.Push) client.Push {
 }
 
 func (s *server) releases(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Limit int `query:"limit" default:"20" minimum:"1" maximum:"500"`
 },
 ) ([]client.Release, error) {
@@ -170,7 +172,7 @@ func (s *server) releases(ctx context.Context, in *struct {
 }
 
 func (s *server) rollback(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Body client.RollbackRequest
 },
 ) (client.RollbackAnswer, error) {
@@ -190,7 +192,7 @@ func (s *server) rollback(ctx context.Context, in *struct {
 }
 
 func (s *server) diff(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Body client.DiffRequest
 },
 ) ([]client.Difference, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 	"titrate/internal/world"
 )
 
-type rolloutPath struct {
+// RolloutPath is the part of an address that names a rollout.
+type RolloutPath struct {
 	ID int64 `path:"id" minimum:"1" doc:"number of the rollout"`
 }
 
@@ -66,7 +68,7 @@ func moves(p rollout.Plan, v rollout.Version) bool {
 	return false
 }
 
-func (s *server) rollout(ctx context.Context, in *rolloutPath) (client.Rollout, error) {
+func (s *server) rollout(ctx context.Context, in *RolloutPath) (client.Rollout, error) {
 	r, err := s.Store.Rollout(ctx, in.ID)
 	if err != nil {
 		return client.Rollout{}, err
@@ -74,7 +76,7 @@ func (s *server) rollout(ctx context.Context, in *rolloutPath) (client.Rollout, 
 	return s.wireRollout(r), nil
 }
 
-func (s *server) history(ctx context.Context, in *rolloutPath) ([]client.Look, error) {
+func (s *server) history(ctx context.Context, in *RolloutPath) ([]client.Look, error) {
 	if _, err := s.Store.Rollout(ctx, in.ID); err != nil {
 		return nil, err
 	}
@@ -92,7 +94,7 @@ func (s *server) history(ctx context.Context, in *rolloutPath) ([]client.Look, e
 	return out, nil
 }
 
-func (s *server) explain(ctx context.Context, in *rolloutPath) (client.Explanation, error) {
+func (s *server) explain(ctx context.Context, in *RolloutPath) (client.Explanation, error) {
 	e, err := s.Controller.Explain(ctx, in.ID)
 	if err != nil {
 		return client.Explanation{}, err
@@ -126,15 +128,23 @@ func (s *server) failures(ctx context.Context, r rollout.Record) []string {
 	defer cancel()
 	k, v := r.Plan.Key(at), r.Plan.Members[at].Candidate
 	var bad []string
+	said := map[string]bool{} // each complaint once
 	// Lines that cannot be read must not hide the explanation.
 	_ = s.Node.Logs(ctx, world.LogQuery{App: k.App, Env: k.Env, Workload: k.Workload, Version: v, Since: r.Opened, Last: 2000}, func(l world.LogLine) bool {
-		if complains(l) && (len(bad) == 0 || bad[len(bad)-1] != l.Text) {
+		if complains(l) && !said[message(l.Text)] {
+			said[message(l.Text)] = true
 			bad = append(bad, l.Text)
 		}
 		return true
 	})
 	return bad[max(0, len(bad)-sampleLines):]
 }
+
+var moment = regexp.MustCompile(`[0-9][0-9:./TZ+-]*`)
+
+// message is a log line without its times and other numbers, by which it is known
+// again.
+func message(text string) string { return moment.ReplaceAllString(text, "#") }
 
 func complains(l world.LogLine) bool {
 	text := strings.ToLower(l.Text)
@@ -146,7 +156,7 @@ func complains(l world.LogLine) bool {
 	return l.Stream == "stderr"
 }
 
-func (s *server) replay(ctx context.Context, in *rolloutPath) (client.Replay, error) {
+func (s *server) replay(ctx context.Context, in *RolloutPath) (client.Replay, error) {
 	got, err := s.Controller.Replay(ctx, in.ID)
 	if err != nil {
 		return client.Replay{}, err
@@ -155,7 +165,7 @@ func (s *server) replay(ctx context.Context, in *rolloutPath) (client.Replay, er
 }
 
 func (s *server) command(ctx context.Context, in *struct {
-	rolloutPath
+	RolloutPath
 	Body client.CommandRequest
 },
 ) (client.Rollout, error) {

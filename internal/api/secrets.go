@@ -10,17 +10,19 @@ import (
 	"titrate/internal/secrets"
 )
 
-type envPath struct {
-	appPath
+// EnvPath is the part of an address that names an environment.
+type EnvPath struct {
+	AppPath
 	Env string `path:"env" maxLength:"64"`
 }
 
-type secretPath struct {
-	envPath
+// SecretPath is the part of an address that names a secret.
+type SecretPath struct {
+	EnvPath
 	Name string `path:"name" maxLength:"128" doc:"name of the variable"`
 }
 
-func (p secretPath) place() secrets.Place { return secrets.Place{App: p.App, Env: p.Env, Name: p.Name} }
+func (p SecretPath) place() secrets.Place { return secrets.Place{App: p.App, Env: p.Env, Name: p.Name} }
 
 func (s *server) registerSecrets(api huma.API) {
 	const path = "/apps/{app}/environments/{env}/secrets"
@@ -29,7 +31,7 @@ func (s *server) registerSecrets(api huma.API) {
 	huma.Register(api, operation(http.MethodDelete, path+"/{name}", "unsetSecret", "Forget a value"), s.unsetSecret)
 }
 
-func (s *server) secretNames(ctx context.Context, in *envPath) ([]client.Secret, error) {
+func (s *server) secretNames(ctx context.Context, in *EnvPath) ([]client.Secret, error) {
 	list, err := s.Secrets.List(ctx, in.App, in.Env)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func (s *server) secretNames(ctx context.Context, in *envPath) ([]client.Secret,
 }
 
 func (s *server) setSecret(ctx context.Context, in *struct {
-	secretPath
+	SecretPath
 	Body struct {
 		Value string `json:"value" minLength:"1" maxLength:"65536"`
 	}
@@ -57,7 +59,7 @@ func (s *server) setSecret(ctx context.Context, in *struct {
 	return nil, nil
 }
 
-func (s *server) unsetSecret(ctx context.Context, in *secretPath) (*struct{}, error) {
+func (s *server) unsetSecret(ctx context.Context, in *SecretPath) (*struct{}, error) {
 	if err := s.Secrets.Unset(ctx, in.place()); err != nil {
 		return nil, s.problem(ctx, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -77,20 +78,35 @@ func (s *server) problem(ctx context.Context, err error) *problemError {
 	var known *problemError
 	var p *controller.Problem
 	var unset *secrets.UnsetError
+	var name *secrets.NameError
+	var fault *store.FaultError
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &p):
 		return fromController(p)
-	case errors.As(err, &unset):
-		return problem(http.StatusUnprocessableEntity, "T0602", err.Error())
-	case errors.Is(err, rollout.ErrUnknown):
+	case errors.As(err, &unset), errors.As(err, &name):
+		return problem(http.StatusUnprocessableEntity, codeIn(err), err.Error())
+	case errors.As(err, &fault):
+		s.Log.Error("the store is in trouble", slog.Any("error", err))
+		return problem(http.StatusServiceUnavailable, fault.Code, err.Error())
+	case errors.Is(err, rollout.ErrUnknown), errors.Is(err, secrets.ErrUnset):
 		return problem(http.StatusNotFound, "T0802", err.Error())
 	case ctx.Err() != nil:
 		return problem(http.StatusServiceUnavailable, "", "the caller went away, or the server ends")
 	}
 	s.Log.Error("a request failed", slog.Any("error", err))
-	return problem(http.StatusInternalServerError, "", err.Error())
+	return problem(http.StatusInternalServerError, codeIn(err), err.Error())
+}
+
+var codeForm = regexp.MustCompile(`^error\[(T\d{4})\]: `)
+
+// codeIn is the code that an error's text begins with; empty when it has none.
+func codeIn(err error) string {
+	if m := codeForm.FindStringSubmatch(err.Error()); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 func fromController(p *controller.Problem) *problemError {

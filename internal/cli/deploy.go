@@ -2,12 +2,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,11 +16,14 @@ import (
 
 func (s *session) deployCommand() *cobra.Command {
 	var watch, urgent, dryRun bool
-	var message string
+	var message, remove string
 	c := &cobra.Command{
 		Use: "deploy [PATH]", Short: "release a folder as it is, committed or not", Args: atMostOne,
 		Long: "Takes the files of the folder (those that git would not ignore) as they are now, and releases them as a push does.\nYour own repository, its branches and its index stay as they are.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if remove != "" {
+				return s.remove(cmd.Context(), remove)
+			}
 			if len(args) > 0 {
 				s.Dir = filepath.Join(s.Dir, args[0])
 				if filepath.IsAbs(args[0]) {
@@ -45,20 +48,21 @@ func (s *session) deployCommand() *cobra.Command {
 			if urgent {
 				options = append(options, "urgent")
 			}
-			began := time.Now()
+			before, err := newest(cmd.Context(), c, app.Name)
+			if err != nil {
+				return err
+			}
 			if err := s.pushFolder(cmd.Context(), c, app.Name, filepath.Dir(path), message, options); err != nil {
 				return err
 			}
-			if !watch {
-				return nil
-			}
-			return s.watchNewest(cmd.Context(), c, app.Name, began)
+			return s.followDeploy(cmd.Context(), c, app.Name, before, watch)
 		},
 	}
 	f := c.Flags()
 	f.BoolVarP(&watch, "watch", "w", false, "watch until it is over; the exit code says how it ended")
 	f.BoolVar(&urgent, "urgent", false, "supersede what is in progress")
 	f.BoolVarP(&dryRun, "dry-run", "n", false, "only say what would change")
+	f.StringVar(&remove, "remove", "", "release nothing: end a workload that titrate.yaml names no more")
 	f.StringVarP(&message, "message", "m", "deployed from a folder", "what the release is about")
 	return c
 }
@@ -85,10 +89,15 @@ func (s *session) pushFolder(ctx context.Context, c *client.Client, app, dir, me
 			"GIT_AUTHOR_NAME="+s.person(), "GIT_AUTHOR_EMAIL="+s.person()+"@localhost",
 			"GIT_COMMITTER_NAME="+s.person(), "GIT_COMMITTER_EMAIL="+s.person()+"@localhost")
 		cmd.Stdout, cmd.Stderr = s.Err, s.Err
-		if err := cmd.Run(); err != nil {
-			return &exitError{exitBuild, fmt.Errorf("git %s: %w", args[0], err)}
+		var ended *exec.ExitError
+		switch err := cmd.Run(); {
+		case err == nil:
+			return nil
+		case args[0] == "push" && errors.As(err, &ended) && ended.ExitCode() == 1: // the server has said why
+			return &exitError{exitUsage, errors.New("the push was refused; nothing has changed")}
+		default:
+			return fmt.Errorf("git %s: %w", args[0], err)
 		}
-		return nil
 	}
 	for _, args := range [][]string{
 		{"init", "--quiet"},
@@ -113,21 +122,67 @@ func (s *session) person() string {
 	return "titrate"
 }
 
-// watchNewest watches the rollouts that were opened since began.
-func (s *session) watchNewest(ctx context.Context, c *client.Client, app string, began time.Time) error {
+// newest is the id of an app's newest rollout, 0 when it has none.
+func newest(ctx context.Context, c *client.Client, app string) (int64, error) {
+	rs, err := c.Rollouts(ctx, client.RolloutQuery{App: app, Limit: 1})
+	if err != nil || len(rs) == 0 {
+		return 0, err
+	}
+	return rs[0].ID, nil
+}
+
+// followDeploy says what came of a deploy: the rollouts that were opened after the
+// one numbered before, or a push that failed.
+func (s *session) followDeploy(ctx context.Context, c *client.Client, app string, before int64, watch bool) error {
+	a, err := c.App(ctx, app)
+	if err != nil {
+		return err
+	}
+	if len(a.Pushes) > 0 && a.Pushes[0].Stage == "failed" {
+		return exit(exitBuild) // the push has told why
+	}
 	all, err := c.Rollouts(ctx, client.RolloutQuery{App: app, Env: s.env, Limit: 100})
 	if err != nil {
 		return err
 	}
-	var rs []client.Rollout
+	opened := []client.Rollout{}
 	for _, r := range all {
-		if r.Opened.After(began.Add(-time.Second)) {
-			rs = append(rs, r)
+		if r.ID > before {
+			opened = append(opened, r)
 		}
 	}
-	if len(rs) == 0 {
-		fmt.Fprintln(s.Err, "Nothing moved: what was deployed is what runs, or is refused. titrate status tells.")
-		return nil
+	if watch && len(opened) > 0 {
+		return s.watch(ctx, c, opened, false)
 	}
-	return s.watch(ctx, c, rs, false)
+	return s.emit(opened, nothing)
+}
+
+// remove ends a workload that the manifest names no more (R28).
+func (s *session) remove(ctx context.Context, workload string) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	t, err := s.target(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	env := s.env
+	if env == "" {
+		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
+			return err
+		}
+	}
+	if ok, err := s.ask(fmt.Sprintf("%s in %s: its processes end and its addresses answer no more. Remove it? [Y/n] ", workload, env)); err != nil || !ok {
+		return err
+	}
+	if err := c.Remove(ctx, t.app, env, workload); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "%s is removed from %s.\n", workload, env)
+	return s.emit(struct {
+		App      string `json:"app"`
+		Env      string `json:"env"`
+		Workload string `json:"workload"`
+	}{t.app, env, workload}, nothing)
 }

@@ -55,16 +55,28 @@ func progress(r client.Rollout, now time.Time) string {
 	if r.Pause != nil {
 		fmt.Fprintf(&b, "  ॥ paused by %s: %s", r.Pause.Owner, r.Pause.Reason)
 	}
-	if r.Wait.For != "" {
-		fmt.Fprintf(&b, "  waits for %s", r.Wait.For)
-	}
-	if left := r.Wait.Until.Sub(now); !r.Wait.Until.IsZero() && left > 0 {
-		fmt.Fprintf(&b, ", %s", span(left))
-	}
-	if r.Wait.Then != "" {
-		fmt.Fprintf(&b, ", then %s", r.Wait.Then)
+	if text := waiting(r, now); text != "" {
+		b.WriteString("  " + text)
 	}
 	return b.String()
+}
+
+// waiting says what a rollout waits for, how long still, and what follows.
+func waiting(r client.Rollout, now time.Time) string {
+	if r.Wait.For == "" {
+		return ""
+	}
+	text := "waiting: " + r.Wait.For
+	if r.Pause != nil {
+		text = "" // the pause has said it
+	}
+	if left := r.Wait.Until.Sub(now); !r.Wait.Until.IsZero() && left > 0 {
+		text += "; " + span(left) + " left"
+	}
+	if r.Wait.Then != "" {
+		text += "; then " + r.Wait.Then
+	}
+	return strings.TrimPrefix(text, "; ")
 }
 
 func drawAlarms(w io.Writer, r client.Rollout) {

@@ -83,7 +83,7 @@ func sentence(err error) string {
 	if errors.As(err, &p) {
 		text = p.Error()
 		if p.Code != "" && !strings.Contains(text, p.Code) {
-			text += "\n  help    titrate explain " + p.Code
+			text = "error[" + p.Code + "]: " + text
 		}
 		if p.Status == http.StatusUnauthorized {
 			text += "\n  help    TITRATE_TOKEN, or run titrate as the user who ran titrate up"

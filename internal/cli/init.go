@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,7 @@ func (s *session) initCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(s.Out, "✔ %s is there: %s\n", filepath.Base(path), describeApp(app))
+				fmt.Fprintf(s.told(), "✔ %s is there: %s\n", filepath.Base(path), describeApp(app))
 				return s.addRemote(cmd.Context(), app.Name)
 			}
 			if name == "" {
@@ -109,7 +110,8 @@ func draft(name, host string, seen pipeline.Detection) string {
 
 // showDetection says what was guessed, and from what.
 func (s *session) showDetection(name string, seen pipeline.Detection, text string) {
-	fmt.Fprintf(s.Out, "Looked at: %s\n", strings.Join(seen.Looked, ", "))
+	w := s.told()
+	fmt.Fprintf(w, "Looked at: %s\n", strings.Join(seen.Looked, ", "))
 	rows := [][]string{{"  app", name, "from the folder's name, or --app"}}
 	for _, svc := range seen.Services {
 		rows = append(rows, []string{"  service", svc.Name, svc.From})
@@ -129,13 +131,13 @@ func (s *session) showDetection(name string, seen pipeline.Detection, text strin
 		rows = append(rows, []string{"  secret", x.Name, x.From + "; values are not read"})
 	}
 	rows = append(rows, []string{"  rollout", "Linear10PercentEvery1Minute", "default"})
-	table(s.Out, rows)
+	table(w, rows)
 	for _, n := range seen.Notes {
-		fmt.Fprintln(s.Out, "  note:", n)
+		fmt.Fprintln(w, "  note:", n)
 	}
-	fmt.Fprintf(s.Out, "\n%s\n", text)
+	fmt.Fprintf(w, "\n%s\n", text)
 	for _, x := range seen.Secrets {
-		fmt.Fprintf(s.Out, "Before the first push: titrate secret set %s\n", x.Name)
+		fmt.Fprintf(w, "Before the first push: titrate secret set %s\n", x.Name)
 	}
 }
 
@@ -164,7 +166,7 @@ func (s *session) addRemote(ctx context.Context, app string) error {
 		var e *exitError
 		if errors.As(err, &e) {
 			fmt.Fprintf(s.Err, "No git remote was added: no server is up.\n  help    titrate up, then titrate init again\n")
-			return nil
+			return s.emit(initAnswer{App: app}, nothing)
 		}
 		return err
 	}
@@ -206,8 +208,23 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 			return err
 		}
 	}
-	fmt.Fprintf(s.Out, "✔ git remote titrate → %s\n\nNext: git push titrate HEAD\n", url)
-	return nil
+	return s.emit(initAnswer{app, url}, func(w io.Writer) {
+		fmt.Fprintf(w, "✔ git remote titrate → %s\n\nNext: git push titrate HEAD\n", url)
+	})
+}
+
+// initAnswer is what `titrate init` left behind.
+type initAnswer struct {
+	App    string `json:"app"`
+	Remote string `json:"remote,omitempty"`
+}
+
+// told is where what was found is told: on stdout, unless that is for data.
+func (s *session) told() io.Writer {
+	if s.output == "json" {
+		return s.Err
+	}
+	return s.Out
 }
 
 // quote makes one shell word, since git runs helpers by a shell.

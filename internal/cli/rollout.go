@@ -58,7 +58,7 @@ func (s *session) find(ctx context.Context, args []string, active bool) ([]clien
 		return nil, nil, err
 	}
 	rs, err := s.rollouts(ctx, c, t, active)
-	if e, ok := err.(*exitError); ok && e.code == exitDone { //nolint:errorlint // made by rollouts itself, never wrapped
+	if err == nil && len(rs) == 0 {
 		fmt.Fprintf(s.Err, "%s has no rollout in progress: nothing to do\n", t)
 	}
 	return rs, c, err
@@ -81,7 +81,7 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 	if err != nil {
 		return err
 	}
-	var after []client.Rollout
+	after := []client.Rollout{}
 	refused := false
 	for _, r := range rs {
 		now, err := c.Command(ctx, r.ID, req)
@@ -96,11 +96,11 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 		}
 		fmt.Fprintf(s.Err, "%s\n", echo(r, now))
 	}
-	if err := s.emit(after, func(io.Writer) {}); err != nil {
+	if err := s.emit(after, nothing); err != nil {
 		return err
 	}
 	if refused {
-		return exit(exitUsage)
+		return exit(exitPolicy)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *session) secretCommand() *cobra.Command {
 						return err
 					}
 					fmt.Fprintf(s.Err, "%s is set for %s in %s. Workloads that name it roll out with it.\n", args[0], app, env)
-					return nil
+					return s.emit(secretChange{args[0], app, env, true}, nothing)
 				})
 			},
 		},
@@ -59,13 +59,28 @@ func (s *session) secretCommand() *cobra.Command {
 			Use: "unset NAME", Short: "forget a value", Args: cobra.ExactArgs(1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
-					return c.UnsetSecret(cmd.Context(), app, env, args[0])
+					if err := c.UnsetSecret(cmd.Context(), app, env, args[0]); err != nil {
+						return err
+					}
+					fmt.Fprintf(s.Err, "%s is forgotten for %s in %s. What runs keeps it until its next version.\n", args[0], app, env)
+					return s.emit(secretChange{args[0], app, env, false}, nothing)
 				})
 			},
 		},
 	)
 	return c
 }
+
+// secretChange is what `secret set` and `unset` did.
+type secretChange struct {
+	Name string `json:"name"`
+	App  string `json:"app"`
+	Env  string `json:"env"`
+	Set  bool   `json:"set"`
+}
+
+// nothing is the text of a command whose messages go to stderr.
+func nothing(io.Writer) {}
 
 // secrets connects and says which app and environment are meant.
 func (s *session) secrets(ctx context.Context, do func(c *client.Client, app, env string) error) error {

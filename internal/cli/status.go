@@ -24,7 +24,7 @@ func (s *session) statusCommand() *cobra.Command {
 			tick := time.NewTicker(time.Second)
 			defer tick.Stop()
 			for {
-				if err := s.status(cmd.Context(), c, args); err != nil || !watch {
+				if err := s.status(cmd.Context(), c, args, watch); err != nil || !watch {
 					return err
 				}
 				select {
@@ -42,7 +42,7 @@ func (s *session) statusCommand() *cobra.Command {
 	return c
 }
 
-func (s *session) status(ctx context.Context, c *client.Client, args []string) error {
+func (s *session) status(ctx context.Context, c *client.Client, args []string, again bool) error {
 	var apps []client.App
 	var want target
 	if len(args) == 0 && s.app == "" {
@@ -65,6 +65,9 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string) e
 	server, err := c.Server(ctx)
 	if err != nil {
 		return err
+	}
+	if again && s.output == "json" {
+		return s.emitLine(apps)
 	}
 	return s.emit(apps, func(w io.Writer) {
 		if server.Node != "up" {
@@ -98,7 +101,7 @@ func (s *session) drawApp(w io.Writer, a client.App, want target) {
 		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
 		for _, wl := range e.Workloads {
 			if want.workload == "" || want.workload == wl.Name {
-				drawWorkload(w, wl)
+				drawWorkload(w, e.Name, wl)
 			}
 		}
 	}
@@ -107,7 +110,7 @@ func (s *session) drawApp(w io.Writer, a client.App, want target) {
 	}
 }
 
-func drawWorkload(w io.Writer, wl client.Workload) {
+func drawWorkload(w io.Writer, env string, wl client.Workload) {
 	facts := []string{glyph(wl.Health) + " " + wl.Health}
 	if wl.Outcome != "" {
 		facts = append(facts, glyph(wl.Outcome)+" "+wl.Outcome)
@@ -131,6 +134,9 @@ func drawWorkload(w io.Writer, wl client.Workload) {
 		if i.Why != "" {
 			fmt.Fprintf(w, "│  %s %s %s: %s\n", glyph(i.State), i.ID, i.State, strings.ReplaceAll(i.Why, "\n", "\n│      "))
 		}
+	}
+	if wl.Orphaned != 0 {
+		fmt.Fprintf(w, "│  ▲ to end it: titrate deploy --remove %s --env %s\n", wl.Name, env)
 	}
 	if r := wl.Rollout; r != nil && !r.Over() {
 		fmt.Fprintf(w, "│  ▸ #%d %s  %s\n", r.ID, percent(r.Weight), progress(*r, time.Now()))

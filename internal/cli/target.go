@@ -104,7 +104,7 @@ func (s *session) manifest() (*manifest.App, string, error) {
 }
 
 // rollouts finds what t means: the rollout by its number, else those in progress,
-// else (unless active) the last.
+// which may be none, else (unless active) the last.
 func (s *session) rollouts(ctx context.Context, c *client.Client, t target, active bool) ([]client.Rollout, error) {
 	if t.rollout != 0 {
 		r, err := c.Rollout(ctx, t.rollout)
@@ -112,11 +112,8 @@ func (s *session) rollouts(ctx context.Context, c *client.Client, t target, acti
 	}
 	q := client.RolloutQuery{App: t.app, Env: s.env, Workload: t.workload, Release: t.release, Version: t.version, Active: true}
 	rs, err := c.Rollouts(ctx, q)
-	if err != nil || len(rs) > 0 {
+	if err != nil || len(rs) > 0 || active {
 		return rs, err
-	}
-	if active {
-		return nil, &exitError{exitDone, nil}
 	}
 	q.Active = false
 	if t.release == 0 && t.version == 0 {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -101,19 +103,18 @@ func (s *session) awaitUp(ctx context.Context, dir string, pid int, ended <-chan
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if r, err := daemon.ReadRunning(dir); err == nil && r.PID == pid {
-			s.server, s.data = r.API, dir
-			if c, err := s.connect(); err == nil {
-				if _, err := c.Server(ctx); err == nil {
-					fmt.Fprintf(s.Out, "  ✔ server   %s\n  ✔ gateway  %s\n  data %s\n\nNext: titrate init in your app's folder, then git push titrate. titrate down stops it.\n", r.API, r.Gateway, dir)
-					return nil
-				}
-			}
+		server, begun := s.answers(ctx, dir, pid)
+		if server != nil {
+			return s.emit(server, func(w io.Writer) { drawUp(w, *server) })
+		}
+		text := complaint(said())
+		if begun && text != "" { // the keeper is up: it is a child that cannot start
+			return fmt.Errorf("%s\n  note    what ran goes on running; the server is tried again until it starts; titrate down stops everything", text)
 		}
 		select {
 		case <-ended:
-			if text := said(); strings.Contains(text, "error[") {
-				return &exitError{exitFailed, errors.New(text[strings.Index(text, "error["):])}
+			if text := complaint(said()); text != "" {
+				return errors.New(text)
 			}
 			return fmt.Errorf("titrate ended at once\n%s", said())
 		case <-ctx.Done():
@@ -122,6 +123,41 @@ func (s *session) awaitUp(ctx context.Context, dir string, pid int, ended <-chan
 		}
 	}
 }
+
+// answers asks the server of the keeper pid what it is. begun says that the keeper
+// holds its sockets: from then on a question waits there for the server.
+func (s *session) answers(ctx context.Context, dir string, pid int) (server *client.Server, begun bool) {
+	r, err := daemon.ReadRunning(dir)
+	if err != nil || r.PID != pid {
+		return nil, false
+	}
+	s.server, s.data = r.API, dir
+	c, err := s.connect()
+	if err != nil {
+		return nil, true
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	about, err := c.Server(ctx)
+	if err != nil {
+		return nil, true
+	}
+	return &about, true
+}
+
+// drawUp says what is up, and once what this machine cannot confine.
+func drawUp(w io.Writer, server client.Server) {
+	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n    data     %s\n", server.API, server.Gateway, server.Data)
+	for _, line := range server.Confinement {
+		fmt.Fprintf(w, "  ▲ %s\n", line)
+	}
+	fmt.Fprint(w, "\nNext: titrate init in your app's folder, then git push titrate HEAD. titrate down stops everything.\n")
+}
+
+var complaintForm = regexp.MustCompile(`(?m)^error\[T\d{4}\]: .*(\n  .*)*`)
+
+// complaint is the first error with a code in what a process wrote.
+func complaint(said string) string { return complaintForm.FindString(said) }
 
 // tail is what a log says since an offset, at most its last 4 KiB.
 func tail(path string, from int64) string {
@@ -147,7 +183,7 @@ func (s *session) downCommand() *cobra.Command {
 			r, err := daemon.ReadRunning(dir)
 			if errors.Is(err, fs.ErrNotExist) {
 				fmt.Fprintln(s.Err, "Nothing is up on", dir)
-				return nil
+				return s.emit(downAnswer{dir, false}, nothing)
 			}
 			if err != nil {
 				return err
@@ -174,7 +210,13 @@ func (s *session) down(ctx context.Context, dir string, r daemon.Running) error 
 		}
 	}
 	fmt.Fprintln(s.Err, "Everything is stopped. titrate up starts it again.")
-	return nil
+	return s.emit(downAnswer{dir, true}, nothing)
+}
+
+// downAnswer is what `titrate down` did.
+type downAnswer struct {
+	Data    string `json:"data"`
+	Stopped bool   `json:"stopped"`
 }
 
 func (s *session) versionCommand() *cobra.Command {

@@ -110,11 +110,7 @@ func (s *session) explainCommand() *cobra.Command {
 		Use: "explain KEY|CODE", Short: "a key of titrate.yaml, or an error's code", Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				for _, k := range manifest.Keys() {
-					fmt.Fprintln(s.Out, k.Name)
-				}
-				fmt.Fprintln(s.Out, strings.Join(explain.Codes(), "\n"))
-				return nil
+				return s.listPages()
 			}
 			page, ok := manifest.ExplainKey(args[0])
 			if !ok {
@@ -123,8 +119,29 @@ func (s *session) explainCommand() *cobra.Command {
 			if !ok {
 				return usage("there is no page about %q\n  help    titrate explain lists what there is; for a release: titrate rollout explain", args[0])
 			}
-			_, err := io.WriteString(s.Out, page)
-			return err
+			return s.emit(struct {
+				Name string `json:"name"`
+				Page string `json:"page"`
+			}{args[0], page}, func(w io.Writer) { fmt.Fprint(w, page) })
 		},
 	}
+}
+
+// listPages names what can be explained: keys, then codes with their titles.
+func (s *session) listPages() error {
+	var list struct {
+		Keys  []string `json:"keys"`
+		Codes []string `json:"codes"`
+	}
+	for _, k := range manifest.Keys() {
+		list.Keys = append(list.Keys, k.Name)
+	}
+	list.Codes = explain.Codes()
+	return s.emit(list, func(w io.Writer) {
+		fmt.Fprintf(w, "Keys of titrate.yaml: %s\n\n", strings.Join(list.Keys, ", "))
+		for _, code := range list.Codes {
+			page, _ := explain.Page(code)
+			fmt.Fprintln(w, strings.TrimPrefix(firstLine(page), "# "))
+		}
+	})
 }

@@ -205,6 +205,14 @@ func (e *UnsetError) Error() string {
 // Unwrap makes it an [ErrUnset].
 func (e *UnsetError) Unwrap() error { return ErrUnset }
 
+// NameError says that something cannot have a name.
+type NameError struct{ Name, What string }
+
+// Error names it, and what a name may be.
+func (e *NameError) Error() string {
+	return fmt.Sprintf("error[%s]: %q cannot be %s", codeName, e.Name, e.What)
+}
+
 var (
 	placeName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,62}$`)
 	secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}$`)
@@ -212,7 +220,7 @@ var (
 
 func (p Place) check() error {
 	if !secretName.MatchString(p.Name) {
-		return fmt.Errorf("error[%s]: %q cannot be the name of a secret\n  help    letters, digits and _, as for an environment variable: DATABASE_URL", codeName, p.Name)
+		return &NameError{p.Name, "the name of a secret\n  help    letters, digits and _, as for an environment variable: DATABASE_URL"}
 	}
 	return checkEnv(p.App, p.Env)
 }
@@ -221,7 +229,7 @@ func (p Place) check() error {
 func checkEnv(app, env string) error {
 	for _, n := range []string{app, env} {
 		if !placeName.MatchString(n) {
-			return fmt.Errorf("error[%s]: %q cannot be the name of an app or environment", codeName, n)
+			return &NameError{n, "the name of an app or environment"}
 		}
 	}
 	return nil

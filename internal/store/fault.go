@@ -12,7 +12,7 @@ import (
 // FaultError is a trouble with the stored state that a person has to hear of: what it
 // is, where, and what to type.
 type FaultError struct {
-	Code string // "T0701"; see the codes below
+	Code string // "T0710"; see the codes below
 	What string
 	Path string
 	Hint string
@@ -21,17 +21,21 @@ type FaultError struct {
 
 // The codes of a [FaultError].
 const (
-	CodeCorrupt = "T0701" // the database is damaged or cut short
-	CodeNewer   = "T0702" // the database was written by a newer Titrate
-	CodeLocked  = "T0703" // another process holds the data folder
-	CodeFull    = "T0704" // the disk is full
-	CodeMissing = "T0705" // the database is gone, but what stood beside it is there
+	CodeCorrupt = "T0710" // the database is damaged or cut short
+	CodeNewer   = "T0711" // the database was written by a newer Titrate
+	CodeLocked  = "T0712" // another process holds the data folder
+	CodeFull    = "T0713" // the disk is full
+	CodeMissing = "T0714" // the database is gone, but what stood beside it is there
 )
 
+// Error says what is wrong, where, what was met and what to type.
 func (f *FaultError) Error() string {
-	s := fmt.Sprintf("%s: %s", f.Path, f.What)
+	s := fmt.Sprintf("error[%s]: %s\n  where   %s", f.Code, f.What, f.Path)
 	if f.Err != nil {
-		s += ": " + f.Err.Error()
+		s += "\n  saw     " + f.Err.Error()
+	}
+	if f.Hint != "" {
+		s += "\n  help    " + f.Hint
 	}
 	return s
 }

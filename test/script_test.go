@@ -1,0 +1,116 @@
+package test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// built holds the program that the scripts run, built once from this tree.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "titrate-built-")
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "titrate"), "titrate/cmd/titrate").CombinedOutput()
+	if err != nil {
+		return dir, fmt.Errorf("build titrate: %w\n%s", err, out)
+	}
+	return dir, nil
+})
+
+// TestScripts runs testdata/script/*.txtar against the built program, each on a
+// data folder of its own with ports of its own. Scripts that take more than a few
+// seconds begin with `[!slow] skip`.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	bin, err := built()
+	if bin != "" {
+		t.Cleanup(func() { os.RemoveAll(bin) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	goenv := goEnvironment(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Condition: func(cond string) (bool, error) {
+			if cond == "slow" {
+				return os.Getenv("TITRATE_TEST_SLOW") != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %q", cond)
+		},
+		Setup: func(e *testscript.Env) error { return setup(e, bin, goenv) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"up":     commandUp,
+			"app":    commandApp,
+			"exits":  commandExits,
+			"await":  commandAwait,
+			"get":    commandGet,
+			"load":   commandLoad,
+			"kill9":  commandKill9,
+			"nopart": commandNoPart,
+			"isjson": commandIsJSON,
+		},
+	})
+}
+
+// goEnvironment is where the go command of this test run keeps its caches: the
+// scripts have a HOME of their own, and share these.
+func goEnvironment(t *testing.T) []string {
+	t.Helper()
+	names := []string{"GOCACHE", "GOMODCACHE", "GOPATH"}
+	out, err := exec.CommandContext(t.Context(), "go", append([]string{"env"}, names...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var env []string
+	for i, value := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		env = append(env, names[i]+"="+value)
+	}
+	return env
+}
+
+func setup(e *testscript.Env, bin string, goenv []string) error {
+	home, data := filepath.Join(e.WorkDir, "home"), filepath.Join(e.WorkDir, "data")
+	if err := os.MkdirAll(home, 0o755); err != nil {
+		return err
+	}
+	e.Vars = append(e.Vars, goenv...)
+	for name, value := range map[string]string{
+		"PATH": bin + string(filepath.ListSeparator) + e.Getenv("PATH"), "HOME": home, "USER": "tester", "LANG": "C.UTF-8",
+		"DATA": data, "TITRATE_DATA": data, "GOTOOLCHAIN": "local", "GOFLAGS": "",
+		"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.org",
+		"GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.org",
+		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "main",
+	} {
+		e.Setenv(name, value)
+	}
+	vars := e.Vars
+	e.Defer(func() { takeDown(vars, bin, data) })
+	return nil
+}
+
+// takeDown stops what is up on a data folder, whatever a script did to it.
+func takeDown(env []string, bin, data string) {
+	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	down := exec.Command(filepath.Join(bin, "titrate"), "down", "--data", data)
+	down.Env = env
+	_ = down.Run() // where there is nothing to ask, the processes are ended below
+	// What is started between two looks is ended by the second.
+	for range 3 {
+		for _, p := range processesOf(data) {
+			_ = p.Kill() // it may have ended by itself
+		}
+	}
+}

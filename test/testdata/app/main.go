@@ -1,0 +1,45 @@
+// The program that the scripts push: behave.go says how this version behaves.
+package main
+
+import (
+	"fmt"
+	"log"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+func main() {
+	fmt.Println("starting", text, "mode", mode, "instance", os.Getenv("TITRATE_INSTANCE"))
+	if mode == "crash" {
+		log.Fatal("cannot open the ledger: no such table: accounts")
+	}
+	var n atomic.Uint64
+	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if mode == "never" {
+			http.Error(w, "still warming up", http.StatusServiceUnavailable)
+		}
+	})
+	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case mode == "bad" && n.Add(1)%2 == 0:
+			log.Print("error: assignment to entry in nil map")
+			http.Error(w, "broken", http.StatusInternalServerError)
+			return
+		case mode == "slow":
+			time.Sleep(300 * time.Millisecond)
+		}
+		fmt.Fprintln(w, text)
+	})
+	http.HandleFunc("/greeting", func(w http.ResponseWriter, _ *http.Request) {
+		greeting := os.Getenv("GREETING")
+		fmt.Println("the greeting is", greeting)
+		fmt.Fprintln(w, len(greeting), "letters")
+	})
+	addr := "127.0.0.1:" + os.Getenv("PORT")
+	if mode == "elsewhere" {
+		addr = "127.0.0.1:0"
+	}
+	log.Fatal(http.ListenAndServe(addr, nil))
+}
