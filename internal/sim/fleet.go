@@ -154,7 +154,7 @@ func (w *World) ensure(wanted world.Wanted) {
 				w.scale(o, f, 0)
 			}
 		}
-		o.rollout, o.attempt = wl.Rollout, wl.Attempt
+		o.rollout, o.attempt, o.worker = wl.Rollout, wl.Attempt, wl.Worker
 		for _, asked := range wl.Fleets {
 			f := o.fleet(asked.Version)
 			if f == nil {

@@ -13,10 +13,11 @@ import (
 // Stamps returns the newest worlds that target and router have taken.
 func (w *World) Stamps() (target, router world.Stamp) { return w.targetStamp, w.routerStamp }
 
-// Table calls yield with each workload and its split, by key.
+// Table calls yield with each workload that takes requests and its split in the
+// router's table, by key.
 func (w *World) Table(yield func(rollout.Key, []world.Share) bool) {
 	for _, o := range w.works {
-		if !yield(o.key, o.split) {
+		if !o.worker && !yield(o.key, o.split) {
 			return
 		}
 	}

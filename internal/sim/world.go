@@ -88,6 +88,7 @@ type work struct {
 	name             string
 	fleets           []*fleet
 	split            []world.Share // of the router's table
+	worker           bool          // it takes no requests
 	sent             int           // requests to be answered in this second, beside the load
 	quiet            time.Time     // since when all versions measured no request
 	rollout          int64
