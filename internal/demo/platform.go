@@ -85,7 +85,9 @@ func (p *Platform) awaitUp(ctx context.Context) error {
 			return false, err
 		}
 		p.Running = r
-		p.Client = &client.Client{URL: r.API, Token: strings.TrimSpace(string(token))}
+		if p.Client == nil || p.Client.URL != r.API { // the next up has the addresses of the one before
+			p.Client = &client.Client{URL: r.API, Token: strings.TrimSpace(string(token))}
+		}
 		s, err := p.Client.Server(ctx)
 		return err == nil && s.Node == "up", nil
 	})

@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -106,9 +107,19 @@ func (d *demo) refused(ctx context.Context, r client.Rollout, got ActResult) {
 		return // the explanation of a failure must not hide the failure
 	}
 	for _, line := range e.Requests[max(0, len(e.Requests)-1):] {
-		d.say.line("    cause   %s", clip(line, 160))
+		d.say.line("    cause   %s", clip(cause(line), 110))
 	}
 	d.say.line("")
+}
+
+// cause shortens a line of the example's log, which is JSON, to what a person
+// looks for; any other line stays as it is.
+func cause(line string) string {
+	var l struct{ Msg, Error, At, Method, Path string }
+	if json.Unmarshal([]byte(line), &l) != nil || l.Error == "" {
+		return strings.TrimSpace(line)
+	}
+	return strings.Join(strings.Fields(fmt.Sprintf("%s %s   %s at %s: %q", l.Method, l.Path, l.Msg, l.At, l.Error)), " ")
 }
 
 // conclude says what it all came to.
