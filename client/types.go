@@ -37,7 +37,7 @@ type Environment struct {
 // facts, never one status.
 type Workload struct {
 	Name      string     `json:"name"`
-	Health    string     `json:"health" enum:"healthy,degraded,down,starting" doc:"is it serving well"`
+	Health    string     `json:"health" enum:"healthy,degraded,down,starting,unknown" doc:"is it serving well"`
 	Outcome   string     `json:"outcome,omitempty" doc:"how its last rollout ended"`
 	Sync      string     `json:"sync" doc:"whether what runs is what was asked, in words"`
 	Synced    bool       `json:"synced"`
@@ -135,9 +135,10 @@ type Step struct {
 
 // Wait says what a rollout waits for, until when, and what happens then.
 type Wait struct {
-	For   string    `json:"for,omitempty"`
-	Until time.Time `json:"until,omitzero"`
-	Then  string    `json:"then,omitempty"`
+	For    string    `json:"for,omitempty"`
+	Until  time.Time `json:"until,omitzero"`
+	Then   string    `json:"then,omitempty"`
+	Person bool      `json:"person,omitempty" doc:"it is a person who must act"`
 }
 
 // Pause is a stop with an owner, a reason and an end.
@@ -195,6 +196,7 @@ type Look struct {
 type Explanation struct {
 	Rollout   Rollout    `json:"rollout"`
 	Summary   string     `json:"summary"`
+	Next      string     `json:"next,omitempty" doc:"what to type to go on"`
 	Sentences []Sentence `json:"sentences"`
 	Requests  []string   `json:"requests,omitempty" doc:"sample log lines of what failed"`
 }
@@ -291,17 +293,28 @@ type Server struct {
 
 // Problem is an error of the API, RFC 9457.
 type Problem struct {
-	Type   string `json:"type,omitempty"`
-	Title  string `json:"title"`
-	Status int    `json:"status"`
-	Detail string `json:"detail"`
-	Code   string `json:"code,omitempty" doc:"T0312; titrate explain CODE tells more"`
+	Type   string          `json:"type,omitempty"`
+	Title  string          `json:"title"`
+	Status int             `json:"status"`
+	Detail string          `json:"detail"`
+	Code   string          `json:"code,omitempty" doc:"T0312; titrate explain CODE tells more"`
+	Errors []ProblemDetail `json:"errors,omitempty" doc:"what is wrong with the request, one by one"`
+}
+
+// ProblemDetail is one thing that is wrong with a request.
+type ProblemDetail struct {
+	Message  string `json:"message"`
+	Location string `json:"location,omitempty" doc:"where: body.weight"`
 }
 
 // Error is the detail, which stands alone.
 func (p *Problem) Error() string {
+	text := p.Title
 	if p.Detail != "" {
-		return p.Detail
+		text = p.Detail
 	}
-	return p.Title
+	for _, d := range p.Errors {
+		text += "\n  " + d.Location + ": " + d.Message
+	}
+	return text
 }

@@ -46,4 +46,13 @@ type Observed struct {
 	Asked   rollout.Weight  `json:"asked"`
 	Drawn   uint64          `json:"drawn"` // requests that were drawn freely
 	Open    int             `json:"open"`
+	Recent  Recent          `json:"recent"`
+}
+
+// Recent is what a version did in the last ten seconds.
+type Recent struct {
+	RPS    float64       `json:"rps"`
+	Failed float64       `json:"failed"` // share of the requests
+	P50    time.Duration `json:"p50"`
+	P99    time.Duration `json:"p99"`
 }
