@@ -213,6 +213,16 @@ func (s *server) knows(ctx context.Context, p source.Push) (bool, error) {
 	}), nil
 }
 
+// pushedFault is an error of the pipeline that the controller knows as the pushed
+// code's: its text stays as it is.
+type pushedFault struct{ error }
+
+// Is makes it a controller.ErrBuild.
+func (pushedFault) Is(target error) bool { return target == controller.ErrBuild }
+
+// Unwrap is the pipeline's own error.
+func (f pushedFault) Unwrap() error { return f.error }
+
 // builder is the controller's Builder: it exports the commit and has the pipeline
 // build it.
 type builder struct{ *server }
@@ -238,7 +248,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	results, err := b.pipeline.Build(ctx, job)
 	var fault *pipeline.BuildError
 	if errors.As(err, &fault) {
-		return nil, errors.Join(controller.ErrBuild, err)
+		return nil, pushedFault{err}
 	}
 	if err != nil {
 		return nil, err
@@ -267,7 +277,17 @@ func (v vault) Values(ctx context.Context, app, env string, digests map[string]s
 
 func noSecret(err error) error {
 	if errors.Is(err, secrets.ErrUnset) {
-		return fmt.Errorf("%w: %w", controller.ErrNoSecret, err)
+		return unsetError{err}
 	}
 	return err
 }
+
+// unsetError is the store's own word for what the controller knows as
+// [controller.ErrNoSecret].
+type unsetError struct{ error }
+
+// Is makes it a [controller.ErrNoSecret].
+func (unsetError) Is(target error) bool { return target == controller.ErrNoSecret }
+
+// Unwrap is what the store said.
+func (e unsetError) Unwrap() error { return e.error }
