@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -77,13 +78,19 @@ func run(ts *testscript.TestScript, args []string) (stdout, stderr string, code 
 			}
 		}
 	}
-	cmd := exec.Command(path, args[1:]...)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args[1:]...)
+	cmd.WaitDelay = time.Second
 	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	err := cmd.Run()
 	var failed *exec.ExitError
-	if err != nil && !errors.As(err, &failed) {
+	switch {
+	case ctx.Err() != nil:
+		ts.Fatalf("%s took more than %s:\n%s%s", strings.Join(args, " "), 2*patience, out.String(), said.String())
+	case err != nil && !errors.As(err, &failed):
 		ts.Check(err)
 	}
 	return out.String(), said.String(), cmd.ProcessState.ExitCode()

@@ -48,6 +48,18 @@ func commandKill9(ts *testscript.TestScript, neg bool, args []string) {
 	p, err := os.FindProcess(pid)
 	ts.Check(err)
 	ts.Check(p.Kill())
+	until(ts, func() (string, bool) { return "it lives", !alive(pid) })
+}
+
+// alive reports whether a process has not ended; one that nobody has waited for
+// has.
+func alive(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(b), ") ")
+	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
 }
 
 func child(ts *testscript.TestScript, parent int, word string) int {

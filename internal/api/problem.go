@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"titrate/client"
 )
 
@@ -19,6 +21,19 @@ func (p *problemError) ContentType(string) string { return "application/problem+
 
 func problem(status int, code, detail string) *problemError {
 	return &problemError{Problem: client.Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}}
+}
+
+// coded gives what huma itself finds wrong with a request Titrate's code.
+func coded(_ huma.Context, _ string, v any) (any, error) {
+	e, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	p := problem(e.Status, "T0803", e.Detail)
+	for _, d := range e.Errors {
+		p.Errors = append(p.Errors, client.ProblemDetail{Message: d.Message, Location: d.Location})
+	}
+	return p, nil
 }
 
 func writeProblem(w http.ResponseWriter, p *problemError) {

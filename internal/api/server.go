@@ -52,6 +52,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	hc := huma.DefaultConfig("Titrate", s.About.Version)
 	hc.OpenAPIPath, hc.DocsPath, hc.SchemasPath = "/api/openapi", "", ""
 	hc.CreateHooks = nil // no $schema member: answers hold what is asked for
+	hc.Transformers = []huma.Transformer{coded}
 	hc.Info.Description = "What a server of Titrate tells and takes. Errors are problem documents (RFC 9457) whose code has a page: titrate explain CODE."
 	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	hc.Security = []map[string][]string{{"token": {}}}
@@ -122,6 +123,9 @@ func fromController(p *controller.Problem) *problemError {
 		status, code = http.StatusServiceUnavailable, "T0805"
 	}
 	text := p.Message
+	if own := codeIn(p); own != "" {
+		code = own
+	}
 	if p.Hint != "" {
 		text += "\n  help    " + p.Hint
 	}

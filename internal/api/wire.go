@@ -71,7 +71,7 @@ func (s *server) lastRollout(ctx context.Context, st controller.WorkloadStatus) 
 
 func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares) client.Workload {
 	w := client.Workload{
-		Name: st.Key.Workload, Health: health(st.Health.State), Outcome: string(st.Outcome.Outcome),
+		Name: st.Key.Workload, Health: health(st), Outcome: string(st.Outcome.Outcome),
 		Sync: string(st.Sync.State), Synced: st.Sync.State == controller.AsAsked,
 		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: s.urls(st), Versions: []client.Version{}, Instances: []client.Instance{},
 	}
@@ -113,8 +113,8 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func health(h controller.HealthState) string {
-	switch h {
+func health(st controller.WorkloadStatus) string {
+	switch st.Health.State {
 	case controller.Healthy:
 		return "healthy"
 	case controller.Degraded:
@@ -122,11 +122,14 @@ func health(h controller.HealthState) string {
 	case controller.Unhealthy:
 		return "down"
 	case controller.Starting:
+		if st.Rollout == 0 { // what should have started has failed
+			return "down"
+		}
 		return "starting"
 	case controller.Unknown:
 		return "unknown"
 	}
-	return string(h)
+	return string(st.Health.State)
 }
 
 func role(st controller.WorkloadStatus, v rollout.Version) string {

@@ -239,7 +239,7 @@ func (c *Controller) digests(ctx context.Context, app, env string, names []strin
 	digests, err := c.Vault.Digests(ctx, app, env, names)
 	if err != nil {
 		if isNoSecret(err) {
-			return nil, problem(Invalid, fmt.Sprintf("titrate secret set -a %s -e %s NAME", app, env), "%s in %s: %v", app, env, err)
+			return nil, problem(Invalid, "", "%v", err) // it names the secrets, and says how to set them
 		}
 		return nil, fmt.Errorf("digest the secrets of %s in %s: %w", app, env, err)
 	}
