@@ -88,7 +88,7 @@ func (s *session) root() *cobra.Command {
 	root.AddCommand(
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.deployCommand(),
 		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
-		s.rolloutCommand(), s.secretCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(),
+		s.rolloutCommand(), s.secretCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
 		s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)
@@ -100,7 +100,8 @@ func unknownCommand(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "titrate --help lists the commands"
+	hint := c.CommandPath() + " --help lists the commands"
+	c.SuggestionsMinimumDistance = 2
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		hint = "did you mean " + near[0] + "?"
 	}

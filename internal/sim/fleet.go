@@ -137,6 +137,10 @@ func (w *World) Kill(k rollout.Key, v rollout.Version) bool {
 
 // Ensure takes a whole world: what it does not name is drained and stopped.
 func (w *World) ensure(wanted world.Wanted) {
+	if w.Bugs.Fleets != nil {
+		wanted.Workloads = slices.Clone(wanted.Workloads)
+		w.Bugs.Fleets(&wanted)
+	}
 	for _, o := range w.works {
 		o.namedByTheTarget = false
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // keptWindows is how many closed windows can be read again.
-const keptWindows = 512
+const keptWindows = 128
 
 // Windows returns the closed windows above a cursor, at once.
 func (w *World) Windows(_ context.Context, after uint64) ([]world.VersionWindow, error) {
@@ -46,8 +46,10 @@ func (w *World) close(end time.Time) {
 		}
 		w.serve(o, n, start)
 	}
-	if len(w.windows) > 2*keptWindows {
-		w.windows = append([]world.VersionWindow(nil), w.windows[len(w.windows)-keptWindows:]...)
+	if len(w.windows) > 4*keptWindows {
+		kept := make([]world.VersionWindow, keptWindows, 5*keptWindows)
+		copy(kept, w.windows[len(w.windows)-keptWindows:])
+		w.windows = kept
 	}
 }
 

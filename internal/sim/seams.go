@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"titrate/internal/rollout"
@@ -50,6 +51,10 @@ func (w *World) Split(_ context.Context, wanted world.Wanted) error {
 
 func (w *World) split(wanted world.Wanted) {
 	now := w.Clock.Now()
+	if w.Bugs.Table != nil {
+		wanted.Workloads = slices.Clone(wanted.Workloads)
+		w.Bugs.Table(&wanted)
+	}
 	for _, o := range w.works {
 		o.split = nil
 	}

@@ -31,6 +31,11 @@ func (h *history) checkWorld() {
 	h.holds(onceOnly, key == "", "%s", key)
 }
 
+// replayedOneIn is of how many rollouts one is replayed as it would be read from a
+// disk, which costs more than all other checks. Each look is decided again when it
+// is stored.
+const replayedOneIn = 4
+
 // checkEnd checks a world in which nothing is in progress any more, and plays
 // what is stored again.
 func (h *history) checkEnd() {
@@ -50,6 +55,9 @@ func (h *history) checkEnd() {
 		r := h.store.Record(id)
 		h.holds(allEnd, r.State.Phase == rollout.Ended, "rollout %d is %s", id, r.State.Phase)
 		h.holds(frozen, reflect.DeepEqual(r.Plan, h.checks.plans[id]), "rollout %d", id)
+		if id%replayedOneIn != 0 {
+			continue
+		}
 		replayed, err := h.newest.Replay(context.Background(), id)
 		h.holds(replays, err == nil && replayed.Agrees(), "rollout %d: %v %v", id, err, replayed.Problems)
 	}

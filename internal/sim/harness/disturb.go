@@ -125,6 +125,11 @@ func (h *history) haunt() {
 	})
 	fenced := err == nil || errors.Is(err, rollout.ErrFenced) || errors.Is(err, world.ErrStale) || errors.Is(err, sim.ErrFate)
 	h.holds(noSurprise, fenced, "of a controller without a lease: %v", err)
+	if h.rand.IntN(4) == 0 {
+		h.count(OldWorldComesLate)
+		_ = h.world.Ensure(context.Background(), c.Wanted())
+		_ = h.world.Split(context.Background(), c.Wanted())
+	}
 	if ids := h.store.Live(); len(ids) > 0 && h.rand.IntN(4) == 0 {
 		h.count(OldLeaderAsked)
 		id := pick(h.rand, ids)

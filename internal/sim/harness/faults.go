@@ -35,6 +35,7 @@ const (
 	LeaseExpires
 	OldLeaderActs
 	OldLeaderAsked
+	OldWorldComesLate
 	PushNew
 	PushRevert
 	PushConfig
@@ -99,6 +100,7 @@ var faultNames = [faults]string{
 	LeaseExpires:       "another controller takes the lease",
 	OldLeaderActs:      "the old controller goes on",
 	OldLeaderAsked:     "the old controller is asked for something",
+	OldWorldComesLate:  "a world of the old controller comes late",
 	PushNew:            "push of a new version",
 	PushRevert:         "push of an earlier version",
 	PushConfig:         "push of a configuration only",

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"titrate/internal/controller"
@@ -60,9 +61,26 @@ type history struct {
 // sabotage is what tests put between a controller and the world, to see that the
 // invariants find it.
 type sabotage struct {
-	bugs    sim.Bugs
-	alter   func(*rollout.Change)
-	distort func(*world.Seen)
+	bugs     sim.Bugs
+	anyToken bool                              // the store takes any writer
+	alter    func(*rollout.Change)             // what is stored
+	next     func(rollout.State) rollout.State // what the core decided
+	distort  func(*world.Seen)                 // what is observed
+	table    func(*world.Wanted)               // what the router is asked for
+	fleets   func(*world.Wanted)               // what the target is asked for
+}
+
+// stored is what the store makes of a change.
+func (s sabotage) stored() func(*rollout.Change) {
+	if s.next == nil {
+		return s.alter
+	}
+	return func(c *rollout.Change) {
+		c.Looks = slices.Clone(c.Looks)
+		for i := range c.Looks {
+			c.Looks[i].After = s.next(c.Looks[i].After)
+		}
+	}
 }
 
 func newHistory(seed uint64, scenario string, trace io.Writer, s sabotage) *history {
@@ -73,13 +91,14 @@ func newHistory(seed uint64, scenario string, trace io.Writer, s sabotage) *hist
 	}
 	h.world = sim.NewWorld(h.clock, rand.New(rand.NewPCG(seed, 0xd1b54a32d192ed03)))
 	h.world.Bugs = s.bugs
+	h.world.Bugs.Fleets, h.world.Bugs.Table = s.fleets, s.table
 	h.world.Nature = func(_ rollout.Key, f world.Fleet) sim.Nature { return h.natures[f.Artifact] }
 	h.world.Load = func(k rollout.Key) float64 { return h.loads[k.Workload] }
 	h.world.Fate = h.worldFate
 	h.world.Ack = h.ack
 	h.store.Fate = h.storeFate
 	h.store.Watch = h.commit
-	h.store.Alter = s.alter
+	h.store.Alter, h.store.AnyToken = s.stored(), s.anyToken
 	h.checks = newChecks()
 	return h
 }
@@ -114,12 +133,16 @@ func (h *history) play() (err error) {
 	for i := range ticks {
 		h.disturb()
 		h.tick(h.step())
-		if i == ticks/2 && h.pushes < 3 {
+		if i > ticks/2 && h.pushes < 2 {
 			h.push(false)
 		}
 	}
 	if h.crashes == 0 {
 		h.stop(CrashIdle)
+	}
+	for h.pushes < 2 {
+		h.tick(time.Second)
+		h.push(false)
 	}
 	h.settle()
 	return nil
