@@ -148,18 +148,18 @@ func (h *hook) run(ctx context.Context) {
 func (h *hook) start() error {
 	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
-	l, err := h.s.launch(pl, []string{"/bin/sh", "-c", rec.Command})
+	env := h.s.env(pl, 0)
+	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
+		env = append(env, previewVar+"=http://"+at)
+	}
+	l, err := h.s.launch(pl, []string{"/bin/sh", "-c", rec.Command}, env)
 	if err != nil {
 		return err
 	}
 	if err := h.openOutputs(newRedactor(fleet.Secrets)); err != nil {
 		return err
 	}
-	env := h.s.env(pl, 0)
-	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
-		env = append(env, previewVar+"=http://"+at)
-	}
-	proc, failed, err := h.s.spawn(l, env, h.out)
+	proc, failed, err := h.s.spawn(l, h.out)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,9 +28,12 @@ const (
 	errorFD = 4 // why it failed goes out here; closed by a successful exec
 )
 
-// launch says what the launcher becomes.
+// launch says what the launcher becomes. The environment is here and not the
+// launcher's own, because a variable such as LD_PRELOAD would have the launcher
+// run the workload's code before it is confined.
 type launch struct {
 	Argv     []string `json:"argv"`
+	Env      []string `json:"env"`
 	Dir      string   `json:"dir"`
 	Hide     string   `json:"hide"`     // a folder that the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
@@ -41,9 +45,13 @@ type launch struct {
 // failed, which it has told the supervisor then.
 func Launch() error {
 	runtime.LockOSThread() // a Landlock domain is a thread's
-	syscall.CloseOnExec(specFD)
-	syscall.CloseOnExec(errorFD)
-	err := become(os.NewFile(specFD, "spec"))
+	// With them whatever our own caller left open: it may lead past the walls.
+	err := unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+	if err != nil { // a kernel before 5.11
+		syscall.CloseOnExec(specFD)
+		syscall.CloseOnExec(errorFD)
+	}
+	err = become(os.NewFile(specFD, "spec"))
 	_, _ = os.NewFile(errorFD, "error").WriteString(err.Error())
 	return err
 }
@@ -56,7 +64,7 @@ func become(spec *os.File) error {
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)
 	}
-	program, err := lookProgram(l.Dir, l.Argv)
+	program, err := lookProgram(l.Dir, l.Argv, l.Env)
 	if err != nil {
 		return err
 	}
@@ -77,7 +85,7 @@ func become(spec *os.File) error {
 	if err := landlock.Restrict(rules); err != nil {
 		return err
 	}
-	if err := syscall.Exec(program, l.Argv, os.Environ()); err != nil {
+	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {
 		return fmt.Errorf("execute %s: %w", program, err)
 	}
 	return nil
@@ -122,8 +130,8 @@ func dropCapabilities() {
 	}
 }
 
-// lookProgram finds argv[0] in the artifact first, then along $PATH.
-func lookProgram(dir string, argv []string) (string, error) {
+// lookProgram finds argv[0] in the artifact first, then along the workload's $PATH.
+func lookProgram(dir string, argv, env []string) (string, error) {
 	if len(argv) == 0 || argv[0] == "" {
 		return "", errors.New("the version has no command")
 	}
@@ -137,6 +145,13 @@ func lookProgram(dir string, argv []string) (string, error) {
 	}
 	if strings.ContainsRune(name, '/') {
 		return "", fmt.Errorf("the artifact has no file %s", name)
+	}
+	for _, kv := range env {
+		if path, ok := strings.CutPrefix(kv, "PATH="); ok {
+			if err := os.Setenv("PATH", path); err != nil {
+				return "", fmt.Errorf("take the workload's PATH: %w", err)
+			}
+		}
 	}
 	path, err := exec.LookPath(name)
 	if err != nil {

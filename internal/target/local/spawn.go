@@ -19,30 +19,31 @@ import (
 
 // spawn starts a process in a session of its own, through the launcher. The
 // process exists when it returns; failed yields why it could not become the
-// program, or "" when it has.
-func (s *Supervisor) spawn(l launch, env []string, out *outputs) (p *process, failed func() string, err error) {
+// program, or "" when it has. The launcher itself gets the token alone, by which
+// it is found after a crash.
+func (s *Supervisor) spawn(l launch, out *outputs) (p *process, failed func() string, err error) {
 	specR, specW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
 	}
-	defer specR.Close()
 	errR, errW, err := os.Pipe()
 	if err != nil {
-		specW.Close()
+		closeAll([]*os.File{specR, specW})
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	defer errW.Close()
 	files, err := out.writers()
 	if err != nil {
-		specW.Close()
+		closeAll([]*os.File{specR, specW})
 		errR.Close()
 		return nil, nil, err
 	}
 	defer closeAll(files)
 	fds := []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd(), specR.Fd(), errW.Fd()}
 	pid, err := syscall.ForkExec(s.cfg.Launcher[0], s.cfg.Launcher, &syscall.ProcAttr{
-		Dir: "/", Env: env, Files: fds, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: tokenOf(l.Env), Files: fds, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
+	specR.Close() // so that a launcher that dies before it has read all ends the write below
 	if err != nil {
 		specW.Close()
 		errR.Close()
@@ -64,6 +65,11 @@ func (s *Supervisor) spawn(l launch, env []string, out *outputs) (p *process, fa
 	}, nil
 }
 
+// tokenOf returns the variable that names a process's family.
+func tokenOf(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool { return !strings.HasPrefix(kv, tokenVar+"=") })
+}
+
 func closeAll(files []*os.File) {
 	for _, f := range files {
 		f.Close()
@@ -79,7 +85,7 @@ type place struct {
 }
 
 // launch returns what the launcher is to become.
-func (s *Supervisor) launch(pl place, argv []string) (launch, error) {
+func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 	artifact := filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact)
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
@@ -90,7 +96,7 @@ func (s *Supervisor) launch(pl place, argv []string) (launch, error) {
 		}
 	}
 	return launch{
-		Argv: argv, Dir: artifact, Hide: s.cfg.Data, ReadOnly: []string{artifact},
+		Argv: argv, Env: env, Dir: artifact, Hide: s.cfg.Data, ReadOnly: []string{artifact},
 		// The FIFOs too, for programs that open /dev/stdout.
 		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
 	}, nil

@@ -37,11 +37,11 @@ func (in *instance) start(ctx context.Context) error {
 		}
 	}
 	in.out.forget()
-	l, err := in.s.launch(pl, spec.Command)
+	l, err := in.s.launch(pl, spec.Command, in.s.env(pl, rec.Port))
 	if err != nil {
 		return err
 	}
-	proc, failed, err := in.s.spawn(l, in.s.env(pl, rec.Port), in.out)
+	proc, failed, err := in.s.spawn(l, in.out)
 	if err != nil {
 		return err
 	}

@@ -372,6 +372,34 @@ func TestConfinement_hidesTheDataFolder(t *testing.T) {
 	}
 }
 
+func TestConfinement_nothingOfAWorkloadRunsBeforeIt(t *testing.T) {
+	t.Parallel()
+	dir := newFolder(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := filepath.Join(dir, "launcher.env")
+	b := newBench(t, dir, func(c *Config) {
+		c.Launcher = []string{"/bin/sh", "-c", "env >'" + seen + "'; exec '" + self + "' " + LaunchCommand + " 7</etc/passwd"}
+	})
+	f := run(1, 1, "serve")
+	// LD_PRELOAD is the one that hurts; many another variable steers a program.
+	f.Env = map[string]string{"LD_PRELOAD_": "./evil.so", "LARGE": strings.Repeat("x", 100<<10)}
+	b.want(f)
+	addr := b.untilReady(1, 1)[0].Addr
+	if env := get(t, addr, "/env"); !strings.Contains(env, `"LD_PRELOAD_=./evil.so"`) {
+		t.Errorf("the workload has another environment: %.300s", env)
+	}
+	env, err := os.ReadFile(seen)
+	if err != nil || !strings.Contains(string(env), tokenVar) || strings.Contains(string(env), "LD_PRELOAD_") {
+		t.Errorf("the launcher, which is not confined yet, was started with the workload's environment: %.300s, %v", env, err)
+	}
+	if got := get(t, addr, "/read?path=/proc/self/fd/7"); got == "<nil>" {
+		t.Error("the workload inherits what the launcher's caller left open")
+	}
+}
+
 func TestSamples_tellWhatAVersionUses(t *testing.T) {
 	t.Parallel()
 	samples := make(chan []Sample, 100)
