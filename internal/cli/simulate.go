@@ -20,10 +20,16 @@ func (s *session) simulateCommand() *cobra.Command {
 			"wrong, and checks at every step what must hold. The same seed gives the same history. Exits 1 when something\n" +
 			"did not hold, and prints the command that plays that history again.",
 		RunE: func(c *cobra.Command, _ []string) error {
+			play := func() (*harness.Report, error) { return harness.Run(c.Context(), o, time.Now) }
 			if verbose {
-				return s.showSimulated(harness.Trace(o, s.Out, time.Now))
+				// With JSON, stdout is the report alone.
+				trace := s.Out
+				if s.output == "json" {
+					trace = s.Err
+				}
+				play = func() (*harness.Report, error) { return harness.Trace(o, trace, time.Now) }
 			}
-			r, err := harness.Run(c.Context(), o, time.Now)
+			r, err := play()
 			if r == nil {
 				return usage("%v", err)
 			}

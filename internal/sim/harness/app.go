@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/rollout"
 	"titrate/internal/sim"
+	"titrate/internal/world"
 )
 
 // app is an imagined repository: what its next push would be.
@@ -148,37 +150,49 @@ func (h *history) build(s *service, good bool) {
 	s.built++
 	s.artifact = s.built
 	r := h.rand
-	n := sim.Nature{Start: time.Second + time.Duration(r.Int64N(int64(3*time.Second))), Latency: 20 * time.Millisecond, Errors: 0.0005}
+	n := nature{Nature: sim.Nature{Start: time.Second + time.Duration(r.Int64N(int64(3*time.Second))), Latency: 20 * time.Millisecond, Errors: 0.0005}, fault: -1}
 	if !good {
-		switch r.IntN(12) {
-		case 0, 1, 2, 3:
+		n.fault = pick(r, ills)
+		switch n.fault {
+		case BadErrors:
 			n.Errors = 0.05 + 0.9*r.Float64()
-			h.count(BadErrors)
-		case 4:
+		case BadLatency:
 			n.Latency = 200 * time.Millisecond
-			h.count(BadLatency)
-		case 5:
+		case NeverReady:
 			n.Never = true
-			h.count(NeverReady)
-		case 6:
+		case ExitsAtStart:
 			n.Exits = "exited 1: panic: no such table"
-			h.count(ExitsAtStart)
-		case 7:
+		case SlowStart:
 			n.Start = 15 * time.Second
-			h.count(SlowStart)
-		case 8:
+		case KeepsCrashing:
 			n.Dies = 0.2
-			h.count(KeepsCrashing)
-		case 9:
+		case HookFailed:
 			n.Hooks = sim.HookFails
-			h.count(HookFailed)
-		case 10:
+		case HookTimedOut:
 			n.Hooks = sim.HookTimesOut
-			h.count(HookTimedOut)
-		case 11:
+		case HookLost:
 			n.Hooks = sim.HookIsLost
-			h.count(HookLost)
+		default:
 		}
 	}
 	h.natures[digest(s, s.artifact)] = n
+}
+
+// nature is how an artifact behaves, and what that counts as; -1: as nothing.
+type nature struct {
+	sim.Nature
+	fault Fault
+}
+
+// ills are what may be wrong with an artifact.
+var ills = []Fault{BadErrors, BadErrors, BadErrors, BadErrors, BadLatency, NeverReady, ExitsAtStart, SlowStart, KeepsCrashing, HookFailed, HookTimedOut, HookLost}
+
+// nature tells the world how a version behaves, when it starts and when one of
+// its hooks does. It counts then: what is built and never runs proves nothing.
+func (h *history) nature(_ rollout.Key, f world.Fleet) sim.Nature {
+	n := h.natures[f.Artifact]
+	if hook := f.Count == 0; n.fault >= 0 && hook == (n.Hooks != sim.HookPasses) {
+		h.count(n.fault)
+	}
+	return n.Nature
 }

@@ -2,6 +2,7 @@ package harness
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -57,8 +58,11 @@ func TestSimulate_aSeedIsAHistory(t *testing.T) {
 	t.Parallel()
 	for seed := uint64(1); seed <= 3; seed++ {
 		var once, again bytes.Buffer
-		Trace(Options{Seed: seed}, &once, time.Now)
-		Trace(Options{Seed: seed}, &again, time.Now)
+		for _, out := range []*bytes.Buffer{&once, &again} {
+			if _, err := Trace(Options{Seed: seed}, out, time.Now); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if once.Len() == 0 || once.String() != again.String() {
 			t.Errorf("seed %d told two histories of %d and %d bytes", seed, once.Len(), again.Len())
 		}
@@ -151,8 +155,8 @@ func TestSimulate_findsPlantedFaults(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			for seed := uint64(1); seed <= 60; seed++ {
-				v, ok := newHistory(seed, "", nil, test.plan).play().(*Violation)
-				if !ok {
+				var v *ViolationError
+				if err := newHistory(seed, "", nil, test.plan).play(); !errors.As(err, &v) {
 					continue
 				}
 				if v.Text != texts[test.want].text {

@@ -28,8 +28,8 @@ type history struct {
 	clock    *sim.Clock
 	world    *sim.World
 	store    *sim.Store
-	natures  map[string]sim.Nature // by artifact
-	loads    map[string]float64    // by service
+	natures  map[string]nature  // by artifact
+	loads    map[string]float64 // by service
 	app      *app
 	trace    io.Writer // nil: nothing is told
 	sabotage sabotage
@@ -39,7 +39,6 @@ type history struct {
 	acting *controller.Controller // whose call is under way
 	back   time.Time              // when a controller is started again
 	until  time.Time              // how long older goes on
-	calm   bool                   // no more faults are made
 	rates  rates
 	only   *rates // the faults that are made, if not drawn
 	armed  *crash
@@ -87,12 +86,12 @@ func newHistory(seed uint64, scenario string, trace io.Writer, s sabotage) *hist
 	h := &history{
 		seed: seed, scenario: scenario, trace: trace, sabotage: s,
 		rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), clock: sim.NewClock(epoch), store: sim.NewStore(),
-		natures: map[string]sim.Nature{}, loads: map[string]float64{}, outcomes: map[rollout.Outcome]int64{},
+		natures: map[string]nature{}, loads: map[string]float64{}, outcomes: map[rollout.Outcome]int64{},
 	}
 	h.world = sim.NewWorld(h.clock, rand.New(rand.NewPCG(seed, 0xd1b54a32d192ed03)))
 	h.world.Bugs = s.bugs
 	h.world.Bugs.Fleets, h.world.Bugs.Table = s.fleets, s.table
-	h.world.Nature = func(_ rollout.Key, f world.Fleet) sim.Nature { return h.natures[f.Artifact] }
+	h.world.Nature = h.nature
 	h.world.Load = func(k rollout.Key) float64 { return h.loads[k.Workload] }
 	h.world.Fate = h.worldFate
 	h.world.Ack = h.ack
@@ -109,7 +108,7 @@ func (h *history) play() (err error) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
-		case *Violation:
+		case *ViolationError:
 			err = v
 		default:
 			panic(fmt.Sprintf("%v\n  replay  %s", v, replayCommand(h.scenario, h.seed)))
@@ -199,7 +198,8 @@ var errCrashed = errors.New("the controller crashed")
 // in charge is never fenced.
 func (h *history) expect(err error) {
 	var p *controller.Problem
-	ok := err == nil || errors.Is(err, errCrashed) || errors.Is(err, sim.ErrFate) || errors.As(err, &p) || errors.Is(err, rollout.ErrConflict)
+	ok := err == nil || errors.Is(err, errCrashed) || errors.Is(err, sim.ErrFate) || errors.As(err, &p) ||
+		errors.Is(err, rollout.ErrConflict) && h.counts[StoreUnanswered] > 0
 	h.holds(noSurprise, ok, "%v", err)
 }
 
@@ -223,8 +223,7 @@ func (h *history) stop(f Fault) {
 	h.tracef("%s", f)
 }
 
-// push delivers what the app is now. What has no release yet is pushed again when
-// a crash swallowed it.
+// push delivers what the app is now.
 func (h *history) push(urgent bool) {
 	c := h.newest
 	if c == nil {

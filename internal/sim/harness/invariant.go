@@ -50,8 +50,8 @@ var texts = [invariants]struct{ rule, text string }{
 	notStarved:   {"R3", "a steady stream of pushes is promoted at least once in every two shift times"},
 }
 
-// Violation is an invariant that did not hold.
-type Violation struct {
+// ViolationError is an invariant that did not hold.
+type ViolationError struct {
 	Seed    uint64        `json:"seed"`
 	After   time.Duration `json:"after"` // simulated, since the history began
 	Rule    string        `json:"rule"`
@@ -60,7 +60,7 @@ type Violation struct {
 	Command string        `json:"replay"` // plays the history again
 }
 
-func (v *Violation) Error() string {
+func (v *ViolationError) Error() string {
 	return fmt.Sprintf("%s: %s: after %s: %s\n  replay  %s", v.Rule, v.Text, v.After, v.What, v.Command)
 }
 
@@ -71,7 +71,7 @@ func (h *history) holds(i invariant, ok bool, format string, args ...any) {
 	if ok {
 		return
 	}
-	v := &Violation{
+	v := &ViolationError{
 		Seed: h.seed, After: h.clock.Now().Sub(epoch), Rule: texts[i].rule, Text: texts[i].text, What: fmt.Sprintf(format, args...), Command: replayCommand(h.scenario, h.seed),
 	}
 	h.tracef("VIOLATION of %s: %s: %s", v.Rule, v.Text, v.What)

@@ -123,7 +123,7 @@ const patience = 3 * time.Hour
 // nothing is in progress.
 func (h *history) settle() {
 	h.tracef("the faults cease")
-	h.rates, h.calm, h.armed, h.older = rates{}, true, nil, nil
+	h.rates, h.armed, h.older = rates{}, nil, nil
 	h.mail.deaf, h.mail.blind = time.Time{}, time.Time{}
 	began, answered := h.clock.Now(), h.clock.Now()
 	for h.newest == nil || len(h.store.Live()) > 0 {

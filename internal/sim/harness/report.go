@@ -5,7 +5,7 @@
 package harness
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"titrate/internal/rollout"
@@ -22,20 +22,20 @@ type Options struct {
 
 // Report is what came of it.
 type Report struct {
-	Seed       uint64        `json:"seed"`
-	Scenario   string        `json:"scenario,omitempty"`
-	Looks      int64         `json:"looks"`
-	Histories  int           `json:"histories"`
-	Pushes     int64         `json:"pushes"`
-	Crashes    int64         `json:"crashes"`
-	Simulated  time.Duration `json:"simulated"` // time in all histories
-	Took       time.Duration `json:"took"`
-	PerMinute  int64         `json:"looks_per_minute"`
-	Faults     []Count       `json:"faults"`
-	Outcomes   []Count       `json:"outcomes"`
-	Invariants []Checked     `json:"invariants"`
-	Violations []*Violation  `json:"violations"`
-	Steady     *Steady       `json:"steady,omitempty"` // of SteadyPushes
+	Seed       uint64            `json:"seed"`
+	Scenario   string            `json:"scenario,omitempty"`
+	Looks      int64             `json:"looks"`
+	Histories  int               `json:"histories"`
+	Pushes     int64             `json:"pushes"`
+	Crashes    int64             `json:"crashes"`
+	Simulated  time.Duration     `json:"simulated"` // time in all histories
+	Took       time.Duration     `json:"took"`
+	PerMinute  int64             `json:"looks_per_minute"`
+	Faults     []Count           `json:"faults"`
+	Outcomes   []Count           `json:"outcomes"`
+	Invariants []Checked         `json:"invariants"`
+	Violations []*ViolationError `json:"violations"`
+	Steady     *Steady           `json:"steady,omitempty"` // of SteadyPushes
 	faults     [faults]int64
 	outcomes   map[rollout.Outcome]int64
 	checked    [invariants]int64
@@ -89,7 +89,7 @@ func (r *Report) add(h *history, err error) {
 	for o, n := range h.outcomes {
 		r.outcomes[o] += n
 	}
-	if v, ok := err.(*Violation); ok { //nolint:errorlint // play returns nothing else, and never wraps it
+	if v := new(ViolationError); errors.As(err, &v) {
 		r.Violations = append(r.Violations, v)
 	}
 }
@@ -114,9 +114,6 @@ func (r *Report) finish(took time.Duration) {
 	}
 }
 
-// String names a violation in one line.
-func (v *Violation) String() string { return fmt.Sprintf("seed %d: %s %s", v.Seed, v.Rule, v.What) }
-
 func newReport(o Options) *Report {
-	return &Report{Seed: o.Seed, Scenario: o.Scenario, Violations: []*Violation{}, outcomes: map[rollout.Outcome]int64{}}
+	return &Report{Seed: o.Seed, Scenario: o.Scenario, Violations: []*ViolationError{}, outcomes: map[rollout.Outcome]int64{}}
 }

@@ -16,8 +16,8 @@ const mostViolations = 5
 // Run plays histories on all cores until there were enough looks or histories,
 // too many violations, or ctx ends. Clock is asked how long it took.
 func Run(ctx context.Context, o Options, clock func() time.Time) (*Report, error) {
-	if o.Scenario != "" && o.Scenario != SteadyPushes {
-		return nil, fmt.Errorf("there is no scenario %q; there is %s", o.Scenario, SteadyPushes)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
@@ -55,12 +55,22 @@ func Run(ctx context.Context, o Options, clock func() time.Time) (*Report, error
 	return r, ctx.Err()
 }
 
+func (o Options) check() error {
+	if o.Scenario != "" && o.Scenario != SteadyPushes {
+		return fmt.Errorf("there is no scenario %q; there is %s", o.Scenario, SteadyPushes)
+	}
+	return nil
+}
+
 // Trace plays one history and tells what happens in it.
-func Trace(o Options, w io.Writer, clock func() time.Time) *Report {
+func Trace(o Options, w io.Writer, clock func() time.Time) (*Report, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	r := newReport(o)
 	began := clock()
 	h := newHistory(o.Seed, o.Scenario, w, sabotage{})
 	r.add(h, h.play())
 	r.finish(clock().Sub(began))
-	return r
+	return r, nil
 }
