@@ -26,7 +26,7 @@ const readyIn = 30 * time.Second
 
 func (s *session) upCommand() *cobra.Command {
 	cfg := daemon.UpConfig{StopTime: 45 * time.Second}
-	var foreground bool
+	var foreground, replace bool
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -35,6 +35,13 @@ func (s *session) upCommand() *cobra.Command {
 				return err
 			}
 			cfg.Dir = dir
+			if replace {
+				ctx, cancel := context.WithTimeout(cmd.Context(), readyIn)
+				defer cancel()
+				if err := daemon.Replace(ctx, dir); err != nil {
+					return err
+				}
+			}
 			if foreground {
 				return s.upHere(cmd.Context(), cfg)
 			}
@@ -45,6 +52,7 @@ func (s *session) upCommand() *cobra.Command {
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
 	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
+	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
 	return c
 }
@@ -195,7 +203,7 @@ func (s *session) downCommand() *cobra.Command {
 
 func (s *session) down(ctx context.Context, dir string, r daemon.Running) error {
 	if !daemon.KeeperLives(dir) {
-		return fmt.Errorf("titrate was killed; its server and node run on\n  where   %s\n  help    titrate up takes them over, then titrate down", dir)
+		return killed(dir)
 	}
 	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
 		return fmt.Errorf("ask process %d to end: %w", r.PID, err)
@@ -209,8 +217,15 @@ func (s *session) down(ctx context.Context, dir string, r daemon.Running) error 
 		case <-tick.C:
 		}
 	}
+	if _, err := daemon.ReadRunning(dir); err == nil { // it takes this away when it ends by itself
+		return killed(dir)
+	}
 	fmt.Fprintln(s.Err, "Everything is stopped. titrate up starts it again.")
 	return s.emit(downAnswer{dir, true}, nothing)
+}
+
+func killed(dir string) error {
+	return fmt.Errorf("titrate was killed; its server and node run on\n  where   %s\n  help    titrate up takes them over, then titrate down", dir)
 }
 
 // downAnswer is what `titrate down` did.

@@ -8,8 +8,10 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"titrate/internal/durable"
@@ -77,12 +79,62 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 		return err
 	}
 	ready(r)
-	err = k.Run(ctx, func(ctx context.Context) error {
+	letGo := make(chan struct{})
+	defer onSignal(letGoSignal, letGo)()
+	err = k.Run(ctx, letGo, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, cfg.StopTime)
 		defer cancel()
 		return node.NewClient(dir.nodeSocket(), token).Stop(ctx)
 	})
-	return errors.Join(err, os.Remove(dir.running()))
+	select {
+	case <-letGo:
+		return err // everything runs on, and what is written about it holds
+	default:
+		return errors.Join(err, os.Remove(dir.running()))
+	}
+}
+
+// letGoSignal asks a keeper to end and leave everything running.
+const letGoSignal = syscall.SIGUSR1
+
+// onSignal closes ch at the first sig, and returns what ends the watch.
+func onSignal(sig os.Signal, ch chan struct{}) (end func()) {
+	got, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(got, sig)
+	go func() {
+		select {
+		case <-got:
+			close(ch)
+		case <-done:
+		}
+	}()
+	return func() { signal.Stop(got); close(done) }
+}
+
+// Replace makes the keeper of the data folder dir let go, so that the next one
+// takes server and node over from it: an upgrade without a connection lost. It
+// returns when the folder is free; where no keeper lives there is nothing to do.
+func Replace(ctx context.Context, dir string) error {
+	if !KeeperLives(dir) {
+		return nil
+	}
+	r, err := ReadRunning(dir)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(r.PID, letGoSignal); err != nil {
+		return fmt.Errorf("ask process %d to let go: %w", r.PID, err)
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for KeeperLives(dir) {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("process %d does not let go: %w", r.PID, ctx.Err())
+		case <-tick.C:
+		}
+	}
+	return nil
 }
 
 // The sockets' names.

@@ -74,7 +74,7 @@ type HeldError struct{ Dir, PID string }
 
 // Error names the folder, the process and what to type.
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("error[T0701]: titrate is already up on this data folder\n  where   %s (process %s)\n  help    titrate down, or titrate up --data ANOTHER_FOLDER", e.Dir, e.PID)
+	return fmt.Sprintf("error[T0701]: titrate is already up on this data folder\n  where   %s (process %s)\n  help    titrate down; or titrate up --replace to take over from it, or --data ANOTHER_FOLDER", e.Dir, e.PID)
 }
 
 func takeLock(path string) (*os.File, error) {
@@ -187,8 +187,9 @@ func address(fd int) string {
 
 // Run keeps the children running until ctx ends, then ends them in reverse order
 // and returns. Workloads are the node's: they live on unless stop, called first,
-// ends them.
-func (k *Keeper) Run(ctx context.Context, stop func(context.Context) error) error {
+// ends them. When letGo is closed it returns and leaves everything running, for
+// the next keeper to take over.
+func (k *Keeper) Run(ctx context.Context, letGo <-chan struct{}, stop func(context.Context) error) error {
 	defer k.lock.Close()
 	r := newReaper(k.exits, k.cfg.Log)
 	go r.run()
@@ -198,7 +199,11 @@ func (k *Keeper) Run(ctx context.Context, stop func(context.Context) error) erro
 		runs = append(runs, c)
 		go c.keep()
 	}
-	<-ctx.Done()
+	select {
+	case <-ctx.Done():
+	case <-letGo:
+		return nil
+	}
 	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), k.cfg.Timeout)
 	defer cancel()
 	err := stop(ending)

@@ -53,7 +53,7 @@ func keep(dir string) {
 	fmt.Println(k.Addr("web"))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := k.Run(ctx, func(context.Context) error { return nil }); err != nil {
+	if err := k.Run(ctx, nil, func(context.Context) error { return nil }); err != nil {
 		os.Exit(1)
 	}
 }

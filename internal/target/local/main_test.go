@@ -129,7 +129,7 @@ func up(dir string) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	_ = k.Run(ctx, func(context.Context) error { return nil })
+	_ = k.Run(ctx, nil, func(context.Context) error { return nil })
 }
 
 // node is a supervisor and nothing else. It applies what stands in wanted.json.
