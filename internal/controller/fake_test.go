@@ -106,6 +106,15 @@ func (h *hands) windows(now time.Time) []world.VersionWindow {
 	return all
 }
 
+// answers reports whether a workload is reached by a host and route.
+func (h *hands) answers(workload string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.wanted.Workloads, func(w world.Workload) bool {
+		return w.Key.Workload == workload && len(w.Hosts) > 0 && len(w.Routes) > 0
+	})
+}
+
 // split is what a workload's traffic is asked to be: "v1 90 %, v2 10 %".
 func (h *hands) split(workload string) string {
 	h.mu.Lock()

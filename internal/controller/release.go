@@ -72,7 +72,7 @@ func (c *Controller) Deliver(ctx context.Context, d Delivery) (Delivered, error)
 }
 
 // Diff says what Deliver would do, and does nothing. Workloads without an artifact
-// in d are taken to have been built as they run now.
+// in d are taken to have been built as they run now, new ones to have one.
 func (c *Controller) Diff(ctx context.Context, d Delivery) (Delivered, error) {
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
@@ -81,12 +81,16 @@ func (c *Controller) Diff(ctx context.Context, d Delivery) (Delivered, error) {
 	for _, e := range d.App.Environments {
 		for _, s := range e.Services {
 			v, _ := c.memory.newest(rollout.Key{App: d.App.Name, Env: e.Name, Workload: s.Name})
-			if _, built := d.Artifact[s.Name]; !built && v != nil {
-				if d.Artifact == nil {
-					d.Artifact = map[string]rollout.Artifact{}
-				}
-				d.Artifact[s.Name] = v.Artifact
+			if _, built := d.Artifact[s.Name]; built {
+				continue
 			}
+			if d.Artifact == nil {
+				d.Artifact = map[string]rollout.Artifact{}
+			}
+			if v == nil {
+				v = &rollout.VersionRecord{}
+			}
+			d.Artifact[s.Name] = v.Artifact
 		}
 	}
 	c.mu.RUnlock()
@@ -152,6 +156,9 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 			a, built := d.Artifact[s.Name]
 			if !built {
 				return nil, problem(Invalid, "", "%s has no artifact", s.Name)
+			}
+			if err := p.claimed(rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}, settingsOf(s)); err != nil {
+				return nil, err
 			}
 			p.service(e, s, a, digests)
 		}

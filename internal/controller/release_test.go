@@ -247,6 +247,48 @@ func TestR28_aWorkloadNamedNoMoreRunsOnUntilRemoved(t *testing.T) {
 	p.ended(d.Rollouts[0], rollout.Promoted)
 }
 
+func TestR28_aRenamedWorkloadKeepsItsPlaceUntilTheNewOneTakesTraffic(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	renamed := strings.Replace(cofe, "  payments: { build: payments,", "  till: { build: payments,", 1)
+	p.hands.broken["till v1"] = "exit 1"
+	d := p.deliver(renamed, map[string]string{"orders": "o1", "till": "p1"})
+	p.tick()
+	if !p.hands.answers("payments") {
+		t.Error("the old name has lost its place to one that takes no traffic")
+	}
+	p.ended(d.Rollouts[0], rollout.Failed)
+	if !p.hands.answers("payments") {
+		t.Error("the old name has lost its place to one that failed")
+	}
+	d = p.deliver(renamed, map[string]string{"orders": "o1", "till": "p2"})
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	if p.hands.answers("payments") || !p.hands.answers("till") {
+		t.Error("the new name did not get the place of the old one")
+	}
+}
+
+func TestR28_noAppTakesThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	thief := "titrate: 1\napp: apple\nservices:\n  web: { build: ., host: cofe.localhost, route: /orders }\n"
+	_, err := p.Deliver(t.Context(), delivery(t, thief, map[string]string{"web": "w1"}))
+	wantKind(t, err, controller.Conflict)
+	p.deliver(strings.Replace(thief, "/orders", "/apples", 1), map[string]string{"web": "w1"})
+}
+
+func TestDiff_ofANewServiceNeedsNoArtifact(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	d, err := p.Diff(t.Context(), delivery(t, cofe+"  rewards: { build: rewards, route: /rewards }\n", nil))
+	if e := effects(d); err != nil || e["rewards"] != controller.Opens || e["orders"] != controller.Unchanged {
+		t.Errorf("%+v, %v", d.Workloads, err)
+	}
+}
+
 func TestDeliver_toAManualEnvironmentCarriesTheSameRelease(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

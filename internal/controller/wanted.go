@@ -38,6 +38,7 @@ func (m *memory) wanted(s *secretCache) world.Wanted {
 		}
 		all.Workloads = append(all.Workloads, *w.wanted)
 	}
+	m.yield(all.Workloads)
 	for _, id := range m.order {
 		all.Hooks = append(all.Hooks, m.hooks(m.live[id], s)...)
 	}

@@ -126,18 +126,26 @@ func order(host string, rs []route) (lost []string) {
 }
 
 // find returns the lane for a host name in normal form and a decoded path, nil
-// when there is none.
+// when there is none. A workload whose first version is not there yet leaves its
+// place to the next that fits: a new service takes nothing before it can answer.
 func (r routes) find(host, path string) *lane {
 	rs, ok := r.hosts[host]
 	if !ok {
 		rs = r.anywhere
 	}
+	var first *lane
 	for _, c := range rs {
-		if under(path, c.prefix) {
+		if !under(path, c.prefix) {
+			continue
+		}
+		if c.lane.split != nil {
 			return c.lane
 		}
+		if first == nil {
+			first = c.lane
+		}
 	}
-	return nil
+	return first
 }
 
 // under reports whether path is prefix or below it, on whole segments.

@@ -79,6 +79,22 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+func TestR17_aWorkloadWithoutTrafficTakesNobodysPlace(t *testing.T) {
+	t.Parallel()
+	r, _ := compiled(t, "cofe/prod/api cofe.localhost /api", "cofe/prod/store cofe.localhost /")
+	if l := r.find("cofe.localhost", "/api"); l == nil || l.key.Workload != "api" {
+		t.Errorf("with nobody else there it answers, that it is not ready: %v", l)
+	}
+	r.find("cofe.localhost", "/").split = &split{}
+	if l := r.find("cofe.localhost", "/api/x"); l.key.Workload != "store" {
+		t.Errorf("/api/x was taken from what served it by %s, which has no version yet", l.key)
+	}
+	r.hosts["cofe.localhost"][0].lane.split = &split{}
+	if l := r.find("cofe.localhost", "/api/x"); l.key.Workload != "api" {
+		t.Errorf("/api/x still leads to %s", l.key)
+	}
+}
+
 func TestRoutesTheFirstClaimWins(t *testing.T) {
 	t.Parallel()
 	r, lost := compiled(
