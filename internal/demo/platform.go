@@ -45,7 +45,7 @@ func (p *Platform) Work() string { return filepath.Join(p.Dir, p.App) }
 // Up starts Titrate on free ports and returns when it answers and its node is
 // there. After Kill("up") it takes over what runs on, with its addresses.
 func (p *Platform) Up(ctx context.Context) error {
-	log, err := os.OpenFile(p.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(p.LogPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("make the log: %w", err)
 	}
@@ -60,14 +60,14 @@ func (p *Platform) Up(ctx context.Context) error {
 	p.up = cmd
 	if err := p.awaitUp(ctx); err != nil {
 		p.Down()
-		text, _ := os.ReadFile(p.log())
+		text, _ := os.ReadFile(p.LogPath())
 		return fmt.Errorf("%w\n%s", err, text)
 	}
 	return nil
 }
 
-// log is what titrate and its children write to.
-func (p *Platform) log() string { return filepath.Join(p.Dir, "titrate.log") }
+// LogPath is where titrate and its children log to.
+func (p *Platform) LogPath() string { return filepath.Join(p.Dir, "titrate.log") }
 
 func (p *Platform) awaitUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startIn)
