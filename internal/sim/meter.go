@@ -91,6 +91,9 @@ func (w *World) window(o *work, f *fleet, n int, start time.Time) {
 	v.Restarts, f.restarted = f.restarted, 0
 	if n > 0 {
 		bad := binomial(w.Rand, n, f.nature.Errors)
+		if w.Bugs.Blameless {
+			bad = 0
+		}
 		v.Failed = uint64(bad)
 		v.Status[2], v.Status[5] = uint64(n-bad), uint64(bad)
 		v.Latency = latencies(w.Rand, f.nature.Latency, n)

@@ -71,7 +71,7 @@ func (w *World) split(wanted world.Wanted) {
 
 // acknowledge says that the table is served, when all loops have it.
 func (w *World) acknowledge(now time.Time) {
-	if w.served.Stamp == w.routerStamp || now.Before(w.ackAt) {
+	if w.served.Stamp == w.routerStamp || now.Before(w.ackAt) || w.Bugs.NeverAcks {
 		return
 	}
 	w.served = world.Served{Stamp: w.routerStamp, Since: w.ackAt, Split: make(map[string][]world.Share, len(w.works))}

@@ -48,6 +48,8 @@ type Bugs struct {
 	AnyStamp     bool // target and router take worlds that are older than what they have (R18)
 	DrawsUnready bool // the router draws on versions of which nothing is ready (R5)
 	HookAgain    bool // hooks run again with each world that names them (R24)
+	Blameless    bool // the meter counts failures as successes (R27)
+	NeverAcks    bool // the router never says that a table is served (R21)
 	// Fleets and Table change what target and router understand of what they are
 	// asked for; nil: they understand it.
 	Fleets, Table func(*world.Wanted)

@@ -10,12 +10,13 @@ import (
 
 // checks is what the invariants remember.
 type checks struct {
-	refused map[tried]rollout.Outcome // versions that ended badly, and nobody asked for since (R9)
-	aborted map[int64]bool            // rollouts of which an abort was stored; true: nothing else took them back before
-	plans   map[int64]rollout.Plan    // as they were opened
-	target  world.Stamp
-	router  world.Stamp
-	lost    time.Time // when the node lost its disk last
+	refused   map[tried]rollout.Outcome // versions that ended badly, and nobody asked for since (R9)
+	aborted   map[int64]bool            // rollouts of which an abort was stored; true: nothing else took them back before
+	plans     map[int64]rollout.Plan    // as they were opened
+	artifacts map[tried]string          // of versions
+	target    world.Stamp
+	router    world.Stamp
+	lost      time.Time // when the node lost its disk last
 }
 
 type tried struct {
@@ -24,7 +25,7 @@ type tried struct {
 }
 
 func newChecks() checks {
-	return checks{refused: map[tried]rollout.Outcome{}, aborted: map[int64]bool{}, plans: map[int64]rollout.Plan{}}
+	return checks{refused: map[tried]rollout.Outcome{}, aborted: map[int64]bool{}, plans: map[int64]rollout.Plan{}, artifacts: map[tried]string{}}
 }
 
 // wiped notes that the node has lost everything, also which worlds it took.
@@ -42,6 +43,9 @@ const returnPatience = 10 * time.Second
 // commit checks a change right before it is stored.
 func (h *history) commit(c rollout.Change) {
 	h.holds(oneWriter, h.acting == h.newest, "a controller without a lease stored something: %d decisions", len(c.Looks))
+	for _, v := range c.Versions {
+		h.checks.artifacts[tried{v.Key, v.Number}] = v.Artifact.Digest
+	}
 	for _, r := range c.Opened {
 		h.checkOpened(r)
 	}
@@ -54,6 +58,8 @@ func (h *history) commit(c rollout.Change) {
 		h.checkCapacity(r, look)
 		h.checkOutcome(r, look)
 		h.checkGuard(r, look)
+		h.checkHeld(r, look)
+		h.checkJudged(r, look)
 		wait := rollout.Waiting(r.Plan, look.After, look.Seen, look.At)
 		h.holds(waitsNamed, wait.For != "" || look.After.Phase == rollout.Ended, "rollout %d waits in %s", look.Rollout, look.After.Phase)
 		h.traceLook(r, look)

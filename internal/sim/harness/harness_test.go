@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -133,6 +134,19 @@ func TestSimulate_findsPlantedFaults(t *testing.T) {
 		}}, oneOutcome},
 		{"refusals are not stored", sabotage{alter: func(c *rollout.Change) { c.Refusals = nil }}, loopGuard},
 		{"promotions are not stored", sabotage{alter: func(c *rollout.Change) { c.Promotions = nil }}, endsAsWanted},
+		{"the meter finds nothing bad", sabotage{bugs: sim.Bugs{Blameless: true}}, judgedWell},
+		{"the router never says what it serves", sabotage{bugs: sim.Bugs{NeverAcks: true}}, allEnd},
+		{"steps are not held", sabotage{next: func(s rollout.State) rollout.State { return s }, alter: func(c *rollout.Change) {
+			c.Opened = slices.Clone(c.Opened)
+			for i := range c.Opened {
+				p := &c.Opened[i].Plan
+				p.Bake += time.Hour
+				p.Steps = slices.Clone(p.Steps)
+				for j := range p.Steps {
+					p.Steps[j].Hold += time.Hour
+				}
+			}
+		}}, heldAsPlanned},
 		{"weights do not sum", sabotage{table: func(w *world.Wanted) {
 			for i := range w.Workloads {
 				for j := range w.Workloads[i].Split {

@@ -75,6 +75,9 @@ func (s sabotage) stored() func(*rollout.Change) {
 		return s.alter
 	}
 	return func(c *rollout.Change) {
+		if s.alter != nil {
+			s.alter(c)
+		}
 		c.Looks = slices.Clone(c.Looks)
 		for i := range c.Looks {
 			c.Looks[i].After = s.next(c.Looks[i].After)
