@@ -36,10 +36,11 @@ func (r *recipe) add(words ...string) {
 	}
 }
 
-// file takes a file of the tree at root, by name, content and executable bit.
+// file takes a file of the tree at root, by name, content and executable bit. A
+// link is what it leads to: that goes into the program, or along with it.
 func (r *recipe) file(root, name string) error {
 	path := filepath.Join(root, filepath.FromSlash(name))
-	info, err := os.Lstat(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -26,8 +27,11 @@ func Sandbox(args []string) int {
 		err = json.Unmarshal(text, &sp)
 	}
 	if len(args) > 0 && args[0] == "exec" {
-		unix.CloseOnExec(3)
-		unix.CloseOnExec(4)
+		// With ours whatever the server's own caller left open: it leads out of here.
+		if unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) != nil { // a kernel before 5.11
+			unix.CloseOnExec(3)
+			unix.CloseOnExec(4)
+		}
 		if err == nil {
 			err = become(sp)
 		}

@@ -173,6 +173,22 @@ func TestR1_onlyWhatChangedIsBuiltAgain(t *testing.T) {
 	}
 }
 
+func TestR1_aLinkIsWhatItLeadsTo(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "go.mod", goMod, "a/main.go", mainGo("a"), "shared/menu", "espresso")
+	if err := os.Symlink("../shared/menu", filepath.Join(source, "a", "menu")); err != nil {
+		t.Fatal(err)
+	}
+	mustBuild(t, b, source, goService("a", "a"))
+	write(t, source, "shared/menu", "cortado")
+	changed := mustBuild(t, b, source, goService("a", "a"))[0]
+	menu, err := os.ReadFile(filepath.Join(b.artifacts.Path(changed.Artifact.Digest), "menu"))
+	if err != nil || string(menu) != "cortado" || changed.Reused {
+		t.Errorf("the artifact carries %q (%v), reused: %t", menu, err, changed.Reused)
+	}
+}
+
 func TestBuild_aModuleOfTheUsersCacheWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	b := builder(t, nil)

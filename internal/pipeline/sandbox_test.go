@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,6 +101,24 @@ func TestSandbox_seesNeitherTheDataFolderNorTheHome(t *testing.T) {
 			if _, err := build(t, bb, files(t, "x", "y"), shell(act)); err == nil || !strings.Contains(err.Error(), "exit code") {
 				t.Errorf("%s: %v", act, err)
 			}
+		}
+	})
+}
+
+func TestSandbox_inheritsNothingThatIsOpen(t *testing.T) {
+	t.Parallel()
+	// As a shell leaves descriptors to what it starts: without close-on-exec.
+	fd, err := syscall.Open("/etc/passwd", syscall.O_RDONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
+		bb := b(nil)
+		res := mustBuild(t, bb, files(t, "x", "y"), shell("for f in /proc/self/fd/*; do readlink $f; done > out; true"))
+		if got := runs(t, bb, res[0].Artifact); strings.Contains(got, "passwd") || !strings.Contains(got, "pipe:") {
+			t.Errorf("a build has open: %s", got)
 		}
 	})
 }
