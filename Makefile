@@ -23,7 +23,7 @@ lint: $(BIN)/golangci-lint ## the linter, with the floors
 	$(BIN)/golangci-lint run ./...
 
 generate: ## write generated files anew (schema, reference pages, golden texts)
-	$(GO) test ./internal/manifest ./internal/api ./internal/cli -run 'Generated|Reference|Golden' -update
+	$(GO) test ./internal/manifest ./internal/explain ./internal/api ./internal/cli -run 'Generated|Reference|Golden' -update
 
 verify: ## fail if generated files are stale
 	test/verify.sh

@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-go test ./internal/manifest ./internal/explain -run 'Generated|Reference|Schema|Golden' -count=1 >/dev/null
+go test ./internal/manifest ./internal/explain ./internal/api ./internal/cli -run 'Generated|Reference|Schema|Golden' -count=1 >/dev/null
 go mod tidy -diff
 unformatted=$(gofmt -l cmd client internal examples test bench)
 if [ -n "$unformatted" ]; then

@@ -18,7 +18,7 @@ func (s *session) demoCommand() *cobra.Command {
 	var scenario string
 	var rate float64
 	c := &cobra.Command{
-		Use: "demo", Short: "the whole product on an example app: a good release, and a bad one undone", Args: cobra.NoArgs,
+		Use: "demo", Short: "the whole product on an example app: a good release, and a bad one undone", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			story, err := demo.Find(scenario)
 			if err != nil {

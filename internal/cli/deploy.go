@@ -18,7 +18,7 @@ func (s *session) deployCommand() *cobra.Command {
 	var watch, urgent, dryRun bool
 	var message, remove string
 	c := &cobra.Command{
-		Use: "deploy [PATH]", Short: "release a folder as it is, committed or not", Args: atMostOne,
+		Use: "deploy [PATH]", Short: "release a folder as it is, committed or not", Args: between(0, 1),
 		Long: "Takes the files of the folder (those that git would not ignore) as they are now, and releases them as a push does.\nYour own repository, its branches and its index stay as they are.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if remove != "" {

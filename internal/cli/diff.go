@@ -13,7 +13,7 @@ import (
 func (s *session) diffCommand() *cobra.Command {
 	var code bool
 	c := &cobra.Command{
-		Use: "diff [ENV]", Short: "what a deploy of titrate.yaml here would change", Args: atMostOne,
+		Use: "diff [ENV]", Short: "what a deploy of titrate.yaml here would change", Args: between(0, 1),
 		Long: "Compares titrate.yaml of this folder (without one, that of the newest release) with what runs.\nWhat is built from changed code shows only once it is built.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()

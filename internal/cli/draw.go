@@ -12,20 +12,44 @@ import (
 
 const barWidth = 20
 
-// drawRollout writes a rollout as people watch it: vessel, alarms, members.
+// drawRollout writes a rollout as people watch it: vessels, alarms, members.
 func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 	fmt.Fprintf(w, "%s  #%d  %s  %s  opened %s ago\n", title(r), r.ID, release(r), r.Strategy, span(now.Sub(r.Opened)))
-	fmt.Fprintf(w, " %s %s  %s\n", bar(r.Weight, barWidth), percent(r.Weight), progress(r, now))
+	from, to := vessels(r)
+	level := bar(r.Weight, barWidth)
+	if len(r.Members) == 1 && r.Members[0].Stable == 0 {
+		level = strings.ReplaceAll(level, "█", "·") // there is no old version
+	}
+	fmt.Fprintf(w, " %s%s%s  %s  %s\n", from, level, to, percent(r.Weight), standing(r))
+	if text := waiting(r, now); text != "" {
+		fmt.Fprintf(w, " %s\n", text)
+	}
 	for _, n := range r.Notices {
 		fmt.Fprintf(w, " ▲ %s\n", n)
 	}
 	drawAlarms(w, r)
-	for _, m := range r.Members {
-		fmt.Fprintf(w, " ├─ %s v%d  %d/%d ready\n", m.Workload, m.Candidate, m.Ready, m.Instances)
+	for i, m := range r.Members {
+		branch, below := "├─", "│ "
+		if i == len(r.Members)-1 {
+			branch, below = "└─", "  "
+		}
+		fmt.Fprintf(w, " %s %s v%d  %d/%d ready\n", branch, m.Workload, m.Candidate, m.Ready, m.Instances)
 		if m.Failure != "" {
-			fmt.Fprintf(w, " │  ✖ %s\n", strings.ReplaceAll(m.Failure, "\n", "\n │    "))
+			fmt.Fprintf(w, " %s ✖ %s\n", below, strings.ReplaceAll(m.Failure, "\n", "\n "+below+"   "))
 		}
 	}
+}
+
+// vessels names what the bar's two ends are, where all members agree.
+func vessels(r client.Rollout) (from, to string) {
+	if len(r.Members) != 1 {
+		return "", ""
+	}
+	m := r.Members[0]
+	if m.Stable != 0 {
+		from = fmt.Sprintf("v%d ", m.Stable)
+	}
+	return from, fmt.Sprintf(" v%d", m.Candidate)
 }
 
 func release(r client.Rollout) string {
@@ -36,39 +60,42 @@ func release(r client.Rollout) string {
 	return text
 }
 
-// progress says where it stands and what it waits for.
+// progress says in one line where it stands and what it waits for.
 func progress(r client.Rollout, now time.Time) string {
-	var b strings.Builder
-	switch {
-	case r.Outcome != "":
-		fmt.Fprintf(&b, "%s %s", glyph(r.Outcome), r.Outcome)
-		if r.Label != "" {
-			fmt.Fprintf(&b, " (%s)", r.Label)
+	text := standing(r)
+	if wait := waiting(r, now); wait != "" {
+		text += "  " + wait
+	}
+	return text
+}
+
+// standing says where it stands.
+func standing(r client.Rollout) string {
+	if r.Outcome == "" {
+		if r.Phase == "shifting" {
+			return fmt.Sprintf("step %d of %d", r.Step, len(r.Steps))
 		}
-		fmt.Fprintf(&b, ": %s", r.Why)
-		return b.String()
-	case r.Phase == "shifting":
-		fmt.Fprintf(&b, "step %d of %d", r.Step, len(r.Steps))
-	default:
-		b.WriteString(r.Phase)
+		return r.Phase
 	}
-	if r.Pause != nil {
-		fmt.Fprintf(&b, "  ॥ paused by %s: %s", r.Pause.Owner, r.Pause.Reason)
+	text := glyph(r.Outcome) + " " + r.Outcome
+	if r.Label != "" && r.Outcome == "promoted" {
+		text += " (" + r.Label + ")"
 	}
-	if text := waiting(r, now); text != "" {
-		b.WriteString("  " + text)
+	if why := strings.TrimPrefix(strings.TrimPrefix(r.Why, r.Outcome), ": "); why != "" {
+		text += ": " + why
 	}
-	return b.String()
+	return text
 }
 
 // waiting says what a rollout waits for, how long still, and what follows.
 func waiting(r client.Rollout, now time.Time) string {
-	if r.Wait.For == "" {
+	if r.Outcome != "" || r.Wait.For == "" && r.Pause == nil {
 		return ""
 	}
-	text := "waiting: " + r.Wait.For
+	// The step has been named already.
+	text := "waiting: " + strings.TrimPrefix(r.Wait.For, fmt.Sprintf("step %d of %d: ", r.Step, len(r.Steps)))
 	if r.Pause != nil {
-		text = "" // the pause has said it
+		text = fmt.Sprintf("॥ paused by %s: %s", r.Pause.Owner, r.Pause.Reason)
 	}
 	if left := r.Wait.Until.Sub(now); !r.Wait.Until.IsZero() && left > 0 {
 		text += "; " + span(left) + " left"
@@ -76,7 +103,7 @@ func waiting(r client.Rollout, now time.Time) string {
 	if r.Wait.Then != "" {
 		text += "; then " + r.Wait.Then
 	}
-	return strings.TrimPrefix(text, "; ")
+	return text
 }
 
 func drawAlarms(w io.Writer, r client.Rollout) {
@@ -96,7 +123,10 @@ func drawAlarms(w io.Writer, r client.Rollout) {
 			case state == "":
 				state = "no window yet"
 			}
-			enough := fmt.Sprintf("%d of %d req", a.Requests, a.Min)
+			enough := fmt.Sprintf("%d requests", a.Requests)
+			if a.Requests < uint64(max(a.Min, 0)) {
+				enough = fmt.Sprintf("%d of %d requests", a.Requests, a.Min)
+			}
 			rows = append(rows, []string{" " + name, a.Rule, enough, glyph(a.Verdict) + " " + state, a.Text})
 		}
 	}

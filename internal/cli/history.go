@@ -14,7 +14,7 @@ import (
 func (s *session) historyCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
-		Use: "history [APP]", Short: "releases: outcome, who, how long, why refused", Args: atMostOne,
+		Use: "history [APP]", Short: "releases: outcome, who, how long, why refused", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {

@@ -22,7 +22,7 @@ import (
 func (s *session) initCommand() *cobra.Command {
 	var route string
 	c := &cobra.Command{
-		Use: "init", Short: "detect the app, write titrate.yaml, add the git remote", Args: cobra.NoArgs,
+		Use: "init", Short: "detect the app, write titrate.yaml, add the git remote", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			seen, err := pipeline.Detect(os.DirFS(s.Dir))
 			if err != nil {

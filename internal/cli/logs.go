@@ -12,7 +12,7 @@ import (
 func (s *session) logsCommand() *cobra.Command {
 	var q client.LogQuery
 	c := &cobra.Command{
-		Use: "logs [APP[/WORKLOAD][@v17]]", Short: "what processes, hooks and builds wrote", Args: atMostOne,
+		Use: "logs [APP[/WORKLOAD][@v17]]", Short: "what processes, hooks and builds wrote", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {

@@ -29,7 +29,7 @@ const targetUse = "[APP[/WORKLOAD][@r42|@v17] | ROLLOUT]"
 
 func (s *session) rolloutStatus() *cobra.Command {
 	return &cobra.Command{
-		Use: "status " + targetUse, Short: "steps, weights, alarms and what it waits for", Args: atMostOne,
+		Use: "status " + targetUse, Short: "steps, weights, alarms and what it waits for", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rs, _, err := s.find(cmd.Context(), args, false)
 			if err != nil {
@@ -49,6 +49,11 @@ func (s *session) rolloutStatus() *cobra.Command {
 
 // find connects and finds the rollouts that args mean.
 func (s *session) find(ctx context.Context, args []string, active bool) ([]client.Rollout, *client.Client, error) {
+	if len(args) > 0 { // a slip is told without asking the server
+		if _, err := parseTarget(args[0]); err != nil {
+			return nil, nil, err
+		}
+	}
 	c, err := s.connect()
 	if err != nil {
 		return nil, nil, err
@@ -67,7 +72,7 @@ func (s *session) find(ctx context.Context, args []string, active bool) ([]clien
 // steer makes the command for a verb without arguments of its own.
 func (s *session) steer(name, short string, req client.CommandRequest) *cobra.Command {
 	c := &cobra.Command{
-		Use: name + " " + targetUse, Short: short, Args: atMostOne,
+		Use: name + " " + targetUse, Short: short, Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.command(cmd.Context(), args, req) },
 	}
 	c.Flags().StringVar(&req.Reason, "reason", "", "why, for the record")
@@ -141,7 +146,7 @@ func title(r client.Rollout) string {
 func (s *session) rolloutPromote() *cobra.Command {
 	var full bool
 	c := &cobra.Command{
-		Use: "promote " + targetUse, Short: "approve, or take the next step now", Args: atMostOne,
+		Use: "promote " + targetUse, Short: "approve, or take the next step now", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			req := client.CommandRequest{Verb: "promote"}
 			if full {
@@ -157,7 +162,7 @@ func (s *session) rolloutPromote() *cobra.Command {
 func (s *session) rolloutPause() *cobra.Command {
 	req := client.CommandRequest{Verb: "pause"}
 	c := &cobra.Command{
-		Use: "pause " + targetUse, Short: "hold where it is; alarms stay armed", Args: atMostOne,
+		Use: "pause " + targetUse, Short: "hold where it is; alarms stay armed", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.command(cmd.Context(), args, req) },
 	}
 	c.Flags().StringVar(&req.For, "for", "", "resume by itself after this long: 30m")
@@ -168,7 +173,7 @@ func (s *session) rolloutPause() *cobra.Command {
 func (s *session) rolloutRetry() *cobra.Command {
 	req := client.CommandRequest{Verb: "retry"}
 	c := &cobra.Command{
-		Use: "retry " + targetUse, Short: "the same version again, from the first step", Args: atMostOne,
+		Use: "retry " + targetUse, Short: "the same version again, from the first step", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.command(cmd.Context(), args, req) },
 	}
 	c.Flags().IntVar(&req.Step, "from-step", 0, "the step to begin with")
@@ -178,7 +183,7 @@ func (s *session) rolloutRetry() *cobra.Command {
 func (s *session) rolloutSetWeight() *cobra.Command {
 	return &cobra.Command{
 		Use: "set-weight " + targetUse + " PERCENT", Short: "hold at a weight until promoted or resumed",
-		Args: cobra.RangeArgs(1, 2),
+		Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := args[len(args)-1]
 			w, err := strconv.ParseFloat(strings.TrimSuffix(last, "%"), 64)
@@ -199,7 +204,7 @@ func (s *session) rolloutUndo() *cobra.Command {
 func (s *session) rollbackCommand() *cobra.Command {
 	var to string
 	c := &cobra.Command{
-		Use: "rollback " + targetUse, Short: "back to the version before, now", Args: atMostOne,
+		Use: "rollback " + targetUse, Short: "back to the version before, now", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {
@@ -226,7 +231,7 @@ func (s *session) rollbackCommand() *cobra.Command {
 
 func (s *session) rolloutExplain() *cobra.Command {
 	return &cobra.Command{
-		Use: "explain " + targetUse, Short: "what it waits for, or why it was refused", Args: atMostOne,
+		Use: "explain " + targetUse, Short: "what it waits for, or why it was refused", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rs, c, err := s.find(cmd.Context(), args, false)
 			if err != nil {
@@ -260,7 +265,7 @@ func (s *session) rolloutExplain() *cobra.Command {
 
 func (s *session) rolloutReplay() *cobra.Command {
 	return &cobra.Command{
-		Use: "replay " + targetUse, Short: "feed its stored history through the core again: must agree", Args: atMostOne,
+		Use: "replay " + targetUse, Short: "feed its stored history through the core again: must agree", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rs, c, err := s.find(cmd.Context(), args, false)
 			if err != nil {
@@ -293,10 +298,13 @@ func (s *session) rolloutReplay() *cobra.Command {
 	}
 }
 
-// atMostOne refuses a second argument in this command line's words.
-func atMostOne(c *cobra.Command, args []string) error {
-	if len(args) > 1 {
-		return usage("%s takes one argument, got %d\n  help    %s --help", c.CommandPath(), len(args), c.CommandPath())
+// between refuses too few or too many arguments in this command line's words,
+// which are those of wrong usage.
+func between(least, most int) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return usage("%d %s for: %s\n  help    %s --help", len(args), plural("argument", len(args)), strings.TrimSuffix(c.UseLine(), " [flags]"), c.CommandPath())
 	}
-	return nil
 }

@@ -21,7 +21,7 @@ func (s *session) secretCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
 	c.AddCommand(
 		&cobra.Command{
-			Use: "ls", Short: "the names; values are never shown", Args: cobra.NoArgs,
+			Use: "ls", Short: "the names; values are never shown", Args: between(0, 0),
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
 					list, err := c.Secrets(cmd.Context(), app, env)
@@ -37,7 +37,7 @@ func (s *session) secretCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "set NAME", Short: "set a value, read from stdin or a prompt", Args: cobra.ExactArgs(1),
+			Use: "set NAME", Short: "set a value, read from stdin or a prompt", Args: between(1, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				if name, _, given := strings.Cut(args[0], "="); given {
 					return usage("a value on the command line ends in the shell's history\n  help    titrate secret set %s asks for it; or pipe it in", name)
@@ -56,7 +56,7 @@ func (s *session) secretCommand() *cobra.Command {
 			},
 		},
 		&cobra.Command{
-			Use: "unset NAME", Short: "forget a value", Args: cobra.ExactArgs(1),
+			Use: "unset NAME", Short: "forget a value", Args: between(1, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
 					if err := c.UnsetSecret(cmd.Context(), app, env, args[0]); err != nil {

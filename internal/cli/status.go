@@ -15,7 +15,7 @@ import (
 func (s *session) statusCommand() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
-		Use: "status [APP[/WORKLOAD]]", Short: "what runs where, at which weight, and why", Args: atMostOne,
+		Use: "status [APP[/WORKLOAD]]", Short: "what runs where, at which weight, and why", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {
@@ -123,7 +123,7 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 			fmt.Fprintf(w, "  (asked %s)", percent(v.Asked))
 		}
 		if v.Restarts > 0 {
-			fmt.Fprintf(w, "  %d restarts", v.Restarts)
+			fmt.Fprintf(w, "  %d %s", v.Restarts, plural("restart", v.Restarts))
 		}
 		if v.RPS > 0 {
 			fmt.Fprintf(w, "  %.1f rps  %.2f %% errors  p99 %.0f ms", v.RPS, v.Errors, v.P99)

@@ -23,7 +23,7 @@ type target struct {
 	rollout          int64
 }
 
-var targetForm = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)?(?:/([a-z0-9][a-z0-9-]*))?(?:@([rv])([1-9][0-9]*))?$`)
+var targetForm = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)?(?:/([a-z0-9][a-z0-9-]*))?(?:@([rv])([1-9][0-9]{0,8}))?$`)
 
 func parseTarget(text string) (target, error) {
 	if id, err := strconv.ParseInt(strings.TrimPrefix(text, "#"), 10, 64); err == nil && id > 0 {

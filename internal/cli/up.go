@@ -28,7 +28,7 @@ func (s *session) upCommand() *cobra.Command {
 	cfg := daemon.UpConfig{StopTime: 45 * time.Second}
 	var foreground, replace bool
 	c := &cobra.Command{
-		Use: "up", Short: "server, gateway and git remote on this machine", Args: cobra.NoArgs,
+		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := s.dataDir()
 			if err != nil {
@@ -182,7 +182,7 @@ func tail(path string, from int64) string {
 
 func (s *session) downCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "down", Short: "drain and stop everything; data stays", Args: cobra.NoArgs,
+		Use: "down", Short: "drain and stop everything; data stays", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dir, err := s.dataDir()
 			if err != nil {
@@ -236,7 +236,7 @@ type downAnswer struct {
 
 func (s *session) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "of this program, and of the server", Args: cobra.NoArgs,
+		Use: "version", Short: "of this program, and of the server", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := struct {
 				Program string         `json:"program"`

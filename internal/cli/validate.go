@@ -16,7 +16,7 @@ import (
 func (s *session) validateCommand() *cobra.Command {
 	var expand bool
 	c := &cobra.Command{
-		Use: "validate [FILE]", Short: "check titrate.yaml: all errors at once", Args: atMostOne,
+		Use: "validate [FILE]", Short: "check titrate.yaml: all errors at once", Args: between(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := manifestName
 			if len(args) > 0 {
@@ -97,7 +97,7 @@ func parseManifest(src []byte, path string) (*manifest.App, error) {
 
 func (s *session) schemaCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "the JSON Schema of titrate.yaml, for editors", Args: cobra.NoArgs,
+		Use: "schema", Short: "the JSON Schema of titrate.yaml, for editors", Args: between(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := s.Out.Write(manifest.Schema())
 			return err
@@ -107,7 +107,7 @@ func (s *session) schemaCommand() *cobra.Command {
 
 func (s *session) explainCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "explain KEY|CODE", Short: "a key of titrate.yaml, or an error's code", Args: cobra.MaximumNArgs(1),
+		Use: "explain KEY|CODE", Short: "a key of titrate.yaml, or an error's code", Args: between(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return s.listPages()

@@ -25,7 +25,7 @@ func (s *session) rolloutWatch() *cobra.Command {
 	var until string
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use: "watch " + targetUse, Short: "live until it is over; the exit code says how it ended", Args: atMostOne,
+		Use: "watch " + targetUse, Short: "live until it is over; the exit code says how it ended", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			rs, c, err := s.find(cmd.Context(), args, false)
 			if err != nil {
