@@ -43,7 +43,7 @@ func run(ctx context.Context, program string, n int, rate float64) error {
 	if err := write(p.Work(), 0); err != nil {
 		return err
 	}
-	first, err := release(ctx, p, 1)
+	first, _, err := release(ctx, p, 1)
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,10 @@ func run(ctx context.Context, program string, n int, rate float64) error {
 	l := startLoad(ctx, p.Gateway, rate)
 	var back, ready figures.Sample
 	for i := range n {
-		began := time.Now()
 		if err := write(p.Work(), i+1); err != nil {
 			return err
 		}
-		r, err := release(ctx, p, i+2)
+		r, pushed, err := release(ctx, p, i+2)
 		if err != nil {
 			return err
 		}
@@ -69,7 +68,7 @@ func run(ctx context.Context, program string, n int, rate float64) error {
 			return err
 		}
 		back = append(back, took)
-		if took, err = started(ctx, p.Client, r, began); err != nil {
+		if took, err = started(ctx, p.Client, r, pushed); err != nil {
 			return err
 		}
 		ready = append(ready, took)
@@ -84,18 +83,19 @@ func run(ctx context.Context, program string, n int, rate float64) error {
 	return nil
 }
 
-// release commits, pushes, and waits for what comes of it.
-func release(ctx context.Context, p *demo.Platform, n int) (client.Rollout, error) {
+// release commits, pushes, and waits for what comes of it. It also returns when
+// it pushed.
+func release(ctx context.Context, p *demo.Platform, n int) (r client.Rollout, pushed time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var r client.Rollout
 	if _, err := p.Commit(ctx, fmt.Sprintf("release %d", n)); err != nil {
-		return r, err
+		return r, pushed, err
 	}
+	pushed = time.Now()
 	if _, err := p.Push(ctx); err != nil {
-		return r, err
+		return r, pushed, err
 	}
-	err := figures.Poll(ctx, func() (bool, error) {
+	err = figures.Poll(ctx, func() (bool, error) {
 		rs, err := p.Client.Rollouts(ctx, client.RolloutQuery{App: app, Release: n})
 		if err != nil || len(rs) == 0 {
 			return false, err
@@ -104,9 +104,9 @@ func release(ctx context.Context, p *demo.Platform, n int) (client.Rollout, erro
 		return r.Over(), nil
 	})
 	if err != nil {
-		return r, fmt.Errorf("release %d (%s: %s): %w", n, r.Phase, r.Why, err)
+		return r, pushed, fmt.Errorf("release %d (%s: %s): %w", n, r.Phase, r.Why, err)
 	}
-	return r, nil
+	return r, pushed, nil
 }
 
 // started reads from the stored history when the candidate was ready.

@@ -247,14 +247,28 @@ func (m *machine) Logs(ctx context.Context, q world.LogQuery, w io.Writer) error
 // Stop ends every workload.
 func (m *machine) Stop(ctx context.Context) error { return m.supervisor.Stop(ctx) }
 
-// readyIn is how long a starting node lets connections wait in the kept socket
-// until the instances that it takes back have answered.
-const readyIn = 250 * time.Millisecond
+// A starting node lets connections wait in the kept socket until it has taken back
+// the instances that run, takenBackIn at most, and then until those that are not
+// ready have answered, readyIn at most: they may never.
+const (
+	takenBackIn = 10 * time.Second
+	readyIn     = 250 * time.Millisecond
+)
 
 // awaitReady waits until every version with traffic that has live processes has
 // a ready one.
 func (m *machine) awaitReady(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, readyIn)
+	// Before all are taken back, those that are not yet would not be missed here,
+	// and their requests would be refused.
+	back, cancel := context.WithTimeout(ctx, takenBackIn)
+	defer cancel()
+	select {
+	case <-back.Done():
+		m.log.Error("what ran before was not taken back in time", slog.Duration("waited", takenBackIn))
+		return
+	case <-m.supervisor.TakenBack():
+	}
+	ctx, cancel = context.WithTimeout(ctx, readyIn)
 	defer cancel()
 	served := m.gateway.Served()
 	for {
@@ -263,7 +277,7 @@ func (m *machine) awaitReady(ctx context.Context) {
 			w, _ := served.Of(f.Key, f.Version)
 			return w > 0 && f.Ready == 0
 		})
-		if !waits && (len(s.Fleets) > 0 || len(served.Split) == 0) {
+		if !waits {
 			return
 		}
 		select {

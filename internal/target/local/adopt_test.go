@@ -301,3 +301,25 @@ func TestSupervisor_learnsFromTheKeeperHowAnOrphanEnded(t *testing.T) {
 		t.Errorf("the exit status was not learned")
 	}
 }
+
+// A node that served before it had taken back every instance refused requests of
+// the services that were not yet.
+func TestR19_whatRunsIsPublishedBeforeItIsTakenBack(t *testing.T) {
+	t.Parallel()
+	dir := newFolder(t)
+	a := newBench(t, dir)
+	a.want(run(1, 1, "serve"), run(2, 2, "serve"), run(3, 1, "serve"))
+	for v, n := range map[rollout.Version]int{1: 1, 2: 2, 3: 1} {
+		a.untilReady(v, n)
+	}
+	a.stop()
+	b := newBench(t, dir)
+	<-b.TakenBack()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for v, n := range map[rollout.Version]int{1: 1, 2: 2, 3: 1} {
+		if len(b.ready[v]) != n {
+			t.Errorf("taken back, but of v%d there may be drawn %v", v, b.ready[v])
+		}
+	}
+}

@@ -29,6 +29,7 @@ type Supervisor struct {
 	kick  chan struct{} // something changed that converge should look at
 	hurry chan struct{} // closed: no more patience with what is to end
 	halt  chan struct{} // closed by Stop: hooks end
+	back  chan struct{} // closed once what an earlier supervisor left has been published
 
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
 	published  map[fleetID][]Endpoint
@@ -54,7 +55,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	return &Supervisor{
 		cfg: cfg, layout: layout{cfg.Dir}, boot: bootID(), ports: newPorts(), probe: newProber(),
-		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}),
+		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
@@ -72,6 +73,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err := s.adoptInstances(ctx); err != nil {
 		return err
 	}
+	close(s.back)
 	if err := s.adoptHooks(ctx); err != nil {
 		return err
 	}
@@ -92,6 +94,10 @@ func (s *Supervisor) Run(ctx context.Context) error {
 		}
 	}
 }
+
+// TakenBack is closed once Run has taken back what an earlier supervisor left, and
+// OnReady has been told of every instance of it that may be drawn.
+func (s *Supervisor) TakenBack() <-chan struct{} { return s.back }
 
 // Apply makes w the wanted world: whole, so that what it does not name is drained
 // and stopped. It returns before that is so; Seen tells how far it is. A smaller
