@@ -143,7 +143,10 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		}
 	}
 	if len(got.Rollouts) == 0 {
-		fmt.Fprintln(out, "nothing to roll out: what runs is what was pushed")
+		other := slices.ContainsFunc(got.Workloads, func(e controller.Effect) bool { return e.What != controller.Unchanged })
+		if !other && len(got.Envs) > 0 {
+			fmt.Fprintln(out, "nothing to roll out: what runs is what was pushed")
+		}
 		return
 	}
 	later := len(first) < len(got.Rollouts)
