@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -72,6 +73,8 @@ const limit = 6 * time.Minute
 // Run plays a scenario. The error says that it could not be played; how it went
 // is in the result.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
+	runtime.LockOSThread() // see up
+	defer runtime.UnlockOSThread()
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

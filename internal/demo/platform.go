@@ -53,7 +53,9 @@ func (p *Platform) Up(ctx context.Context) error {
 	// Ended by Down, in order, and not by the end of ctx.
 	cmd := exec.Command(p.Program, "up", "--foreground", "--data", p.Data(), "--api", "127.0.0.1:0", "--gateway", "127.0.0.1:0") //nolint:noctx // see above
 	cmd.Env, cmd.Stdout, cmd.Stderr = p.Env, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// Ended too when the demo is killed: the signal comes when the thread ends that
+	// started it, which Run holds on to.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start titrate: %w", err)
 	}
