@@ -106,14 +106,23 @@ func (h *history) checkCapacity(r *rollout.Record, look *rollout.Look) {
 			continue
 		}
 		k, v, need := r.Plan.Key(i), m.Candidate, a.Weight.Instances(m.Instances)
+		seen := 0
+		if i < len(look.Seen.Members) {
+			seen = look.Seen.Members[i].Ready
+		}
 		switch {
 		case a.Weight < b.Weight && (stable == 0 || b.Phase == rollout.Returning && look.At.Sub(b.Since) >= returnPatience):
 			continue
 		case a.Weight < b.Weight:
 			v, need = stable, (rollout.Full - a.Weight).Instances(m.Instances)
+			if i < len(look.Seen.Members) {
+				seen = look.Seen.Members[i].StableReady
+			}
 		case stable == 0 || r.Plan.FullCapacity:
 			need = m.Instances
 		}
+		h.holds(capacity, seen >= need, "rollout %d goes from %s to %s, but %d of %d instances of %s %s were seen to be ready",
+			look.Rollout, b.Weight, a.Weight, seen, need, k.Workload, v)
 		was := h.world.WasReady(k, v, need)
 		excused := look.At.Sub(h.checks.lost) < stale
 		h.holds(capacity, need == 0 || excused || look.At.Sub(was) < stale, "rollout %d goes from %s to %s, but %d instances of %s %s were last ready %s ago (%d are now)",
