@@ -292,7 +292,7 @@ type Server struct {
 }
 
 // Problem is an error of the API, RFC 9457.
-type Problem struct {
+type Problem struct { //nolint:errname // a problem is what the wire and its RFC call it
 	Type   string          `json:"type,omitempty"`
 	Title  string          `json:"title"`
 	Status int             `json:"status"`

@@ -49,8 +49,15 @@ func TestAPI_nothingAnswersWithoutACredential(t *testing.T) {
 	i := install(t)
 	type call struct{ method, path string }
 	calls := []call{
-		{"GET", "/"}, {"GET", "/api/openapi.json"}, {"GET", "/api/openapi.yaml"}, {"GET", "/api/v1/nothing"}, {"GET", "/favicon.ico"},
-		{"GET", "/git/shop.git/info/refs?service=git-upload-pack"}, {"POST", "/git/shop.git/git-receive-pack"}, {"OPTIONS", "/api/v1/apps"}, {"HEAD", "/api/v1/apps"},
+		{"GET", "/"},
+		{"GET", "/api/openapi.json"},
+		{"GET", "/api/openapi.yaml"},
+		{"GET", "/api/v1/nothing"},
+		{"GET", "/favicon.ico"},
+		{"GET", "/git/shop.git/info/refs?service=git-upload-pack"},
+		{"POST", "/git/shop.git/git-receive-pack"},
+		{"OPTIONS", "/api/v1/apps"},
+		{"HEAD", "/api/v1/apps"},
 	}
 	fill := strings.NewReplacer("{app}", "shop", "{env}", "production", "{workload}", "web", "{name}", "KEY", "{id}", "1")
 	for path, methods := range i.document(t).Paths {

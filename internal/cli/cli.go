@@ -123,6 +123,3 @@ func (s *session) live(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd())) && s.variable("TERM") != "dumb"
 }
-
-// colour reports whether w may be coloured.
-func (s *session) colour(w io.Writer) bool { return s.live(w) && s.variable("NO_COLOR") == "" }

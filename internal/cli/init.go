@@ -170,8 +170,8 @@ func (s *session) addRemote(ctx context.Context, app string) error {
 		}
 		return err
 	}
-	if _, err := s.git(ctx, "rev-parse", "--git-dir"); err != nil {
-		if _, err := s.git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
+	if err := s.git(ctx, "rev-parse", "--git-dir"); err != nil {
+		if err := s.git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
 			return err
 		}
 	}
@@ -185,12 +185,12 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 	}
 	server := strings.TrimSuffix(c.URL, "/")
 	url := server + "/git/" + app + ".git"
-	if _, err := s.git(ctx, "remote", "get-url", "titrate"); err == nil {
-		_, err = s.git(ctx, "remote", "set-url", "titrate", url)
+	if err := s.git(ctx, "remote", "get-url", "titrate"); err == nil {
+		err = s.git(ctx, "remote", "set-url", "titrate", url)
 		if err != nil {
 			return err
 		}
-	} else if _, err := s.git(ctx, "remote", "add", "titrate", url); err != nil {
+	} else if err := s.git(ctx, "remote", "add", "titrate", url); err != nil {
 		return err
 	}
 	dir, err := s.dataDir()
@@ -204,7 +204,7 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 	key := "credential." + server
 	// The empty value first: helpers set elsewhere are not asked about this server.
 	for _, args := range [][]string{{"config", "--replace-all", key + ".helper", ""}, {"config", "--add", key + ".helper", helper}} {
-		if _, err := s.git(ctx, args...); err != nil {
+		if err := s.git(ctx, args...); err != nil {
 			return err
 		}
 	}
@@ -230,12 +230,12 @@ func (s *session) told() io.Writer {
 // quote makes one shell word, since git runs helpers by a shell.
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
-func (s *session) git(ctx context.Context, args ...string) (string, error) {
+func (s *session) git(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return "", fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out), nil
+	return nil
 }

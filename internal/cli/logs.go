@@ -35,11 +35,11 @@ func (s *session) logsCommand() *cobra.Command {
 				}
 				return werr == nil
 			})
-			if cmd.Context().Err() != nil {
-				return nil // Ctrl-C is how one stops following
-			}
-			if err == nil {
-				err = werr
+			switch {
+			case cmd.Context().Err() != nil: // Ctrl-C is how one stops following
+				return nil //nolint:nilerr // the call ended because the person did
+			case err == nil:
+				return werr
 			}
 			return err
 		},

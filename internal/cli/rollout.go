@@ -14,8 +14,10 @@ import (
 )
 
 func (s *session) rolloutCommand() *cobra.Command {
-	c := &cobra.Command{Use: "rollout", Short: "look at a rollout, and steer it", Args: unknownCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use: "rollout", Short: "look at a rollout, and steer it", Args: unknownCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(
 		s.rolloutStatus(), s.rolloutWatch(), s.rolloutPromote(), s.rolloutPause(),
 		s.steer("resume", "go on after a pause", client.CommandRequest{Verb: "resume"}),

@@ -17,8 +17,10 @@ import (
 const maxSecret = 64 << 10
 
 func (s *session) secretCommand() *cobra.Command {
-	c := &cobra.Command{Use: "secret", Short: "names and values that processes get as environment", Args: unknownCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{
+		Use: "secret", Short: "names and values that processes get as environment", Args: unknownCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
 	c.AddCommand(
 		&cobra.Command{
 			Use: "ls", Short: "the names; values are never shown", Args: between(0, 0),

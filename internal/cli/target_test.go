@@ -59,22 +59,26 @@ func TestExitCode_ofEachKindOfEnd(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, c := range []struct {
-		ctx  context.Context
+		gone bool // the call was interrupted
 		err  error
 		want int
 	}{
-		{t.Context(), nil, 0},
-		{t.Context(), errors.New("disk on fire"), 1},
-		{t.Context(), usage("no"), 2},
-		{t.Context(), fmt.Errorf("wrapped: %w", exit(exitRefused)), 3},
-		{t.Context(), &client.Problem{Status: http.StatusUnauthorized}, 4},
-		{t.Context(), &client.Problem{Status: http.StatusNotFound}, 2},
-		{t.Context(), &client.Problem{Status: http.StatusUnprocessableEntity}, 2},
-		{t.Context(), &client.Problem{Status: http.StatusConflict}, 7},
-		{t.Context(), &client.Problem{Status: http.StatusInternalServerError}, 1},
-		{gone, fmt.Errorf("reach the server: %w", context.Canceled), 130},
+		{false, nil, 0},
+		{false, errors.New("disk on fire"), 1},
+		{false, usage("no"), 2},
+		{false, fmt.Errorf("wrapped: %w", exit(exitRefused)), 3},
+		{false, &client.Problem{Status: http.StatusUnauthorized}, 4},
+		{false, &client.Problem{Status: http.StatusNotFound}, 2},
+		{false, &client.Problem{Status: http.StatusUnprocessableEntity}, 2},
+		{false, &client.Problem{Status: http.StatusConflict}, 7},
+		{false, &client.Problem{Status: http.StatusInternalServerError}, 1},
+		{true, fmt.Errorf("reach the server: %w", context.Canceled), 130},
 	} {
-		if got := exitCode(c.ctx, c.err); got != c.want {
+		ctx := t.Context()
+		if c.gone {
+			ctx = gone
+		}
+		if got := exitCode(ctx, c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
 		}
 	}

@@ -120,11 +120,11 @@ func (s *session) awaitUp(ctx context.Context, dir string, pid int, ended <-chan
 			return fmt.Errorf("%s\n  note    what ran goes on running; the server is tried again until it starts; titrate down stops everything", text)
 		}
 		select {
-		case <-ended:
+		case err := <-ended:
 			if text := complaint(said()); text != "" {
 				return errors.New(text)
 			}
-			return fmt.Errorf("titrate ended at once\n%s", said())
+			return fmt.Errorf("titrate ended at once: %v\n%s", err, said()) //nolint:errorlint // an exit status; nobody looks for it
 		case <-ctx.Done():
 			return fmt.Errorf("the server did not answer in %s\n%s", readyIn, said())
 		case <-tick.C:

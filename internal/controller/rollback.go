@@ -25,6 +25,14 @@ type Destination struct {
 	Version rollout.Version // one workload to that version
 }
 
+// String writes d as it is typed: r41, or v17.
+func (d Destination) String() string {
+	if d.Release != 0 {
+		return d.Release.String()
+	}
+	return d.Version.String()
+}
+
 // RolledBack is what came of asking for a rollback.
 type RolledBack struct {
 	Aborted   []int64  `json:"aborted,omitempty"` // rollouts that were in progress
@@ -67,6 +75,9 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 		if v.Refused != "" {
 			p.change.Refusals = append(p.change.Refusals, rollout.Refusal{Key: w.Key, Version: n})
 		}
+	}
+	if len(p.moving) == 0 && to != (Destination{}) {
+		return RolledBack{}, problem(NotFound, "titrate history "+s.App, "%s has not been at %s before, or too long ago", s, to)
 	}
 	if len(p.moving) == 0 {
 		return RolledBack{}, problem(Conflict, "titrate history "+s.App, "nothing in %s was promoted before what is stable now", s)

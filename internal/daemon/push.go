@@ -216,15 +216,15 @@ func (s *server) knows(ctx context.Context, p source.Push) (bool, error) {
 	}), nil
 }
 
-// pushedFault is an error of the pipeline that the controller knows as the pushed
+// pushedError is an error of the pipeline that the controller knows as the pushed
 // code's: its text stays as it is.
-type pushedFault struct{ error }
+type pushedError struct{ error }
 
 // Is makes it a controller.ErrBuild.
-func (pushedFault) Is(target error) bool { return target == controller.ErrBuild }
+func (pushedError) Is(target error) bool { return target == controller.ErrBuild }
 
 // Unwrap is the pipeline's own error.
-func (f pushedFault) Unwrap() error { return f.error }
+func (f pushedError) Unwrap() error { return f.error }
 
 // builder is the controller's Builder: it exports the commit and has the pipeline
 // build it.
@@ -251,7 +251,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	results, err := b.pipeline.Build(ctx, job)
 	var fault *pipeline.BuildError
 	if errors.As(err, &fault) {
-		return nil, pushedFault{err}
+		return nil, pushedError{err}
 	}
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func Server(ctx context.Context, cfg ServerConfig) error {
 	if err != nil {
 		return err
 	}
-	defer s.store.Close()
+	defer func() { _ = s.store.Close() }() // what is decided is on the disk already
 	p.start(ctx, "controller", func(ctx context.Context) error {
 		err := s.controller.Run(ctx)
 		if err != nil && ctx.Err() == nil {

@@ -39,7 +39,7 @@ const (
 	DefaultGateway = "127.0.0.1:7080"
 )
 
-// NetworkVar, when set, tells the server that builds may use the network.
+// NetworkVar names the variable that tells the server that builds may use the network.
 const NetworkVar = "TITRATE_BUILD_NETWORK"
 
 // Up keeps server and node running on a data folder until ctx ends; then it stops
