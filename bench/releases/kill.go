@@ -46,6 +46,7 @@ type kill struct {
 	blow
 	from, to time.Time     // it happened between these
 	wait     time.Duration // until things were as before, as tell says of each victim
+	refused  int           // probes that got no answer, or another than 200
 }
 
 // strike waits for its moment, kills, and measures how long it is felt.
@@ -97,11 +98,16 @@ func (b *bench) await(ctx context.Context, commit, moment string) error {
 func (b *bench) recovered(ctx context.Context, k *kill) error {
 	switch k.victim {
 	case "node":
-		if _, err := probe(ctx, b.Gateway); err != nil {
-			return err
-		}
+		err := figures.Poll(ctx, func() (bool, error) {
+			_, err := probe(ctx, b.Gateway)
+			if err != nil {
+				k.refused++
+				fmt.Fprintln(os.Stderr, "  the node is killed, and", err)
+			}
+			return err == nil, nil
+		})
 		k.wait = time.Since(k.from)
-		return nil
+		return err
 	case "server":
 		err := figures.Poll(ctx, func() (bool, error) {
 			_, err := b.Client.Server(ctx)
@@ -111,30 +117,28 @@ func (b *bench) recovered(ctx context.Context, k *kill) error {
 		return err
 	}
 	watching, enough := context.WithCancel(ctx)
-	longest := make(chan time.Duration, 1)
-	before := b.Gateway
-	go func() { longest <- worst(watching, before) }()
+	before, watched := b.Gateway, make(chan struct{})
+	go func() { defer close(watched); k.watch(watching, before) }()
 	err := b.Up(ctx)
 	enough()
-	k.wait = <-longest
+	<-watched
 	if err == nil && b.Gateway != before {
 		return fmt.Errorf("the next up serves at %s, not at %s", b.Gateway, before)
 	}
 	return err
 }
 
-// worst asks the gateway again and again until ctx ends, and returns the
-// longest time that it took to answer.
-func worst(ctx context.Context, gateway string) (longest time.Duration) {
+// watch asks the gateway again and again until ctx ends, for the longest time that
+// it takes to answer.
+func (k *kill) watch(ctx context.Context, gateway string) {
 	for ctx.Err() == nil {
 		took, err := probe(context.WithoutCancel(ctx), gateway)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "  a probe was lost:", err)
-			took = patience // nobody overlooks this
+			k.refused++
+			fmt.Fprintf(os.Stderr, "  %s is killed, and %v\n", k.victim, err)
 		}
-		longest = max(longest, took)
+		k.wait = max(k.wait, took)
 	}
-	return longest
 }
 
 // probe sends a request on a connection of its own and returns how long the
@@ -145,17 +149,20 @@ func probe(ctx context.Context, gateway string) (time.Duration, error) {
 	c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, gateway+"/healthz", nil)
 	if err != nil {
-		return 0, fmt.Errorf("probe: %w", err)
+		return 0, fmt.Errorf("a probe cannot be made: %w", err)
 	}
 	req.Host = host
 	res, err := c.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("probe: %w", err)
+		return 0, fmt.Errorf("a probe was lost: %w", err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("probe: status %d, %.200s: %w", res.StatusCode, body, err)
+	if err != nil {
+		return 0, fmt.Errorf("a probe was cut: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("a probe was answered %d: %.200s", res.StatusCode, body)
 	}
 	return time.Since(began), nil
 }
@@ -166,6 +173,14 @@ const felt = 20 * time.Second
 // attribute counts failed requests by what had been killed.
 func (b *bench) attribute(l *traffic, failures []load.Failure) map[string]int {
 	losses := map[string]int{}
+	for _, k := range b.kills {
+		switch k.victim {
+		case "node": // the probe is sent after the kill
+			losses["node, later"] += k.refused
+		default:
+			losses[k.victim] += k.refused
+		}
+	}
 	for _, f := range failures {
 		began := l.began(f.ID)
 		cause, after := "nothing", time.Duration(0)
