@@ -34,6 +34,9 @@ func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 			branch, below = "└─", "  "
 		}
 		fmt.Fprintf(w, " %s %s v%d  %d/%d ready\n", branch, m.Workload, m.Candidate, m.Ready, m.Instances)
+		if m.Preview != "" {
+			fmt.Fprintf(w, " %s preview %s\n", below, m.Preview)
+		}
 		if m.Failure != "" {
 			fmt.Fprintf(w, " %s ✖ %s\n", below, strings.ReplaceAll(m.Failure, "\n", "\n "+below+"   "))
 		}
@@ -81,10 +84,10 @@ func standing(r client.Rollout) string {
 	if r.Label != "" && r.Outcome == "promoted" {
 		text += " (" + r.Label + ")"
 	}
-	if why := strings.TrimPrefix(strings.TrimPrefix(r.Why, r.Outcome), ": "); why != "" {
-		text += ": " + why
+	if rest, said := strings.CutPrefix(r.Why, r.Outcome); said { // "aborted by sara"
+		return text + rest
 	}
-	return text
+	return text + ": " + r.Why
 }
 
 // waiting says what a rollout waits for, how long still, and what follows.

@@ -53,6 +53,7 @@ func scenes() []scene {
 		{"rolled back", with(func(r *client.Rollout) {
 			r.Phase, r.Outcome, r.Why = "ended", "rolled-back", "orders v42: 5xx was 7.9 % for 2 s, limit 1 %"
 		})},
+		{"aborted", with(func(r *client.Rollout) { r.Phase, r.Outcome, r.Why = "ended", "aborted", "aborted by sara: not today" })},
 		{"failed", with(func(r *client.Rollout) {
 			r.Phase, r.Outcome, r.Why, r.Label = "ended", "failed", "orders v42 did not start", "no baseline"
 			r.Members[0].Failure = "exited with status 1; its last lines:\n  no such table"

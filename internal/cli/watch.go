@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -108,7 +109,9 @@ func (v *watcher) redraw() {
 	for _, r := range v.rollouts {
 		drawRollout(&b, r, time.Now())
 	}
-	fmt.Fprintln(&b, "Ctrl-C detaches; the rollout goes on. titrate rollout abort stops it.")
+	if slices.ContainsFunc(v.rollouts, func(r client.Rollout) bool { return !r.Over() }) {
+		fmt.Fprintln(&b, "Ctrl-C detaches; the rollout goes on. titrate rollout abort stops it.")
+	}
 	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	width, height := 80, 24
 	if f, ok := v.Out.(*os.File); ok {
