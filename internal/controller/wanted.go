@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"titrate/internal/rollout"
 	"titrate/internal/world"
@@ -110,7 +111,7 @@ func split(w rollout.MemberWish) []world.Share {
 func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
 	// The target gives up a little before the core does, so that what it saw is
 	// what the person reads (R14).
-	f := world.Fleet{Version: v, Count: count, Drain: w.Settings.Drain, StartTimeout: w.Settings.StartTimeout * 19 / 20}
+	f := world.Fleet{Version: v, Count: count, Drain: w.Settings.Drain, StartTimeout: nodePatience(w.Settings.StartTimeout)}
 	r := w.versions[v]
 	if r == nil {
 		return f
@@ -133,4 +134,11 @@ func (m *memory) hooks(l *live, s *secretCache) []world.Hook {
 		})
 	}
 	return all
+}
+
+// nodePatience is how long a node waits for an instance: less than the rollout
+// does, so that the node's reason why it is not ready comes before the rollout's
+// own end of patience, which knows none.
+func nodePatience(start time.Duration) time.Duration {
+	return start - max(start/20, min(2*time.Second, start/4))
 }
