@@ -122,6 +122,7 @@ type Member struct {
 	Instances int     `json:"instances"`
 	Ready     int     `json:"ready" doc:"ready instances of the candidate"`
 	Failure   string  `json:"failure,omitempty" doc:"why an instance of the candidate did not become ready"`
+	Preview   string  `json:"preview,omitempty" doc:"address at which the candidate is reached past the split, for an hour; it holds a token"`
 	Alarms    []Alarm `json:"alarms,omitempty"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -181,6 +182,9 @@ func install(t *testing.T) *installation {
 		Controller: c, Store: st, Node: n, Secrets: sec, Token: token, Log: slog.New(slog.DiscardHandler),
 		About: client.Server{Version: "test", API: "http://127.0.0.1:7070", Gateway: "http://127.0.0.1:7080", Data: dir},
 		Git:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
+		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
+			return fmt.Sprintf("%s %s for %s", k, v, time.Until(until).Round(time.Minute))
+		},
 	})
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -27,8 +28,11 @@ type Config struct {
 	Git        http.Handler // the git remote, below /git/
 	Token      string       // the credential; never empty
 	About      client.Server
-	Confined   []string // what this machine cannot confine, beside what the node says
-	Log        *slog.Logger
+	// Preview returns an address at which a version is reached past the split until a
+	// moment; empty when there is none. Nil: there never is.
+	Preview  func(k rollout.Key, v rollout.Version, until time.Time) string
+	Confined []string // what this machine cannot confine, beside what the node says
+	Log      *slog.Logger
 }
 
 type server struct {

@@ -196,10 +196,23 @@ func (s *server) wireRollout(r rollout.Record) client.Rollout {
 		out.Evidence = &a
 	}
 	if live && !st.Over() {
+		s.previews(&out, p)
 		w := rollout.Waiting(p, st, seen, s.Controller.Now())
 		out.Wait = client.Wait{For: w.For, Until: w.Until, Then: w.Then, Person: w.Person}
 	}
 	return out
+}
+
+// previewed is how long a preview address that was given out leads somewhere.
+const previewed = time.Hour
+
+// previews adds where each candidate that runs is reached past the split.
+func (s *server) previews(out *client.Rollout, p rollout.Plan) {
+	for i, m := range p.Members {
+		if s.Preview != nil && out.Members[i].Ready > 0 {
+			out.Members[i].Preview = s.Preview(p.Key(i), m.Candidate, s.Controller.Now().Add(previewed))
+		}
+	}
 }
 
 func wireMember(m rollout.Member, st rollout.State, seen rollout.Seen, i int) client.Member {

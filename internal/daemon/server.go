@@ -17,6 +17,7 @@ import (
 	"titrate/internal/api"
 	"titrate/internal/controller"
 	"titrate/internal/durable"
+	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
 	"titrate/internal/pipeline"
@@ -136,7 +137,10 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	}
 	s.handler = api.New(ctx, api.Config{
 		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(apiToken)),
-		About:    client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, Data: cfg.Dir},
+		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, Data: cfg.Dir},
+		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
+			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
+		},
 		Confined: s.pipeline.Confinement(ctx), Log: cfg.Log,
 	})
 	return s, nil

@@ -89,7 +89,7 @@ func (c Config) withDefaults() Config {
 		c.Clock = time.Now
 	}
 	if c.PreviewDomain == "" {
-		c.PreviewDomain = "localhost"
+		c.PreviewDomain = defaultPreviewDomain
 	}
 	for _, n := range []struct {
 		value *int

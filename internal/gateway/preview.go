@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -21,6 +23,10 @@ const (
 	HeaderPreview = "Titrate-Preview" // request: the token
 	PreviewParam  = "titrate_preview" // query parameter and cookie: the token
 )
+
+// defaultPreviewDomain is what preview hosts end in: browsers and resolvers take
+// every name below it to this machine.
+const defaultPreviewDomain = "localhost"
 
 // ErrToken is returned for a preview token that lets nobody in.
 var ErrToken = errors.New("the preview token is forged or expired")
@@ -74,6 +80,19 @@ func PreviewHost(k rollout.Key, v rollout.Version, domain string) (host string, 
 	host = strings.ToLower(strings.Join([]string{v.String(), k.Workload, k.Env, k.App}, "--")) + "." + domain
 	back, bv, fits := parsePreviewHost(host, domain)
 	return host, fits && back == k && bv == v
+}
+
+// PreviewURL returns the address, with its token, at which a version is reached
+// past the split until a moment, on a gateway at base ("http://127.0.0.1:7080").
+// Empty: its names do not fit a preview host.
+func PreviewURL(base string, key []byte, k rollout.Key, v rollout.Version, until time.Time) string {
+	u, err := url.Parse(base)
+	host, ok := PreviewHost(k, v, defaultPreviewDomain)
+	if err != nil || !ok || len(key) == 0 {
+		return ""
+	}
+	u.Host, u.Path, u.RawQuery = net.JoinHostPort(host, u.Port()), "/", PreviewParam+"="+SignPreview(key, k, v, until)
+	return u.String()
 }
 
 // parsePreviewHost reads what [PreviewHost] wrote, from a host name in normal form.

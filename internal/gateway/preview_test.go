@@ -3,6 +3,7 @@ package gateway
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,21 @@ func candidates(t *testing.T) (r *rig, stable, candidate *backend) {
 }
 
 func soon() time.Time { return time.Now().Add(time.Hour) }
+
+func TestR10_aPreviewAddressLeadsToTheCandidate(t *testing.T) {
+	t.Parallel()
+	r, _, candidate := candidates(t)
+	u, err := url.Parse(PreviewURL("http://"+r.public, previewKey, orders, 17, soon()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, v, body := r.get(t, u.RequestURI(), "Host", u.Host); status != 200 || v != "v17" || candidate.hits.Load() == 0 {
+		t.Errorf("%s: %d from %q: %s", u, status, v, body)
+	}
+	if none := PreviewURL("http://"+r.public, nil, orders, 17, soon()); none != "" {
+		t.Errorf("without a key: %s", none)
+	}
+}
 
 func TestPreviewByHeaderNeedsAToken(t *testing.T) {
 	t.Parallel()
