@@ -155,7 +155,7 @@ func (s *Store) Values(_ context.Context, app, env string, digests map[string]st
 }
 
 // All returns every value that is kept for an environment, present and older
-// ones: what a [Redactor] of its logs must know.
+// ones.
 func (s *Store) All(_ context.Context, app, env string) ([]string, error) {
 	v, err := s.read(app, env)
 	if err != nil {
