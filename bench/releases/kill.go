@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"runtime"
+	"syscall"
 	"time"
 
 	"titrate/bench/figures"
@@ -57,12 +59,22 @@ func (b *bench) strike(ctx context.Context, commit string, blow *blow) error {
 	if err := b.await(ctx, commit, blow.moment); err != nil {
 		return fmt.Errorf("before the kill: %w", err)
 	}
-	k := kill{blow: *blow, from: time.Now()}
+	k := kill{blow: *blow}
+	pid, err := b.Process(blow.victim)
+	if err != nil {
+		return err
+	}
+	k.from = time.Now()
 	if err := b.Kill(blow.victim); err != nil {
 		return err
 	}
+	// A killed process is gone only when it has been scheduled once more; until
+	// then its connections take requests.
+	for syscall.Kill(pid, 0) == nil && ctx.Err() == nil {
+		runtime.Gosched()
+	}
 	k.to = time.Now()
-	err := b.recovered(ctx, &k)
+	err = b.recovered(ctx, &k)
 	b.kills = append(b.kills, k)
 	return err
 }

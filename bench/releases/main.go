@@ -121,6 +121,9 @@ func (b *bench) release(ctx context.Context, v cofe.Variant, n int, blow *blow) 
 		b.outcomes[r.Outcome]++
 		if r.Outcome != "promoted" {
 			fmt.Fprintf(os.Stderr, "  release %d, %s of %s: %s\n", n, r.Outcome, r.Members[0].Workload, r.Why)
+			if e, err := b.Client.Explain(ctx, r.ID); err == nil {
+				fmt.Fprintf(os.Stderr, "    %q\n", e.Requests)
+			}
 		}
 		replay, err := b.Client.Replay(ctx, r.ID)
 		if err != nil {
