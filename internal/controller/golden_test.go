@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"titrate/internal/controller"
 	"titrate/internal/rollout"
 )
 
@@ -101,5 +103,37 @@ func writeIncidents(t *testing.T, path string) {
 	}
 	if err := os.WriteFile(path, append(text, '\n'), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// behind returns a rollout as it stood one look ago, the first time it is asked.
+type behind struct {
+	controller.Store
+	stale *rollout.Record
+}
+
+func (b *behind) Rollout(ctx context.Context, id int64) (rollout.Record, error) {
+	if s := b.stale; s != nil {
+		b.stale = nil
+		return *s, nil
+	}
+	return b.Store.Rollout(ctx, id)
+}
+
+func TestReplay_agreesWhileLooksAreStored(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	id := p.deliver(cofe, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts[0]
+	p.ended(id, rollout.Promoted)
+	looks, err := p.store.History(t.Context(), id)
+	if err != nil || len(looks) == 0 {
+		t.Fatal(looks, err)
+	}
+	stale := p.rollout(id)
+	last := looks[len(looks)-1]
+	stale.State, stale.Revision = last.Before, last.Sequence
+	p.Store = &behind{p.Store, &stale}
+	if got, err := p.Replay(t.Context(), id); err != nil || !got.Agrees() {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

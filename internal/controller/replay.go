@@ -47,15 +47,20 @@ func replay(r rollout.Record, history []rollout.Look) Replayed {
 	return out
 }
 
-// history reads a rollout with its looks.
+// history reads a rollout with its looks, as of one moment: a look that is stored
+// between the two is read with both.
 func (c *Controller) history(ctx context.Context, id int64) (rollout.Record, []rollout.Look, error) {
-	r, err := c.Store.Rollout(ctx, id)
-	if err != nil {
-		return r, nil, unknown(err, "titrate history", "there is no rollout %d", id)
+	for {
+		r, err := c.Store.Rollout(ctx, id)
+		if err != nil {
+			return r, nil, unknown(err, "titrate history", "there is no rollout %d", id)
+		}
+		looks, err := c.Store.History(ctx, id)
+		if err != nil {
+			return r, nil, fmt.Errorf("read the history of rollout %d: %w", id, err)
+		}
+		if n := len(looks); n == 0 || looks[n-1].Sequence < r.Revision {
+			return r, looks, nil
+		}
 	}
-	history, err := c.Store.History(ctx, id)
-	if err != nil {
-		return r, nil, fmt.Errorf("read the history of rollout %d: %w", id, err)
-	}
-	return r, history, nil
 }

@@ -91,10 +91,20 @@ func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) err
 		return errors.Join(err, herr)
 	}
 	if err != nil {
-		return err
+		return withHint(err)
 	}
 	s.tell(ctx, got, out)
 	return nil
+}
+
+// withHint adds what to type next to an error that knows it: the source shows an
+// error's text and nothing else.
+func withHint(err error) error {
+	var p *controller.Problem
+	if !errors.As(err, &p) || p.Hint == "" || strings.Contains(p.Message, p.Hint) {
+		return err
+	}
+	return fmt.Errorf("%w\n  help    %s", err, p.Hint)
 }
 
 func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error) {

@@ -93,7 +93,6 @@ func (m *meter) addResource(r Resource) {
 // false when that is nothing.
 func (m *meter) take() (w analysis.Window, told bool) {
 	var sum [analysis.Buckets]uint64
-	low, high := analysis.Buckets, -1
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.mu.Lock()
@@ -104,7 +103,6 @@ func (m *meter) take() (w analysis.Window, told bool) {
 			w.Status[c] += n
 		}
 		if s.n.requests > 0 {
-			low, high = min(low, s.n.low), max(high, s.n.high)
 			used := s.n.latency[s.n.low : s.n.high+1]
 			for i, n := range used {
 				sum[s.n.low+i] += uint64(n)
@@ -114,11 +112,8 @@ func (m *meter) take() (w analysis.Window, told bool) {
 		s.n = counts{latency: s.n.latency}
 		s.mu.Unlock()
 	}
-	for b := low; b <= high; b++ {
-		if n := sum[b]; n > 0 {
-			w.Latency.Bucket = append(w.Latency.Bucket, uint16(b))
-			w.Latency.Count = append(w.Latency.Count, n)
-		}
+	if w.Requests > 0 {
+		w.Latency = analysis.HistogramOf(&sum)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

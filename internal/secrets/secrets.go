@@ -154,16 +154,6 @@ func (s *Store) Values(_ context.Context, app, env string, digests map[string]st
 	return out, nil
 }
 
-// All returns every value that is kept for an environment, present and older
-// ones.
-func (s *Store) All(_ context.Context, app, env string) ([]string, error) {
-	v, err := s.read(app, env)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Sorted(maps.Values(v.Values)), nil
-}
-
 // Prune forgets the values that are neither set now nor named by keep, the
 // digests that versions still hold.
 func (s *Store) Prune(_ context.Context, app, env string, keep map[string]bool) error {
