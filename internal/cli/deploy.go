@@ -159,30 +159,18 @@ func (s *session) followDeploy(ctx context.Context, c *client.Client, app string
 
 // remove ends a workload that the manifest names no more (R28).
 func (s *session) remove(ctx context.Context, workload string) error {
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	t, err := s.target(ctx, c, nil)
-	if err != nil {
-		return err
-	}
-	env := s.env
-	if env == "" {
-		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
+	return s.inEnvironment(ctx, func(c *client.Client, app, env string) error {
+		if ok, err := s.ask(fmt.Sprintf("%s in %s: its processes end and its addresses answer no more. Remove it? [Y/n] ", workload, env)); err != nil || !ok {
 			return err
 		}
-	}
-	if ok, err := s.ask(fmt.Sprintf("%s in %s: its processes end and its addresses answer no more. Remove it? [Y/n] ", workload, env)); err != nil || !ok {
-		return err
-	}
-	if err := c.Remove(ctx, t.app, env, workload); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Err, "%s is removed from %s.\n", workload, env)
-	return s.emit(struct {
-		App      string `json:"app"`
-		Env      string `json:"env"`
-		Workload string `json:"workload"`
-	}{t.app, env, workload}, nothing)
+		if err := c.Remove(ctx, app, env, workload); err != nil {
+			return err
+		}
+		fmt.Fprintf(s.Err, "%s is removed from %s.\n", workload, env)
+		return s.emit(struct {
+			App      string `json:"app"`
+			Env      string `json:"env"`
+			Workload string `json:"workload"`
+		}{app, env, workload}, nothing)
+	})
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +24,7 @@ func (s *session) secretCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "ls", Short: "the names; values are never shown", Args: between(0, 0),
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+				return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
 					list, err := c.Secrets(cmd.Context(), app, env)
 					if err != nil {
 						return err
@@ -44,7 +43,7 @@ func (s *session) secretCommand() *cobra.Command {
 				if name, _, given := strings.Cut(args[0], "="); given {
 					return usage("a value on the command line ends in the shell's history\n  help    titrate secret set %s asks for it; or pipe it in", name)
 				}
-				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+				return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
 					value, err := s.readSecret(args[0])
 					if err != nil {
 						return err
@@ -60,7 +59,7 @@ func (s *session) secretCommand() *cobra.Command {
 		&cobra.Command{
 			Use: "unset NAME", Short: "forget a value", Args: between(1, 1),
 			RunE: func(cmd *cobra.Command, args []string) error {
-				return s.secrets(cmd.Context(), func(c *client.Client, app, env string) error {
+				return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
 					if err := c.UnsetSecret(cmd.Context(), app, env, args[0]); err != nil {
 						return err
 					}
@@ -83,49 +82,6 @@ type secretChange struct {
 
 // nothing is the text of a command whose messages go to stderr.
 func nothing(io.Writer) {}
-
-// secrets connects and says which app and environment are meant.
-func (s *session) secrets(ctx context.Context, do func(c *client.Client, app, env string) error) error {
-	c, err := s.connect()
-	if err != nil {
-		return err
-	}
-	t, err := s.target(ctx, c, nil)
-	if err != nil {
-		return err
-	}
-	env := s.env
-	if env == "" {
-		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
-			return err
-		}
-	}
-	return do(c, t.app, env)
-}
-
-// onlyEnvironment is the environment when there is no choice: of the manifest
-// here, else of the server; production when there are several and it is one.
-func (s *session) onlyEnvironment(ctx context.Context, c *client.Client, app string) (string, error) {
-	var names []string
-	if m, _, err := s.manifest(); err == nil && m.Name == app {
-		for _, e := range m.Environments {
-			names = append(names, e.Name)
-		}
-	} else if a, err := c.App(ctx, app); err == nil {
-		for _, e := range a.Environments {
-			names = append(names, e.Name)
-		}
-	} else {
-		return "", err
-	}
-	switch len(names) {
-	case 0:
-		return "production", nil
-	case 1:
-		return names[0], nil
-	}
-	return "", usage("%s has several environments\n  saw     %s\n  help    --env NAME", app, strings.Join(names, ", "))
-}
 
 // readSecret reads a value from a prompt that does not echo, or all of stdin
 // without its last line end.

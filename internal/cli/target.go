@@ -142,3 +142,46 @@ func (t target) String() string {
 	}
 	return text
 }
+
+// inEnvironment connects and says which app and environment are meant.
+func (s *session) inEnvironment(ctx context.Context, do func(c *client.Client, app, env string) error) error {
+	c, err := s.connect()
+	if err != nil {
+		return err
+	}
+	t, err := s.target(ctx, c, nil)
+	if err != nil {
+		return err
+	}
+	env := s.env
+	if env == "" {
+		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
+			return err
+		}
+	}
+	return do(c, t.app, env)
+}
+
+// onlyEnvironment is the environment when there is no choice: of the manifest
+// here, else of the server; production when there are several and it is one.
+func (s *session) onlyEnvironment(ctx context.Context, c *client.Client, app string) (string, error) {
+	var names []string
+	if m, _, err := s.manifest(); err == nil && m.Name == app {
+		for _, e := range m.Environments {
+			names = append(names, e.Name)
+		}
+	} else if a, err := c.App(ctx, app); err == nil {
+		for _, e := range a.Environments {
+			names = append(names, e.Name)
+		}
+	} else {
+		return "", err
+	}
+	switch len(names) {
+	case 0:
+		return "production", nil
+	case 1:
+		return names[0], nil
+	}
+	return "", usage("%s has several environments\n  saw     %s\n  help    --env NAME", app, strings.Join(names, ", "))
+}
