@@ -159,6 +159,10 @@ func (s *store) writeDown(ctx context.Context, v visitor, pay payment, hash stri
 		return nil, err
 	}
 	if len(lines) == 0 {
+		// Emptied by this very checkout, which was sent twice?
+		if request, _, err := s.checkoutOf(ctx, s.DB.Read(), pay.Key, hash); !errors.Is(err, sql.ErrNoRows) {
+			return request, err
+		}
 		return nil, &httpx.StatusError{Status: http.StatusConflict, Sentence: "the cart is empty"}
 	}
 	in := orderRequest{Customer: v.customer, Currency: v.currency, Lines: lines}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -135,6 +136,26 @@ func TestCheckout_sendsTheSameWordsForAKey(t *testing.T) {
 				t.Errorf("another payment under the key: %d", w.Code)
 			}
 		})
+	}
+}
+
+// Of checkouts that a customer sends at the same time, one may find the cart
+// emptied by another: it is the same checkout all the same.
+func TestCheckout_clickedTwiceIsOneCheckout(t *testing.T) {
+	t.Parallel()
+	s := open(t, "sqlite")
+	for round := range 40 {
+		key, cart := fmt.Sprintf("twice-%d", round), fmt.Sprintf("customer=c-0005; cart=cart-%08d", round)
+		s.do(t, "POST", "/cart/items", `{"product":"kivu","quantity":1}`, "Cookie", cart)
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() {
+				if w := s.do(t, "POST", "/checkout", `{"card":"4242424242424242"}`, "Idempotency-Key", key, "Cookie", cart); w.Code != 201 {
+					t.Errorf("round %d: %d %s", round, w.Code, w.Body)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 
