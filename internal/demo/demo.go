@@ -220,13 +220,35 @@ func (d *demo) settle(ctx context.Context) error {
 	r := d.res
 	r.Load, r.Requests, r.Failed = report, report.Sent, report.Failed
 	r.P50, r.P99 = float64(report.P50)/1e6, float64(report.P99)/1e6
+	excused := d.excused()
 	r.Ledger, err = load.Check(ctx, report, load.CheckConfig{
-		URLs: load.AllAt(d.platform.Gateway), Host: host, Fresh: true, InLog: func(id string) bool { return d.logged(ctx, id) },
+		URLs: load.AllAt(d.platform.Gateway), Host: host, Fresh: true, InLog: func(id string) bool { return excused[id] || d.logged(ctx, id) },
 	})
 	if err != nil {
 		return fmt.Errorf("check the books: %w", err)
 	}
 	return nil
+}
+
+// excused are the failed requests that no service need have logged: those under
+// way in a node, or in a process of a refused version, when it died.
+func (d *demo) excused() map[string]bool {
+	ids, refused := map[string]bool{}, d.refusedVersions()
+	for _, f := range d.res.Load.Failures {
+		ids[f.ID] = refused[f.Version] || d.inFlight(f)
+	}
+	return ids
+}
+
+// refusedVersions are the store's versions that were taken back.
+func (d *demo) refusedVersions() map[string]bool {
+	bad := map[string]bool{}
+	for _, a := range d.res.Acts {
+		if a.Outcome == "rolled-back" || a.Outcome == "failed" {
+			bad[fmt.Sprintf("v%d", a.Version)] = true
+		}
+	}
+	return bad
 }
 
 // logged reports whether any service's log has a request id.
@@ -243,12 +265,7 @@ func (d *demo) logged(ctx context.Context, id string) bool {
 // versions that were refused, and in a killed node what was in flight.
 func (d *demo) judge() {
 	r := d.res
-	bad := map[string]bool{}
-	for _, a := range r.Acts {
-		if a.Outcome == "rolled-back" || a.Outcome == "failed" {
-			bad[fmt.Sprintf("v%d", a.Version)] = true
-		}
-	}
+	bad := d.refusedVersions()
 	r.Dropped = len(r.Ledger.Lost)
 	inFlight := 0
 	for _, f := range r.Load.Failures {
