@@ -191,11 +191,16 @@ func (s *server) command(ctx context.Context, in *struct {
 // stored by then: a server that is slow carries it out later.
 const obeyIn = 5 * time.Second
 
+// obeyLook is how often it is looked for: a command that changes nothing which
+// people need to hear of makes no event.
+const obeyLook = 50 * time.Millisecond
+
 // obeyed waits until a command after the one numbered before was carried out or
 // refused.
 func (s *server) obeyed(ctx context.Context, id, before int64) (client.Rollout, error) {
-	deadline := time.NewTimer(obeyIn)
+	deadline, tick := time.NewTimer(obeyIn), time.NewTicker(obeyLook)
 	defer deadline.Stop()
+	defer tick.Stop()
 	for {
 		heard := s.Store.Heard()
 		r, err := s.Store.Rollout(ctx, id)
@@ -207,6 +212,7 @@ func (s *server) obeyed(ctx context.Context, id, before int64) (client.Rollout, 
 		}
 		select {
 		case <-heard:
+		case <-tick.C:
 		case <-deadline.C:
 			return s.wireRollout(r), nil
 		case <-ctx.Done():
