@@ -47,6 +47,8 @@ func TestAPI_theLifeOfARelease(t *testing.T) {
 		{client.CommandRequest{Verb: "promote"}, func(r client.Rollout) bool { return r.Refused == "" }},
 		{client.CommandRequest{Verb: "promote-full"}, func(r client.Rollout) bool { return r.Refused == "" }},
 	} {
+		// What is asked of a weight that has not arrived is refused, rightly.
+		i.await(t, r.ID, func(r client.Rollout) bool { return !r.Arrived.IsZero() })
 		began := time.Now()
 		got, err := i.Command(ctx, r.ID, c.req)
 		if took := time.Since(began); took > obeyIn-time.Second {
