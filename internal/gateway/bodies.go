@@ -128,7 +128,9 @@ func (a *answer) extend() {
 }
 
 func (a *answer) WriteHeader(status int) {
-	if a.hijacked {
+	// The version's 100 makes the transport read the body, and with the first read
+	// the server says 100 itself: saying it here too would say it twice.
+	if a.hijacked || status == http.StatusContinue {
 		return
 	}
 	a.extend()

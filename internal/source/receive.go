@@ -19,7 +19,7 @@ import (
 // ctx is the server's: a client that goes away ends nothing but its own view.
 func (s *Server) receive(ctx context.Context, app, by string, env []string, l *link) {
 	log := s.cfg.Log.With(slog.String("app", app), slog.String("by", by))
-	dir, leave, err := s.enter(ctx, app)
+	dir, queue, leave, err := s.enter(ctx, app)
 	if err != nil {
 		log.Error("push not taken", slog.Any("error", err))
 		return
@@ -30,7 +30,8 @@ func (s *Server) receive(ctx context.Context, app, by string, env []string, l *l
 		log.Error("push not taken", slog.Any("error", err))
 		return
 	}
-	v := &visit{s: s, app: app, dir: dir, by: by, log: log}
+	v := &visit{s: s, app: app, dir: dir, by: by, queue: queue, log: log}
+	defer v.pass()
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -46,6 +47,7 @@ func (s *Server) receive(ctx context.Context, app, by string, env []string, l *l
 		log.Error("push broke off", slog.Any("error", err))
 	}
 	v.settle(ctx)
+	v.pass()
 	if v.moved && ctx.Err() == nil {
 		if _, err := s.git.run(ctx, dir, nil, "gc", "--auto", "--quiet"); err != nil && ctx.Err() == nil {
 			log.Warn("repository not tidied", slog.Any("error", err))
@@ -58,9 +60,30 @@ type visit struct {
 	s        *Server
 	app, dir string
 	by       string
+	queue    *queue
+	turn     bool // it is ours to move refs
 	log      *slog.Logger
 	checked  []Push // let through by Check and not yet told to Accepted
 	moved    bool
+}
+
+// wait waits for our turn to move refs.
+func (v *visit) wait(ctx context.Context) error {
+	select {
+	case v.queue.turn <- struct{}{}:
+		v.turn = true
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// pass gives the turn to the next push, if it is ours.
+func (v *visit) pass() {
+	if v.turn {
+		v.turn = false
+		<-v.queue.turn
+	}
 }
 
 // converse answers the hooks until git is gone.
@@ -110,6 +133,9 @@ func (v *visit) answer(ctx context.Context, ask asked, out io.Writer) error {
 func (v *visit) check(ctx context.Context, ask asked, updates []update, out io.Writer) error {
 	quarantine, err := v.quarantine(ask)
 	if err != nil {
+		return err
+	}
+	if err := v.wait(ctx); err != nil {
 		return err
 	}
 	def, err := v.s.defaultBranch(ctx, v.dir, updates)
@@ -162,7 +188,9 @@ func (v *visit) quarantine(ask asked) ([]string, error) {
 
 // accept tells of the branches that moved, one after the other.
 func (v *visit) accept(ctx context.Context, out io.Writer) error {
-	if err := v.s.settleHead(ctx, v.dir, v.checked); err != nil {
+	err := v.s.settleHead(ctx, v.dir, v.checked)
+	v.pass() // what follows may last for minutes
+	if err != nil {
 		return err
 	}
 	var problems []error

@@ -75,8 +75,16 @@ type Server struct {
 	stopped chan struct{}
 	slots   chan struct{} // one for each git process that serves a client
 
-	mu    sync.Mutex
-	users map[string]int // pushes under way, by app: an empty repository is removed by the last
+	mu     sync.Mutex
+	queues map[string]*queue // of the apps with a push under way
+}
+
+// queue lets the pushes to one repository move its refs one after the other. Two
+// at once would both choose the default branch of a new repository, and the HEAD
+// that one settles would be locked by the other.
+type queue struct {
+	pushes int           // under way; the last to leave removes an empty repository
+	turn   chan struct{} // holds a token while a push decides and moves its refs
 }
 
 // Open prepares the folder of repositories. It fails with a text for the person
@@ -98,7 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		cfg: cfg, git: g, users: map[string]int{},
+		cfg: cfg, git: g, queues: map[string]*queue{},
 		jobs: make(chan func(context.Context)), stopped: make(chan struct{}), slots: make(chan struct{}, maxClients),
 	}
 	// A clone of what does not exist yet, so that asking creates nothing.
@@ -190,21 +198,25 @@ func (s *Server) create(ctx context.Context, dir string) error {
 // enter makes sure that app has a repository while the caller works with it.
 // leave removes it when it is still empty and nobody else is there: a refused
 // first push leaves nothing.
-func (s *Server) enter(ctx context.Context, app string) (dir string, leave func(context.Context), err error) {
+func (s *Server) enter(ctx context.Context, app string) (dir string, q *queue, leave func(context.Context), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	dir = s.repo(app)
 	if err := s.create(ctx, dir); err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
-	s.users[app]++
-	return dir, func(ctx context.Context) {
+	if q = s.queues[app]; q == nil {
+		q = &queue{turn: make(chan struct{}, 1)}
+		s.queues[app] = q
+	}
+	q.pushes++
+	return dir, q, func(ctx context.Context) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.users[app]--; s.users[app] > 0 {
+		if q.pushes--; q.pushes > 0 {
 			return
 		}
-		delete(s.users, app)
+		delete(s.queues, app)
 		if out, err := s.git.run(ctx, dir, nil, "for-each-ref", "--count=1"); err == nil && len(out) == 0 {
 			if err := os.RemoveAll(dir); err != nil {
 				s.cfg.Log.Warn("empty repository stays", slog.String("app", app), slog.Any("error", err))

@@ -274,13 +274,31 @@ func TestPush_ctrlCEndsTheViewAndNotTheWork(t *testing.T) {
 func TestPush_twoAtOnceToOneAppAndToTwo(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	got := map[string]int{}
-	r := start(t, t.TempDir(), callbacks{accepted: func(_ context.Context, p Push, _ io.Writer) error {
-		mu.Lock()
-		defer mu.Unlock()
-		got[p.App+"/"+p.Branch]++
-		return nil
-	}})
+	got, deciding, defaults := map[string]int{}, map[string]int{}, map[string]int{}
+	r := start(t, t.TempDir(), callbacks{
+		check: func(_ context.Context, p Push, _ io.Writer) error {
+			mu.Lock()
+			deciding[p.App]++
+			if deciding[p.App] > 1 {
+				t.Errorf("two pushes to %s decide at once", p.App)
+			}
+			mu.Unlock()
+			time.Sleep(50 * time.Millisecond) // long enough for the other to come in
+			mu.Lock()
+			deciding[p.App]--
+			mu.Unlock()
+			return nil
+		},
+		accepted: func(_ context.Context, p Push, _ io.Writer) error {
+			mu.Lock()
+			defer mu.Unlock()
+			got[p.App+"/"+p.Branch]++
+			if p.Default {
+				defaults[p.App]++
+			}
+			return nil
+		},
+	})
 	var wg sync.WaitGroup
 	for _, to := range []string{"cofe/main", "cofe/other", "collect/main", "collect/other"} {
 		app, branch, _ := strings.Cut(to, "/")
@@ -295,6 +313,9 @@ func TestPush_twoAtOnceToOneAppAndToTwo(t *testing.T) {
 	wg.Wait()
 	if len(got) != 4 {
 		t.Errorf("accepted %v", got)
+	}
+	if defaults["cofe"] != 1 || defaults["collect"] != 1 {
+		t.Errorf("default branches %v", defaults)
 	}
 	// To one branch, both from nothing: one of them wins, the other is told.
 	results := make(chan error, 2)
