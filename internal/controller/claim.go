@@ -2,22 +2,48 @@ package controller
 
 import (
 	"slices"
+	"strings"
 
 	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
-// claimed refuses a host and route on which another app answers already: a push
-// must not take the traffic of an app that it is not of (R28). Within one app the
-// manifest sees to it.
+// claimed refuses a host and route that lie in those of another app, or hold them:
+// a push must not take the traffic of an app that it is not of (R28), and a longer
+// route takes it from a shorter one. Within one app the manifest sees to it.
 func (p *proposal) claimed(k rollout.Key, s rollout.Settings) error {
 	for _, w := range p.memory.works {
-		if w.named && w.Key.App != k.App && samePlace(w.Settings.Hosts, w.Settings.Routes, s.Hosts, s.Routes) {
+		if !w.named || w.Key.App == k.App {
+			continue
+		}
+		if at := shared(w.Settings, s); at != "" {
 			return problem(Conflict, "write another host or route for "+k.Workload+" in titrate.yaml",
-				"%s%s leads to %s of app %s already, not to %s", s.Hosts[0], s.Routes[0], w.Key.Workload, w.Key.App, k.Workload)
+				"%s leads to %s of app %s already, not to %s", at, w.Key.Workload, w.Key.App, k.Workload)
 		}
 	}
 	return nil
+}
+
+// shared returns where requests for b would be requests for a: host and route, or
+// "" when there is no such place.
+func shared(a, b rollout.Settings) string {
+	for _, host := range b.Hosts {
+		if !slices.Contains(a.Hosts, host) {
+			continue
+		}
+		for _, route := range b.Routes {
+			if slices.ContainsFunc(a.Routes, func(r string) bool { return within(r, route) || within(route, r) }) {
+				return host + route
+			}
+		}
+	}
+	return ""
+}
+
+// within reports whether path lies below route, segment by segment, or is it.
+func within(path, route string) bool {
+	rest, ok := strings.CutPrefix(path, strings.TrimSuffix(route, "/"))
+	return ok && (rest == "" || rest[0] == '/')
 }
 
 // yield lets a workload that the manifest names no more keep its host and route

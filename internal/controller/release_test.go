@@ -274,9 +274,13 @@ func TestR28_noAppTakesThePlaceOfAnother(t *testing.T) {
 	p := newPlace(t)
 	p.first()
 	thief := "titrate: 1\napp: apple\nservices:\n  web: { build: ., host: cofe.localhost, route: /orders }\n"
-	_, err := p.Deliver(t.Context(), delivery(t, thief, map[string]string{"web": "w1"}))
-	wantKind(t, err, controller.Conflict)
-	p.deliver(strings.Replace(thief, "/orders", "/apples", 1), map[string]string{"web": "w1"})
+	for _, route := range []string{"/orders", "/orders/open", "/"} {
+		_, err := p.Deliver(t.Context(), delivery(t, strings.Replace(thief, "/orders", route, 1), map[string]string{"web": "w1"}))
+		wantKind(t, err, controller.Conflict)
+	}
+	for _, route := range []string{"/apples", "/ordersheet"} {
+		p.deliver(strings.Replace(thief, "/orders", route, 1), map[string]string{"web": "w1"})
+	}
 }
 
 func TestDiff_ofANewServiceNeedsNoArtifact(t *testing.T) {

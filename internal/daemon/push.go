@@ -47,8 +47,24 @@ func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
 	if app.Name != p.App {
 		return fmt.Errorf("error[T0507]: the manifest is of app %q, the push is to %q\n  help    git remote set-url titrate …/git/%s.git, or app: %s in %s", app.Name, p.App, app.Name, p.App, manifest.File)
 	}
-	_, err = options(p, app)
-	return err
+	push, err := options(p, app)
+	if err != nil {
+		return err
+	}
+	return s.admit(ctx, app, src, push)
+}
+
+// admit refuses before the build what would be refused after it: a secret that is
+// not set, a host of another app, an environment that takes nothing now.
+func (s *server) admit(ctx context.Context, app *manifest.App, src []byte, p rollout.Push) error {
+	_, err := s.controller.Diff(ctx, controller.Delivery{
+		App: *app, Manifest: src, Commit: p.Commit, Branch: p.Branch, Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs,
+	})
+	var no *controller.Problem
+	if errors.As(err, &no) && !strings.HasPrefix(no.Message, "error[") {
+		err = fmt.Errorf("error[T0520]: %w; nothing has changed", err)
+	}
+	return withHint(err)
 }
 
 // options reads what `git push -o` asked for: env=NAME (several times), urgent,
