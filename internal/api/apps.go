@@ -241,7 +241,12 @@ func (s *server) environment(ctx context.Context, app, named string) (string, er
 	if err != nil {
 		return "", err
 	}
-	if len(envs) == 1 {
+	switch len(envs) {
+	case 0:
+		if _, err := s.app(ctx, app); err != nil {
+			return "", err
+		}
+	case 1:
 		return envs[0].Name, nil
 	}
 	for _, e := range envs {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -112,8 +113,11 @@ func (s *session) rollouts(ctx context.Context, c *client.Client, t target, acti
 	}
 	q := client.RolloutQuery{App: t.app, Env: s.env, Workload: t.workload, Release: t.release, Version: t.version, Active: true}
 	rs, err := c.Rollouts(ctx, q)
-	if err != nil || len(rs) > 0 || active {
+	if err != nil || len(rs) > 0 {
 		return rs, err
+	}
+	if err := known(ctx, c, t); err != nil || active {
+		return nil, err
 	}
 	q.Active = false
 	if t.release == 0 && t.version == 0 {
@@ -124,6 +128,42 @@ func (s *session) rollouts(ctx context.Context, c *client.Client, t target, acti
 		err = usage("%s has had no such rollout\n  help    titrate history %s", t, t.app)
 	}
 	return rs, err
+}
+
+// known is an error when there is no such app, or no such workload in it. What was
+// meant is often a workload without its app.
+func known(ctx context.Context, c *client.Client, t target) error {
+	apps, err := c.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range apps {
+		if a.Name == t.app {
+			if names := workloads(a); t.workload != "" && !slices.Contains(names, t.workload) {
+				return usage("%s has no workload %s\n  saw     %s", t.app, t.workload, strings.Join(names, ", "))
+			}
+			return nil
+		}
+	}
+	for _, a := range apps {
+		if slices.Contains(workloads(a), t.app) {
+			return usage("there is no app %s\n  help    a workload is named with its app: %s/%s", t.app, a.Name, t.app)
+		}
+	}
+	return usage("there is no app %s\n  help    titrate status lists the apps", t.app)
+}
+
+// workloads names those of an app, in all its environments.
+func workloads(a client.App) []string {
+	var names []string
+	for _, e := range a.Environments {
+		for _, w := range e.Workloads {
+			if !slices.Contains(names, w.Name) {
+				names = append(names, w.Name)
+			}
+		}
+	}
+	return names
 }
 
 // String writes t as it is typed.

@@ -62,7 +62,7 @@ func (s *server) admit(ctx context.Context, app *manifest.App, src []byte, p rol
 	})
 	var no *controller.Problem
 	if errors.As(err, &no) && !strings.HasPrefix(no.Message, "error[") {
-		err = fmt.Errorf("error[T0520]: %w; nothing has changed", err)
+		err = fmt.Errorf("error[T0521]: %w; nothing has changed", err)
 	}
 	return withHint(err)
 }
