@@ -20,7 +20,11 @@ import (
 type Client struct {
 	URL   string // of the server: http://127.0.0.1:7070
 	Token string
-	HTTP  *http.Client // nil: a client of its own, without a timeout; contexts end calls
+	HTTP  *http.Client // nil: the standard one, without a timeout of its own
+
+	// Patience bounds the wait for one answer, also while the server is started
+	// anew; 0: 30 s. Streams ([Client.Events], [Client.Logs]) last until ctx ends.
+	Patience time.Duration
 }
 
 // Server asks what the server is.
@@ -241,8 +245,24 @@ func envPath(app, env string) string {
 	return "/api/v1/apps/" + url.PathEscape(app) + "/environments/" + url.PathEscape(env)
 }
 
+// ErrSilent is wrapped when the server took the connection and gave no answer:
+// its socket is open while it starts again and again.
+var ErrSilent = errors.New("the server does not answer")
+
+const patience = 30 * time.Second
+
+// call asks once and reads the whole answer.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	wait := c.Patience
+	if wait == 0 {
+		wait = patience
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, wait, ErrSilent)
+	defer cancel()
 	resp, err := c.do(ctx, method, path, body, nil)
+	if err != nil && errors.Is(context.Cause(ctx), ErrSilent) {
+		return fmt.Errorf("%w\n  where   %s\n  saw     nothing for %v", ErrSilent, c.URL, wait)
+	}
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,9 @@ func sentence(err error) string {
 			text += "\n  help    TITRATE_TOKEN, or run titrate as the user who ran titrate up"
 		}
 	}
+	if errors.Is(err, client.ErrSilent) {
+		text += "\n  help    it may fail to start: read logs/titrate.log in its data folder; traffic flows on without it"
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		text += "\n  help    titrate up starts a server on this machine; --server URL names another"

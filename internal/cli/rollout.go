@@ -136,11 +136,14 @@ func echo(before, now client.Rollout) string {
 func title(r client.Rollout) string {
 	var parts []string
 	for _, m := range r.Members {
-		from := "none"
-		if m.Stable != 0 {
-			from = "v" + strconv.Itoa(m.Stable)
+		from := "none → "
+		switch {
+		case m.Stable != 0:
+			from = fmt.Sprintf("v%d → ", m.Stable)
+		case r.Phase == "queued":
+			from = "" // known when its turn comes
 		}
-		parts = append(parts, fmt.Sprintf("%s %s → v%d", m.Workload, from, m.Candidate))
+		parts = append(parts, fmt.Sprintf("%s %sv%d", m.Workload, from, m.Candidate))
 	}
 	return fmt.Sprintf("%s/%s in %s", r.App, strings.Join(parts, ", "), r.Env)
 }

@@ -50,3 +50,30 @@ func TestWriteFile_leavesTheOldOneWhenItCannotWrite(t *testing.T) {
 		t.Errorf("%d files are left, %v; want 1", len(entries), err)
 	}
 }
+
+func TestWriteFile_leavesAloneWhatIsLikeThat(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state")
+	if err := durable.WriteFile(path, []byte("same")); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteFile(path, []byte("same")); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		t.Errorf("it was written again: %v", err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := durable.WriteFile(path, []byte("same")); err != nil {
+		t.Fatal(err)
+	}
+	if after, err := os.Stat(path); err != nil || after.Mode().Perm() != 0o600 {
+		t.Errorf("others can read it: %v, %v", after.Mode(), err)
+	}
+}
