@@ -270,6 +270,13 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	if err := tree.Export(ctx, dir); err != nil {
 		return nil, err
 	}
+	modules, err := tree.Submodules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range modules {
+		fmt.Fprintf(req.Progress, "note    the submodule %s is not fetched: its folder is empty\n", m)
+	}
 	job := pipeline.Job{App: req.App, Label: fmt.Sprintf("push-%d", req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress}
 	for _, svc := range req.Services {
 		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build})

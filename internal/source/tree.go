@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"titrate/internal/durable"
 )
 
 // Tree reads one commit of an app.
@@ -164,12 +167,46 @@ func clean(s string) string {
 	}, s)
 }
 
+// Submodules returns the folders of the commit that stand for other repositories.
+// Export leaves them empty.
+func (t Tree) Submodules(ctx context.Context) ([]string, error) {
+	if _, err := t.File(ctx, ".gitmodules"); err != nil {
+		if errors.Is(err, ErrUnknown) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	out, err := t.run(ctx, "ls-tree", "-r", "-z", t.commit)
+	if err != nil {
+		return nil, fmt.Errorf("look for submodules: %w", err)
+	}
+	var dirs []string
+	for entry := range strings.SplitSeq(out, "\x00") {
+		if at, path, ok := strings.Cut(entry, "\t"); ok && strings.HasPrefix(at, "160000 ") {
+			dirs = append(dirs, clean(path))
+		}
+	}
+	return dirs, nil
+}
+
+// asCheckedOut outweighs the attributes of a commit with which an archive leaves
+// files out or changes them (gitattributes(5)): what is built is what a checkout
+// would hold.
+const asCheckedOut = "* -export-ignore -export-subst\n"
+
 // Export writes the files of the commit into the empty folder dir. Links that
 // lead out of it, absolute ones too, are refused, as is a commit that is too
 // large: both with a text for the person.
 func (t Tree) Export(ctx context.Context, dir string) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	info := filepath.Join(t.dir, "info")
+	if err := os.MkdirAll(info, 0o700); err != nil {
+		return fmt.Errorf("export commit %.7s: %w", t.commit, err)
+	}
+	if err := durable.WriteFile(filepath.Join(info, "attributes"), []byte(asCheckedOut)); err != nil {
+		return fmt.Errorf("export commit %.7s: %w", t.commit, err)
+	}
 	c := t.git.command(ctx, t.dir, t.env, "archive", "--format=tar", t.commit)
 	out, err := c.StdoutPipe()
 	if err != nil {

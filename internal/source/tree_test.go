@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -124,6 +125,47 @@ func TestExport_writesWhatWasCommitted(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, strings.Repeat("long/", 40)+"name")); err != nil {
 		t.Error(err)
+	}
+}
+
+// What an archive would leave out or rewrite is built as it is checked out.
+func TestExport_isACheckoutAndNotAnArchive(t *testing.T) {
+	t.Parallel()
+	tree, _, _ := pushed(t, func(c *clone) {
+		c.commit(".gitattributes", "testdata export-ignore\nversion export-subst\n", "attributes")
+		c.commit("testdata/file", "needed", "testdata")
+		c.commit("version", "$Format:%H$", "version")
+	})
+	dir := t.TempDir()
+	if err := tree.Export(t.Context(), dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"testdata/file": "needed", "version": "$Format:%H$"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestSubmodules_areNamedAndLeftEmpty(t *testing.T) {
+	t.Parallel()
+	tree, _, _ := pushed(t, func(c *clone) {
+		c.commit(".gitmodules", "[submodule \"lib\"]\n\tpath = third/lib\n\turl = ../lib.git\n", "modules")
+		if err := os.MkdirAll(filepath.Join(c.dir, "third", "lib"), 0o755); err != nil { // as a clone without submodules has it
+			t.Fatal(err)
+		}
+		c.git("update-index", "--add", "--cacheinfo", "160000,"+c.git("rev-parse", "HEAD")+",third/lib")
+	})
+	got, err := tree.Submodules(t.Context())
+	if err != nil || !slices.Equal(got, []string{"third/lib"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if err := tree.Export(t.Context(), t.TempDir()); err != nil {
+		t.Error(err)
+	}
+	plain, _, _ := pushed(t, func(c *clone) { c.commit("file", "x", "one") })
+	if got, err := plain.Submodules(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
