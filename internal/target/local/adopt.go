@@ -57,7 +57,7 @@ func (s *Supervisor) find(boot string, pid int, start uint64, token string, sp *
 // adoptInstances takes back the instances on the disk: those whose process lives
 // go on as they were, the others are started again once a world is applied.
 func (s *Supervisor) adoptInstances(ctx context.Context) error {
-	paths, err := filepath.Glob(filepath.Join(s.layout.workloads(), "*", "*", "*", "*.run"))
+	paths, err := glob(s.layout.workloads(), "*/*/*/*.run")
 	if err != nil {
 		return err
 	}
@@ -117,16 +117,23 @@ func (s *Supervisor) takeBack(in *instance, proc *process) {
 	s.taken[in.rec.Port] = true
 	rec := in.rec
 	s.mu.Unlock()
-	// The values to take out of what it writes: its own, as it was given them.
-	env, secrets := environ(proc.pid), map[string]string{}
-	for _, name := range rec.Secrets {
-		secrets[name] = env[name]
-	}
-	if err := in.openOutputs(s.layout.runDir(rec.Key, rec.ID), newRedactor(secrets)); err != nil {
+	in.f.redact.add(given(proc.pid, rec.Secrets))
+	if err := in.openOutputs(s.layout.runDir(rec.Key, rec.ID)); err != nil {
 		// It runs on; what it writes is not read until it is started again.
 		s.cfg.Log.Error("read what an instance writes", append(in.attrs(), slog.Any("error", err))...)
 	}
 	s.cfg.Log.Info("an instance was taken back", append(in.attrs(), slog.Int("pid", proc.pid), slog.String("state", string(rec.State)))...)
+}
+
+// given returns the secrets of those names as a process was given them: while the
+// wanted world is not known, these are the values to take out of what it writes. A
+// program that shows a title of its own has written it over them.
+func given(pid int, names []string) map[string]string {
+	env, secrets := environ(pid), map[string]string{}
+	for _, name := range names {
+		secrets[name] = env[name]
+	}
+	return secrets
 }
 
 // missed takes note of an instance whose process ended while nobody watched. One

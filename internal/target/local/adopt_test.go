@@ -323,3 +323,29 @@ func TestR19_whatRunsIsPublishedBeforeItIsTakenBack(t *testing.T) {
 		}
 	}
 }
+
+// A data folder whose path reads as a pattern.
+func TestAdopt_inAFolderWithBrackets(t *testing.T) {
+	t.Parallel()
+	base := newFolder(t)
+	dir := filepath.Join(t.TempDir(), "data[1]*")
+	if err := os.Rename(base, dir); err != nil {
+		t.Fatal(err)
+	}
+	want := world.Wanted{Workloads: []world.Workload{{Key: orders, Fleets: []world.Fleet{run(1, 1, "serve")}}}}
+	b := newBench(t, dir)
+	b.apply(want)
+	pid := func(b *bench) int {
+		b.untilReady(1, 1)
+		seen, _ := b.Seen()
+		return seen.Instances[0].PID
+	}
+	before := pid(b)
+	b.stop()
+	again := newBench(t, dir)
+	again.revision = b.revision + 5
+	again.apply(want)
+	if after := pid(again); after != before {
+		t.Errorf("process %d was not taken back: %d runs beside it", before, after)
+	}
+}

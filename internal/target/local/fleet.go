@@ -32,6 +32,7 @@ type fleet struct {
 	told      bool        // spec is of an applied world; else it is a record's, without values
 	rec       fleetRecord
 	instances []*instance // by index
+	redact    *redactor   // of what they write; safe for many
 }
 
 // ready lists the instances that may be drawn, by index.
@@ -76,7 +77,7 @@ func (s *Supervisor) fleet(id fleetID) *fleet {
 	if f != nil {
 		return f
 	}
-	f = &fleet{id: id}
+	f = &fleet{id: id, redact: newRedactor(s.secretsOf(id))}
 	if _, err := load(s.layout.fleet(id), &f.rec); err != nil {
 		// The counts are lost; what runs does not depend on them.
 		s.cfg.Log.Error("read the record of a fleet", append(id.attrs(), slog.Any("error", err))...)
@@ -85,6 +86,24 @@ func (s *Supervisor) fleet(id fleetID) *fleet {
 	f.rec.Key, f.rec.Version = id.key, id.version
 	s.fleets[id] = f
 	return f
+}
+
+// secretsOf returns the values of a version's secrets, if the wanted world is known
+// and names it. The caller holds mu.
+func (s *Supervisor) secretsOf(id fleetID) map[string]string {
+	for _, w := range s.wanted.Workloads {
+		for _, spec := range w.Fleets {
+			if w.Key == id.key && spec.Version == id.version {
+				return spec.Secrets
+			}
+		}
+	}
+	for _, h := range s.wanted.Hooks {
+		if h.Workload == id.key && h.Fleet.Version == id.version {
+			return h.Fleet.Secrets
+		}
+	}
+	return nil
 }
 
 // settle makes what is known of fleets and hooks agree with the wanted world:
@@ -154,6 +173,9 @@ func (f *fleet) want(w world.Workload, spec world.Fleet) bool {
 	before := f.rec
 	news := !f.told
 	f.spec, f.told = spec, true
+	if news {
+		f.redact.add(spec.Secrets)
+	}
 	f.rec.Unwanted = time.Time{}
 	again := f.rec.Failure != "" && w.Rollout != 0 && (w.Rollout != f.rec.Rollout || w.Attempt != f.rec.Attempt)
 	if again || spec.Count == 0 {

@@ -172,7 +172,7 @@ func (h *hook) start() error {
 	return nil
 }
 
-func (h *hook) openOutputs(r redactor) error {
+func (h *hook) openOutputs(r *redactor) error {
 	if err := mkfifos(h.dir()); err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ func (h *hook) attrs() []any {
 // adoptHooks takes back the hooks that were running. One whose process is gone
 // has the result that the keeper saw, or is lost: it may have run (R24).
 func (s *Supervisor) adoptHooks(ctx context.Context) error {
-	paths, err := filepath.Glob(filepath.Join(s.layout.hooks(), "*.json"))
+	paths, err := glob(s.layout.hooks(), "*.json")
 	if err != nil {
 		return err
 	}
@@ -311,11 +311,11 @@ func (h *hook) resume(ctx context.Context, proc *process) {
 		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: strings.Join(h.logged(ctx), "\n")})
 		return
 	}
-	env, secrets := environ(proc.pid), map[string]string{}
-	for _, name := range rec.Secrets {
-		secrets[name] = env[name]
-	}
-	if err := h.openOutputs(newRedactor(secrets)); err != nil {
+	redact := newRedactor(given(proc.pid, rec.Secrets))
+	h.s.mu.Lock()
+	redact.add(h.s.secretsOf(fleetID{rec.Workload, rec.Version}))
+	h.s.mu.Unlock()
+	if err := h.openOutputs(redact); err != nil {
 		h.s.cfg.Log.Error("read what a hook writes", append(h.attrs(), slog.Any("error", err))...)
 	} else {
 		h.out.mu.Lock()

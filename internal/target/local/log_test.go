@@ -143,7 +143,7 @@ func TestOutput_secretsAreTakenOutOfEveryLine(t *testing.T) {
 }
 
 // through sends text through a stream in chunks.
-func through(r redactor, text []byte, chunk int) string {
+func through(r *redactor, text []byte, chunk int) string {
 	var out bytes.Buffer
 	st := &stream{redact: r, emit: func(lines [][]byte) {
 		for _, l := range lines {

@@ -134,6 +134,17 @@ func (l *logFile) close() {
 	l.closeFile()
 }
 
+// remove removes one of its files. If that is the one being written, the next
+// write begins another.
+func (l *logFile) remove(path string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if filepath.Base(path) == currentLog {
+		l.closeFile()
+	}
+	os.Remove(path)
+}
+
 func (l *logFile) full() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -40,7 +40,7 @@ type outputs struct {
 type sink func(stream string, lines [][]byte)
 
 // openOutputs begins to read the FIFOs in dir, which exist.
-func openOutputs(dir string, r redactor, to sink) (*outputs, error) {
+func openOutputs(dir string, r *redactor, to sink) (*outputs, error) {
 	o := &outputs{dir: dir}
 	for i, name := range streamNames {
 		fd, err := unix.Open(filepath.Join(dir, name), unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
@@ -135,9 +135,10 @@ func (o *outputs) close() {
 type stream struct {
 	name    string
 	fifo    *os.File
-	redact  redactor
+	redact  *redactor
 	emit    func([][]byte)
 	pending []byte // the line that is not complete yet
+	begun   bool   // a line was emitted: the first one may be the rest of another reader's
 	drained chan struct{}
 	quit    chan struct{} // closed to end read
 	gone    chan struct{} // closed when read has ended
@@ -187,7 +188,7 @@ func (st *stream) takeRest(buf []byte) {
 		}
 	})
 	if len(st.pending) > 0 {
-		st.lines(append(st.pending, '\n'))
+		st.lines(append(st.redact.cleanEnd(st.pending), '\n'))
 		st.pending = nil
 	}
 }
@@ -214,7 +215,12 @@ func (st *stream) take(b []byte) {
 // lines emits a text of whole lines, in pieces of at most longestLine.
 func (st *stream) lines(text []byte) {
 	var out [][]byte
-	for line := range bytes.Lines(st.redact.clean(text)) {
+	text = st.redact.clean(text)
+	if !st.begun {
+		st.begun = true
+		text = st.redact.cleanStart(text)
+	}
+	for line := range bytes.Lines(text) {
 		line = bytes.TrimRight(line, "\r\n")
 		for len(line) > longestLine {
 			out = append(out, line[:longestLine])

@@ -3,10 +3,7 @@ package local
 import (
 	"context"
 	"os"
-	"path/filepath"
 	"time"
-
-	"titrate/internal/rollout"
 )
 
 const pruneEvery = time.Hour
@@ -26,7 +23,7 @@ func (s *Supervisor) prune(ctx context.Context) {
 }
 
 func (s *Supervisor) pruneFleets(before time.Time) {
-	paths, _ := filepath.Glob(filepath.Join(s.layout.workloads(), "*", "*", "*", "*.fleet"))
+	paths, _ := glob(s.layout.workloads(), "*/*/*/*.fleet")
 	for _, path := range paths {
 		var rec fleetRecord
 		if _, err := load(path, &rec); err == nil && !rec.Unwanted.IsZero() && rec.Unwanted.Before(before) {
@@ -36,7 +33,7 @@ func (s *Supervisor) pruneFleets(before time.Time) {
 }
 
 func (s *Supervisor) pruneHooks(before time.Time) {
-	paths, _ := filepath.Glob(filepath.Join(s.layout.hooks(), "*.json"))
+	paths, _ := glob(s.layout.hooks(), "*.json")
 	for _, path := range paths {
 		var rec hookRecord
 		if _, err := load(path, &rec); err != nil || rec.Result == nil || !rec.Finished.Before(before) || s.hookWanted(rec.Key) {
@@ -62,12 +59,24 @@ func (s *Supervisor) hookWanted(key string) bool {
 }
 
 func (s *Supervisor) pruneLogs(before time.Time) {
-	dirs, _ := filepath.Glob(logDir(s.cfg.Logs, rollout.Key{App: "*", Env: "*", Workload: "*"}))
+	dirs, _ := glob(s.cfg.Logs, "*/*/*")
 	for _, dir := range dirs {
 		for _, path := range logFiles(dir) {
 			if st, err := os.Stat(path); err == nil && st.ModTime().Before(before) {
-				os.Remove(path)
+				s.logOf(dir).remove(path)
 			}
 		}
 	}
+}
+
+// logOf returns the log that is written in a folder, or one that nobody writes.
+func (s *Supervisor) logOf(dir string) *logFile {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.logs {
+		if l.dir == dir {
+			return l
+		}
+	}
+	return &logFile{dir: dir}
 }

@@ -1,8 +1,10 @@
 package local
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,4 +49,24 @@ func TestPrune_removesWhatNobodyWantsAnyMore(t *testing.T) {
 func (b *bench) fleetFiles() int {
 	m, _ := filepath.Glob(filepath.Join(b.layout.workload(orders), "*.fleet"))
 	return len(m)
+}
+
+// A workload that was silent for longer than the retention, and then writes.
+func TestPrune_aLogThatWasQuietIsWrittenOn(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := &Supervisor{cfg: Config{Logs: root, LogSize: 1 << 20, LogFiles: 5, Now: time.Now, Log: slog.New(slog.DiscardHandler)}, logs: map[rollout.Key]*logFile{}}
+	l := s.logFile(orders)
+	l.write("orders-v1-a", "stdout", [][]byte{[]byte("started")})
+	current := filepath.Join(logDir(root, orders), currentLog)
+	old := time.Now().Add(-31 * 24 * time.Hour)
+	if err := os.Chtimes(current, old, old); err != nil {
+		t.Fatal(err)
+	}
+	s.pruneLogs(time.Now().Add(-30 * 24 * time.Hour))
+	l.write("orders-v1-a", "stderr", [][]byte{[]byte("the line that everybody needs")})
+	text, err := os.ReadFile(current)
+	if err != nil || !strings.Contains(string(text), "everybody needs") || strings.Contains(string(text), "started") {
+		t.Errorf("%q, %v", text, err)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // redacted stands where a secret's value stood.
@@ -14,11 +15,22 @@ var redacted = []byte("[secret]")
 const shortestSecret = 4
 
 // redactor takes the values of secrets out of text: as they are, as JSON writes
-// them, and each line of a value that has several (a key in PEM, say).
-type redactor struct{ values [][]byte } // longest first: one may hold another
+// them, and each line of a value that has several (a key in PEM, say). More values
+// may become known while it is used.
+type redactor struct {
+	mu     sync.RWMutex
+	values [][]byte // longest first: one may hold another
+}
 
-func newRedactor(secrets map[string]string) redactor {
-	var r redactor
+func newRedactor(secrets map[string]string) *redactor {
+	r := &redactor{}
+	r.add(secrets)
+	return r
+}
+
+func (r *redactor) add(secrets map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	add := func(v string) {
 		if len(v) >= shortestSecret && !slices.ContainsFunc(r.values, func(b []byte) bool { return string(b) == v }) {
 			r.values = append(r.values, []byte(v))
@@ -38,10 +50,11 @@ func newRedactor(secrets map[string]string) redactor {
 		}
 	}
 	slices.SortFunc(r.values, func(a, b []byte) int { return len(b) - len(a) })
-	return r
 }
 
-func (r redactor) clean(text []byte) []byte {
+func (r *redactor) clean(text []byte) []byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	for _, v := range r.values {
 		if bytes.Contains(text, v) {
 			text = bytes.ReplaceAll(text, v, redacted)
@@ -52,7 +65,9 @@ func (r redactor) clean(text []byte) []byte {
 
 // open returns how many bytes at the end of text may be the beginning of a
 // secret whose rest is still to come.
-func (r redactor) open(text []byte) int {
+func (r *redactor) open(text []byte) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
 	longest := 0
 	for _, v := range r.values {
 		for n := min(len(v)-1, len(text)); n > longest; n-- {
@@ -62,4 +77,33 @@ func (r redactor) open(text []byte) int {
 		}
 	}
 	return longest
+}
+
+// cleanEnd is clean for a text that stops within a line: what may be the beginning
+// of a secret is taken out too, because whoever reads on will not know it.
+func (r *redactor) cleanEnd(text []byte) []byte {
+	text = r.clean(text)
+	if n := r.open(text); n >= shortestSecret {
+		return append(bytes.Clone(text[:len(text)-n]), redacted...)
+	}
+	return text
+}
+
+// cleanStart takes what may be the end of a secret out of a text whose beginning
+// somebody else has read.
+func (r *redactor) cleanStart(text []byte) []byte {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	longest := 0
+	for _, v := range r.values {
+		for n := min(len(v)-1, len(text)); n > longest; n-- {
+			if bytes.HasPrefix(text, v[len(v)-n:]) {
+				longest = n
+			}
+		}
+	}
+	if longest >= shortestSecret {
+		return append(bytes.Clone(redacted), text[longest:]...)
+	}
+	return text
 }

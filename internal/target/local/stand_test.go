@@ -58,6 +58,12 @@ func newFolder(tb testing.TB) string {
 // newBench starts a supervisor on dir. What it runs is ended with the test.
 func newBench(t *testing.T, dir string, change ...func(*Config)) *bench {
 	t.Helper()
+	return prepare(t, dir, change...).start()
+}
+
+// prepare is newBench before Run is called.
+func prepare(t *testing.T, dir string, change ...func(*Config)) *bench {
+	t.Helper()
 	b := &bench{t: t, dir: dir, ready: map[rollout.Version][]Endpoint{}, open: map[string]int{}, revision: uint64(time.Now().UnixNano())}
 	cfg := testConfig(dir, slog.New(slog.NewTextHandler(testLog{t}, nil)))
 	cfg.OnReady = func(_ rollout.Key, v rollout.Version, ready []Endpoint) {
@@ -78,6 +84,12 @@ func newBench(t *testing.T, dir string, change ...func(*Config)) *bench {
 		t.Fatal(err)
 	}
 	b.Supervisor = s
+	return b
+}
+
+// start calls Run until stop or the end of the test.
+func (b *bench) start() *bench {
+	t, s := b.t, b.Supervisor
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()

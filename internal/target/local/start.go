@@ -32,7 +32,7 @@ func (in *instance) start(ctx context.Context) error {
 	}
 	pl := place{id: rec.ID, token: rec.Token, key: rec.Key, fleet: spec, dir: in.s.layout.runDir(rec.Key, rec.ID)}
 	if in.out == nil {
-		if err := in.openOutputs(pl.dir, newRedactor(spec.Secrets)); err != nil {
+		if err := in.openOutputs(pl.dir); err != nil {
 			return err
 		}
 	}
@@ -100,12 +100,12 @@ func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, e
 	return rec, spec, nil
 }
 
-func (in *instance) openOutputs(dir string, r redactor) error {
+func (in *instance) openOutputs(dir string) error {
 	if err := mkfifos(dir); err != nil {
 		return err
 	}
 	id, file := in.snapshot().ID, in.s.logFile(in.f.id.key)
-	out, err := openOutputs(dir, r, func(stream string, lines [][]byte) { file.write(id, stream, lines) })
+	out, err := openOutputs(dir, in.f.redact, func(stream string, lines [][]byte) { file.write(id, stream, lines) })
 	if err != nil {
 		return err
 	}

@@ -77,6 +77,15 @@ type fleetRecord struct {
 	Unwanted time.Time       `json:"unwanted,omitzero"` // since when nobody wants it
 }
 
+// glob returns the paths under root that match pattern; root itself is none.
+func glob(root, pattern string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(root), pattern)
+	for i, name := range names {
+		names[i] = filepath.Join(root, name)
+	}
+	return names, err
+}
+
 func store(path string, record any) error {
 	b, err := json.Marshal(record)
 	if err != nil {
