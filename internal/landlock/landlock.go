@@ -8,8 +8,11 @@ package landlock
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -143,36 +146,60 @@ func add(ruleset int, r Rule, handled Access) error {
 	return nil
 }
 
-// mostEntries bounds the rules for one folder above a hidden one.
+// mostEntries bounds the rules for one folder above an excepted path.
 const mostEntries = 4096
 
-// Except returns rules that grant everything but the folder hidden and what it
-// holds: all its neighbours, and those of each folder above it. Those folders
-// themselves can then not be listed, and nothing new be made right in them.
-// Rules cannot take away, so this is the only way to hide one folder.
-func Except(hidden string) ([]Rule, error) {
-	hidden, err := filepath.EvalSymlinks(hidden)
-	if err != nil {
-		return nil, fmt.Errorf("hide a folder: %w", err)
-	}
-	if hidden, err = filepath.Abs(hidden); err != nil {
-		return nil, fmt.Errorf("hide a folder: %w", err)
+// Except returns rules that grant everything but the excepted files and folders and
+// what these hold: all their neighbours, and those of each folder above them. Those
+// folders themselves can then not be listed, and nothing new be made right in them.
+// Rules cannot take away, so this is the only way to keep one path. What does not
+// exist needs no keeping.
+func Except(excepted ...string) ([]Rule, error) {
+	kept, above := map[string]bool{}, map[string]bool{} // above: they and the folders they are in
+	for _, path := range excepted {
+		path, err := filepath.EvalSymlinks(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("except a path: %w", err)
+		}
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, fmt.Errorf("except a path: %w", err)
+		}
+		kept[path] = true
+		for ; !above[path]; path = filepath.Dir(path) {
+			above[path] = true
+		}
 	}
 	var rules []Rule
-	for child := hidden; child != "/"; child = filepath.Dir(child) {
-		dir := filepath.Dir(child)
-		entries, err := os.ReadDir(dir)
+	for _, path := range slices.Sorted(maps.Keys(above)) {
+		if inside(path, kept) {
+			continue
+		}
+		entries, err := os.ReadDir(path)
 		if err != nil {
-			continue // cannot be listed: its neighbours stay hidden too
+			continue // cannot be listed: what is in it stays hidden too
 		}
 		for i, e := range entries {
 			// A symbolic link would grant what it leads to; what it leads to is
 			// granted where it really is.
-			if e.Name() == filepath.Base(child) || e.Type()&os.ModeSymlink != 0 || i >= mostEntries {
+			name := filepath.Join(path, e.Name())
+			if above[name] || e.Type()&os.ModeSymlink != 0 || i >= mostEntries {
 				continue
 			}
-			rules = append(rules, Rule{filepath.Join(dir, e.Name()), All})
+			rules = append(rules, Rule{name, All})
 		}
 	}
 	return rules, nil
+}
+
+// inside reports whether path or a folder that it is in is one of kept.
+func inside(path string, kept map[string]bool) bool {
+	for ; path != "/"; path = filepath.Dir(path) {
+		if kept[path] {
+			return true
+		}
+	}
+	return false
 }

@@ -74,6 +74,42 @@ func TestExcept_hidesAFolderAndNothingElse(t *testing.T) {
 	})
 }
 
+func TestExcept_keepsAFileBesideAFolder(t *testing.T) {
+	t.Parallel()
+	base := t.TempDir()
+	data, program, tool := filepath.Join(base, "data"), filepath.Join(base, "bin", "titrate"), filepath.Join(base, "bin", "tool")
+	for _, f := range []string{filepath.Join(data, "key"), program, tool} {
+		if err := os.MkdirAll(filepath.Dir(f), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(f, []byte("x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rules, err := Except(data, program, filepath.Join(data, "deeper", "missing"), filepath.Join(data, "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	restricted(t, append(rules, Rule{program, Read}), func() {
+		if _, err := os.ReadFile(program); err != nil {
+			t.Errorf("read the program: %v", err)
+		}
+		if err := os.WriteFile(tool, []byte("y"), 0o755); err != nil {
+			t.Errorf("write beside it: %v", err)
+		}
+		if _, err := os.ReadFile(filepath.Join(data, "key")); !os.IsPermission(err) {
+			t.Errorf("read the hidden: %v, want permission denied", err)
+		}
+		for what, err := range map[string]error{
+			"write": os.WriteFile(program, []byte("z"), 0o755), "remove": os.Remove(program), "replace": os.Rename(tool, program),
+		} {
+			if err == nil {
+				t.Errorf("%s the program: done, want permission denied", what)
+			}
+		}
+	})
+}
+
 func TestRestrict_readOnly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"time"
 
 	"titrate/internal/rollout"
@@ -16,6 +17,10 @@ type Config struct {
 	Artifacts string // a folder for each artifact, named by its digest
 	Logs      string // what workloads write: APP/ENV/WORKLOAD/*.log
 	Exits     string // where the keeper records the exits of processes it inherited; empty: nobody does
+
+	// Program is the file that this program is started from anew: workloads can run
+	// it, and not change it. Empty: the one that runs now.
+	Program string
 
 	// Launcher is the command that calls [Launch]. Empty: this program with the
 	// argument LaunchCommand.
@@ -73,6 +78,13 @@ func (c *Config) complete() error {
 	if len(c.Launcher) == 0 {
 		// Not the path of the program, which an upgrade may have replaced.
 		c.Launcher = []string{"/proc/self/exe", LaunchCommand}
+	}
+	if c.Program == "" {
+		program, err := os.Executable()
+		if err != nil {
+			return fmt.Errorf("find this program: %w", err)
+		}
+		c.Program = program
 	}
 	if c.OnReady == nil {
 		c.OnReady = func(rollout.Key, rollout.Version, []Endpoint) {}

@@ -35,7 +35,7 @@ type launch struct {
 	Argv     []string `json:"argv"`
 	Env      []string `json:"env"`
 	Dir      string   `json:"dir"`
-	Hide     string   `json:"hide"`     // a folder that the program cannot see …
+	Hide     []string `json:"hide"`     // what the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
 	Writable []string `json:"writable"` // … and these
 }
@@ -71,7 +71,7 @@ func become(spec *os.File) error {
 	if err := limit(); err != nil {
 		return err
 	}
-	rules, err := landlock.Except(l.Hide)
+	rules, err := landlock.Except(l.Hide...)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,31 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/landlock"
 	"titrate/internal/world"
 )
+
+func TestConfinement_aWorkloadCannotChangeTheProgramThatRunsItNext(t *testing.T) {
+	t.Parallel()
+	if landlock.ABI() == 0 {
+		t.Skip("this kernel has no Landlock")
+	}
+	program := filepath.Join(t.TempDir(), "titrate")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, newFolder(t), func(c *Config) { c.Program = program })
+	f := run(1, 1)
+	f.Worker = true
+	f.Command = []string{"/bin/sh", "-c", "cat " + program + "; echo oops >>" + program + " || echo kept; sleep 30"}
+	b.want(f)
+	b.until("it has tried", func(Seen) bool {
+		return slices.ContainsFunc(b.logs(world.LogQuery{Workload: orders.Workload, Last: 10}), func(l world.LogLine) bool { return l.Text == "kept" })
+	})
+	if text, err := os.ReadFile(program); err != nil || string(text) != "#!/bin/sh\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
 
 func TestSupervisor_runsWhatIsWanted(t *testing.T) {
 	t.Parallel()
