@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -80,6 +81,8 @@ func forwarded(p *httputil.ProxyRequest, x *exchange) {
 				p.Out.Header[h] = slices.Clone(v)
 			}
 		}
+	} else {
+		maps.DeleteFunc(p.Out.Header, func(name string, _ []string) bool { return saysWho(name) })
 	}
 	host, proto := p.Out.Header.Get("X-Forwarded-Host"), p.Out.Header.Get("X-Forwarded-Proto")
 	p.SetXForwarded()
@@ -89,6 +92,16 @@ func forwarded(p *httputil.ProxyRequest, x *exchange) {
 	if proto != "" {
 		p.Out.Header.Set("X-Forwarded-Proto", proto)
 	}
+}
+
+// saysWho reports whether a header is one that applications take a proxy's word
+// from. CGI and WSGI read `_` in a name as `-`.
+func saysWho(name string) bool {
+	if len(name) < len("Forwarded") || name[0] != 'X' && name[0] != 'F' {
+		return false // most of them, told apart at once
+	}
+	name = http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	return strings.HasPrefix(name, "X-Forwarded-") || slices.Contains([]string{"Forwarded", "X-Real-Ip", "X-Original-Url", "X-Rewrite-Url"}, name)
 }
 
 func (g *Gateway) trusts(remote string) bool {

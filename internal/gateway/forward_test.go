@@ -64,6 +64,7 @@ func TestWhatBothSidesAreTold(t *testing.T) {
 	fmt.Fprint(c, "GET /a%2Fb//c/?x=1;y&titrate_preview=zz&%zz HTTP/1.1\r\nHost: shop.example\r\n")
 	for k, v := range map[string]string{
 		"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil", "Forwarded": "for=6.6.6.6",
+		"X_Forwarded_For": "6.6.6.6", "x_real-ip": "6.6.6.6", "X-Real-IP": "6.6.6.6", "X-Forwarded-Port": "1", "X-Original-URL": "/admin", "X_Own": "1",
 		"Connection": "X-Hop", "X-Hop": "1", HeaderVersion: "v1", HeaderPreview: "",
 		"Cookie": "a=1; titrate_preview=zz; b=2", headerRequestID: "mine-1",
 	} {
@@ -77,6 +78,7 @@ func TestWhatBothSidesAreTold(t *testing.T) {
 	res.Body.Close()
 	for k, want := range map[string]string{
 		"X-Forwarded-For": "127.0.0.1", "X-Forwarded-Proto": "http", "X-Forwarded-Host": "shop.example", "Forwarded": "",
+		"X_Forwarded_For": "", "X_real-Ip": "", "X-Real-Ip": "", "X-Forwarded-Port": "", "X-Original-Url": "", "X_Own": "1",
 		"X-Hop": "", HeaderVersion: "", HeaderPreview: "", "Cookie": "a=1; b=2", headerRequestID: "mine-1", "Via": via,
 	} {
 		if g := got.Get(k); g != want {

@@ -129,7 +129,7 @@ func TestClient_waitsForTheNextSeen(t *testing.T) {
 func TestClient_getsAnAnswerBeforeItsDeadline(t *testing.T) {
 	t.Parallel()
 	c := serve(t, &machine{})
-	ctx, cancel := context.WithTimeout(t.Context(), 400*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
 	ws, err := c.Windows(ctx, 4)
 	if err != nil || len(ws) != 1 || ws[0].Cursor != 5 {
