@@ -349,3 +349,31 @@ func TestAdopt_inAFolderWithBrackets(t *testing.T) {
 		t.Errorf("process %d was not taken back: %d runs beside it", before, after)
 	}
 }
+
+// A copy of the data folder, brought up beside the original to look into it.
+func TestAdopt_aCopyTakesNothingOfTheOriginal(t *testing.T) {
+	t.Parallel()
+	dir, other := newFolder(t), filepath.Join(t.TempDir(), "copy")
+	want := world.Wanted{Workloads: []world.Workload{{Key: orders, Fleets: []world.Fleet{run(1, 1, "serve")}}}}
+	b := newBench(t, dir)
+	b.apply(want)
+	pid := func(b *bench) int {
+		b.untilReady(1, 1)
+		seen, _ := b.Seen()
+		return seen.Instances[0].PID
+	}
+	before := pid(b)
+	if out, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(dir, "node"), other).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	second := newBench(t, dir, func(c *Config) { c.Dir = other })
+	second.revision = b.revision + 5
+	second.apply(want)
+	if taken := pid(second); taken == before {
+		t.Errorf("the copy has taken process %d of the original", before)
+	}
+	second.stop()
+	if now := pid(b); now != before {
+		t.Errorf("the original has %d instead of %d", now, before)
+	}
+}

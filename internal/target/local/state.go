@@ -14,6 +14,8 @@ import (
 	"titrate/internal/durable"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
+
+	"golang.org/x/sys/unix"
 )
 
 // The supervisor's folder:
@@ -113,10 +115,19 @@ func load(path string, record any) (ok bool, err error) {
 	return true, nil
 }
 
-// bootID names this run of the machine: process numbers of another mean nothing.
-func bootID() string {
-	b, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	return strings.TrimSpace(string(b))
+// bootOf names this run of the machine together with the supervisor's folder.
+// Process numbers of another run mean nothing, and those in a copy of the folder
+// are of processes that belong to the original.
+func bootOf(dir string) (string, error) {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("name this run of the machine: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return "", fmt.Errorf("look at %s: %w", dir, err)
+	}
+	return fmt.Sprintf("%s-%x-%x", strings.TrimSpace(string(b)), st.Dev, st.Ino), nil
 }
 
 // instanceID returns "orders-v17-a"; after z comes aa.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -48,13 +49,21 @@ type Supervisor struct {
 	noSpace  bool          // the last record could not be stored
 }
 
-// New returns a supervisor over the state in cfg.Dir. Nothing happens before Run.
+// New returns a supervisor over the state in cfg.Dir, a folder that is made if it
+// is not there. Nothing else happens before Run.
 func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("configure the supervisor: %w", err)
 	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the supervisor's folder: %w", err)
+	}
+	boot, err := bootOf(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
 	return &Supervisor{
-		cfg: cfg, layout: layout{cfg.Dir}, boot: bootID(), ports: newPorts(), probe: newProber(),
+		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
 		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, logs: map[rollout.Key]*logFile{},
