@@ -4,24 +4,40 @@ import (
 	"slices"
 	"strings"
 
+	"titrate/internal/manifest"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
 // claimed refuses a host and route that lie in those of another app, or hold them:
-// a push must not take the traffic of an app that it is not of (R28), and a longer
-// route takes it from a shorter one. Within one app the manifest sees to it.
-func (p *proposal) claimed(k rollout.Key, s rollout.Settings) error {
+// a push must not take traffic that it does not speak for (R28), and a longer route
+// takes it from a shorter one. So it is with an environment of the same app that
+// the push does not release to. Among those it releases to, envs, the manifest sees
+// to it.
+func (p *proposal) claimed(k rollout.Key, s rollout.Settings, envs []manifest.Environment) error {
 	for _, w := range p.memory.works {
-		if !w.named || w.Key.App == k.App {
+		if !w.named || w.Key.App == k.App && released(envs, w.Key.Env) {
 			continue
 		}
 		if at := shared(w.Settings, s); at != "" {
 			return problem(Conflict, "write another host or route for "+k.Workload+" in titrate.yaml",
-				"%s leads to %s of app %s already, not to %s", at, w.Key.Workload, w.Key.App, k.Workload)
+				"%s leads to %s already, not to %s", at, neighbour(w.Key, k), k.Workload)
 		}
 	}
 	return nil
+}
+
+// released reports whether a push releases to an environment.
+func released(envs []manifest.Environment, name string) bool {
+	return slices.ContainsFunc(envs, func(e manifest.Environment) bool { return e.Name == name })
+}
+
+// neighbour names k as one says it beside a workload of an app.
+func neighbour(k, beside rollout.Key) string {
+	if k.App == beside.App {
+		return k.Workload + " in " + k.Env
+	}
+	return k.Workload + " of app " + k.App
 }
 
 // shared returns where requests for b would be requests for a: host and route, or
@@ -47,7 +63,8 @@ func within(path, route string) bool {
 }
 
 // yield lets a workload that the manifest names no more keep its host and route
-// until the one that the manifest puts there takes traffic (R28).
+// until the one that the manifest puts there, in the same environment, takes traffic
+// (R28).
 func (m *memory) yield(all []world.Workload) {
 	for i := range all {
 		o := &all[i]
@@ -55,7 +72,7 @@ func (m *memory) yield(all []world.Workload) {
 			continue
 		}
 		heir := func(w world.Workload) bool {
-			return len(w.Split) > 0 && w.Key.App == o.Key.App && m.works[w.Key].Orphaned == 0 &&
+			return len(w.Split) > 0 && w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && m.works[w.Key].Orphaned == 0 &&
 				samePlace(w.Hosts, w.Routes, o.Hosts, o.Routes)
 		}
 		if slices.ContainsFunc(all, heir) {

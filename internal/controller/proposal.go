@@ -179,13 +179,14 @@ func (p *proposal) opened(r rollout.Record) rollout.Record {
 }
 
 // orphan marks the workloads that the manifest names no more. They run on, with
-// their traffic, until a person removes them (R28).
-func (p *proposal) orphan(app manifest.App, envs []manifest.Environment) {
-	for _, w := range p.memory.in(app.Name, "") {
-		e, named := app.Environment(w.Key.Env)
-		taken := slices.ContainsFunc(envs, func(o manifest.Environment) bool { return o.Name == w.Key.Env })
-		if named && !taken {
-			continue // another branch speaks for this environment
+// their traffic, until a person removes them (R28). A push speaks for the
+// environments that it releases to. That a whole environment is gone is for the
+// default branch to say: another may never have known it.
+func (p *proposal) orphan(d Delivery, envs []manifest.Environment) {
+	for _, w := range p.memory.in(d.App.Name, "") {
+		e, named := d.App.Environment(w.Key.Env)
+		if !released(envs, w.Key.Env) && (named || !d.Default) {
+			continue
 		}
 		if _, there := e.Service(w.Key.Workload); there {
 			continue

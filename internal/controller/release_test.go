@@ -283,6 +283,67 @@ func TestR28_noAppTakesThePlaceOfAnother(t *testing.T) {
 	}
 }
 
+// branches is an app with two environments, each with a branch of its own.
+const branches = `titrate: 1
+app: cofe
+services:
+  orders: { build: orders, route: /orders }
+environments:
+`
+
+func TestR28_anotherBranchDoesNotTakeTheHostOfProduction(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"it does not know production": "  dev: { deploy: feature }\n",
+		"it has moved production":     "  dev: { deploy: feature, host: cofe.localhost }\n  production: { deploy: main, host: new.localhost }\n",
+	} {
+		p := newPlace(t)
+		main := branches + "  dev: { deploy: feature }\n  production: { deploy: main }\n"
+		p.ended(p.deliver(main, map[string]string{"orders": "o1"}).Rollouts[0], rollout.Promoted)
+		d := delivery(t, branches+text, map[string]string{"orders": "o2"})
+		d.Branch, d.Default = "feature", false
+		_, err := p.Deliver(t.Context(), d)
+		wantKind(t, err, controller.Conflict)
+
+		text = strings.Replace(text, "deploy: feature", "deploy: feature, services: { orders: { host: own.localhost } }", 1)
+		d = delivery(t, branches+text, map[string]string{"orders": "o2"})
+		d.Branch, d.Default = "feature", false
+		if _, err := p.Deliver(t.Context(), d); err != nil {
+			t.Fatal(name, err)
+		}
+		p.settle()
+		for _, s := range p.Status("cofe", "production") {
+			if s.Orphaned != 0 || len(s.Hosts) != 1 || s.Hosts[0] != "cofe.localhost" || s.Stable != 1 {
+				t.Errorf("%s: production is %+v", name, s)
+			}
+		}
+		if !p.hands.answers("orders") {
+			t.Errorf("%s: production answers no more", name)
+		}
+	}
+}
+
+func TestR28_anEnvironmentNamedNoMoreKeepsItsPlaceUntilRemoved(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.ended(p.deliver(branches+"  production: {}\n", map[string]string{"orders": "o1"}).Rollouts[0], rollout.Promoted)
+	_, err := p.Deliver(t.Context(), delivery(t, branches+"  live: {}\n", map[string]string{"orders": "o1"}))
+	wantKind(t, err, controller.Conflict) // its name gives live the host of production
+	d := p.deliver(branches+"  live: { host: live.localhost }\n", map[string]string{"orders": "o1"})
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	was := rollout.Key{App: "cofe", Env: "production", Workload: "orders"}
+	if s := p.Status("cofe", "production")[0]; s.Orphaned != 2 || s.Stable != 1 || s.Hosts[0] != "cofe.localhost" {
+		t.Errorf("%+v", s)
+	}
+	if err := p.Remove(t.Context(), was, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	p.deliver(branches+"  live: {}\n", map[string]string{"orders": "o1"})
+	if s := p.Status("cofe", "live")[0]; s.Hosts[0] != "cofe.localhost" {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestDiff_ofANewServiceNeedsNoArtifact(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
