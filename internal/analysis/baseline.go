@@ -4,7 +4,7 @@ import "time"
 
 // Baseline is what stable did before a rollout began, added up: what relative
 // alarms compare with where stable has too little traffic of its own during the
-// rollout (R11). It is frozen when the rollout is opened.
+// rollout (R11). It is frozen when the rollout has its turn.
 type Baseline struct {
 	Window
 }

@@ -31,6 +31,7 @@ type hands struct {
 	refuse   error              // what Ensure answers
 	rps      uint64             // of each workload
 	failing  map[string]float64 // by "orders v2": the share of its requests that fail
+	slow     map[string]bool    // by "orders v2": once it has all traffic it takes ten times as long
 	broken   map[string]string  // by "orders v2": it never gets ready, and why
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
@@ -97,8 +98,11 @@ func (h *hands) windows(now time.Time) []world.VersionWindow {
 				Start: now.Add(-time.Second), Length: time.Second, Requests: n, Failed: bad,
 			}}
 			win.Status[2], win.Status[5] = n-bad, bad
-			if n > 0 {
-				win.Latency = analysis.Histogram{Bucket: []uint16{uint16(analysis.Bucket(20 * time.Millisecond))}, Count: []uint64{n}}
+			if took := 20 * time.Millisecond; n > 0 {
+				if s.Weight == rollout.Full && h.slow[name(w.Key, s.Version)] {
+					took *= 10
+				}
+				win.Latency = analysis.Histogram{Bucket: []uint16{uint16(analysis.Bucket(took))}, Count: []uint64{n}}
 			}
 			all = append(all, win)
 		}

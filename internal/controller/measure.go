@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"titrate/internal/analysis"
@@ -42,6 +43,30 @@ func (m *member) follow(s rollout.State, i int) {
 	m.tried.Begin(s.Arrived)
 	m.stable.Begin(s.Arrived)
 	m.counted = true
+}
+
+// freeze returns what the relative alarms of a rollout's members will compare with:
+// what stable has done until the rollout's turn (R11).
+func (m *memory) freeze(l *live) []rollout.BaselineRecord {
+	var all []rollout.BaselineRecord
+	for _, f := range l.members {
+		if !slices.ContainsFunc(f.alarms, func(a analysis.Alarm) bool { return a.Relative }) {
+			continue
+		}
+		if b := m.works[f.key].recent.Baseline(); b != nil {
+			all = append(all, rollout.BaselineRecord{Rollout: l.Plan.Rollout, Key: f.key, Baseline: *b})
+		}
+	}
+	return all
+}
+
+// compareWith gives members what was frozen for them.
+func (m *memory) compareWith(frozen []rollout.BaselineRecord) {
+	for _, b := range frozen {
+		if l := m.live[b.Rollout]; l != nil {
+			l.members[l.index(b.Key.Workload)].baseline = &b.Baseline
+		}
+	}
 }
 
 // count adds a window to whatever it is a measurement of.

@@ -69,6 +69,7 @@ func newMemory(c rollout.Catalog) *memory {
 	for _, r := range c.Live {
 		m.open(r, world.Stamp{})
 	}
+	m.compareWith(c.Baselines)
 	for _, a := range c.Commands {
 		if l := m.live[a.Rollout]; l != nil {
 			l.commands = append(l.commands, a.Command)
@@ -178,6 +179,7 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 			differs = true
 		}
 	}
+	m.compareWith(c.Baselines)
 	for _, p := range c.Promotions {
 		w := m.touch(p.Key)
 		w.Stable, w.recent = p.Version, analysis.Recent{}
@@ -217,11 +219,6 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 		return false
 	}
 	before := l.State
-	if before.Phase == rollout.Queued {
-		for i, f := range l.members {
-			f.baseline = m.works[l.Plan.Key(i)].recent.Baseline()
-		}
-	}
 	l.State, l.Revision = look.After, look.Sequence+1
 	// A new slice: the look that was stored holds the old one.
 	l.commands = slices.DeleteFunc(slices.Clone(l.commands), func(c rollout.Command) bool { return c.ID <= l.State.Command })
@@ -291,6 +288,9 @@ func (m *memory) inherit(old *memory, stamp world.Stamp) {
 		o := old.live[id]
 		if o == nil {
 			continue
+		}
+		for i, f := range o.members {
+			f.baseline = l.members[i].baseline
 		}
 		l.members, l.began, l.asked = o.members, o.began, o.asked
 		if l.State.Attempt != o.State.Attempt || l.State.Phase != o.State.Phase && o.State.Phase == rollout.Queued {

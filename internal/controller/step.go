@@ -100,6 +100,9 @@ func (c *Controller) change(looks []rollout.Look, now time.Time) rollout.Change 
 	ch := rollout.Change{At: now, Looks: looks}
 	for _, look := range looks {
 		l := c.memory.live[look.Rollout]
+		if look.Before.Phase == rollout.Queued && look.After.Phase == rollout.Starting {
+			ch.Baselines = append(ch.Baselines, c.memory.freeze(l)...)
+		}
 		if look.After.Over() && !look.Before.Over() {
 			c.memory.conclude(&ch, l, look)
 		}

@@ -1,6 +1,10 @@
 package rollout
 
-import "time"
+import (
+	"time"
+
+	"titrate/internal/analysis"
+)
 
 // Artifact is what a build left of one workload: immutable, named by its content.
 type Artifact struct {
@@ -79,6 +83,15 @@ type Promotion struct {
 	From    Version   `json:"from"` // what was stable before
 	Rollout int64     `json:"rollout"`
 	At      time.Time `json:"at"`
+}
+
+// BaselineRecord is what stable did before a rollout began: what the relative alarms
+// of one member compare with where stable has too little traffic (R11). It is frozen
+// when the rollout has its turn, and outlives the server (R19).
+type BaselineRecord struct {
+	Rollout  int64             `json:"rollout"`
+	Key      Key               `json:"key"`
+	Baseline analysis.Baseline `json:"baseline"`
 }
 
 // Refusal marks a version as not to be tried again, or clears the mark (R9).

@@ -14,6 +14,7 @@ type Change struct {
 	Removed    []Key            `json:"removed,omitempty"`   // workloads
 	Opened     []Record         `json:"opened,omitempty"`
 	Looks      []Look           `json:"looks,omitempty"`      // each replaces the state of its rollout, if that stands at revision Sequence: revisions and looks are both counted from 1
+	Baselines  []BaselineRecord `json:"baselines,omitempty"`  // of rollouts that have their turn now
 	Promotions []Promotion      `json:"promotions,omitempty"` // each moves its workload's stable version
 	Refusals   []Refusal        `json:"refusals,omitempty"`
 	Commands   []Asked          `json:"commands,omitempty"`
@@ -23,7 +24,7 @@ type Change struct {
 // Empty reports whether there is nothing to store.
 func (c Change) Empty() bool {
 	return len(c.Pushes)+len(c.Releases)+len(c.Versions)+len(c.Workloads)+len(c.Removed)+len(c.Opened)+
-		len(c.Looks)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0
+		len(c.Looks)+len(c.Baselines)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0
 }
 
 // Asked is a command and the rollout that it is for.
@@ -38,12 +39,13 @@ type Asked struct {
 type Catalog struct {
 	Releases   map[string]Release // by app: the highest number
 	Workloads  []WorkloadRecord
-	Versions   []VersionRecord // stable and newest ones, those of live rollouts, the promoted ones of Promotions, and all refused ones
-	Promotions []Promotion     // of each workload the newest [KeptPromotions], oldest first
-	Live       []Record        // rollouts that have not Ended, oldest first
-	Commands   []Asked         // to live rollouts, not yet carried out or refused, oldest first
-	Pushes     []Push          // that are not over, oldest first
-	Rollout    int64           // the highest ids given
+	Versions   []VersionRecord  // stable and newest ones, those of live rollouts, the promoted ones of Promotions, and all refused ones
+	Promotions []Promotion      // of each workload the newest [KeptPromotions], oldest first
+	Live       []Record         // rollouts that have not Ended, oldest first
+	Baselines  []BaselineRecord // of live rollouts
+	Commands   []Asked          // to live rollouts, not yet carried out or refused, oldest first
+	Pushes     []Push           // that are not over, oldest first
+	Rollout    int64            // the highest ids given
 	Command    int64
 	Push       int64
 }

@@ -31,6 +31,7 @@ type Store struct {
 	rollouts   map[int64]*rollout.Record
 	live       []int64 // that have not ended, oldest first
 	history    map[int64][]rollout.Look
+	baselines  []rollout.BaselineRecord
 	commands   []rollout.Asked
 	pushes     []rollout.Push
 	last       struct{ rollout, command, push int64 }
@@ -122,6 +123,7 @@ func (s *Store) apply(c rollout.Change) {
 			s.live = slices.DeleteFunc(s.live, func(id int64) bool { return id == look.Rollout })
 		}
 	}
+	s.baselines = append(s.baselines, c.Baselines...)
 	for _, p := range c.Promotions {
 		if w := s.workloads[p.Key]; w != nil {
 			w.Stable = p.Version
@@ -214,6 +216,11 @@ func (s *Store) Load(context.Context) (rollout.Catalog, error) {
 			if kept[v] || v.Refused != "" {
 				c.Versions = append(c.Versions, *v)
 			}
+		}
+	}
+	for _, b := range s.baselines {
+		if s.rollouts[b.Rollout].State.Phase != rollout.Ended {
+			c.Baselines = append(c.Baselines, b)
 		}
 	}
 	for _, a := range s.commands {

@@ -161,6 +161,9 @@ func (w *writer) looks(looks []rollout.Look) {
 }
 
 func (w *writer) outcomes(c rollout.Change) {
+	for _, b := range c.Baselines {
+		w.exec(sqlBase, b.Key.App, b.Key.Env, b.Key.Workload, b.Rollout, w.text(b.Baseline))
+	}
 	for _, p := range c.Promotions {
 		w.exec(sqlPromo, p.Key.App, p.Key.Env, p.Key.Workload, p.Rollout, int64(p.Version), int64(p.Release), int64(p.From), nano(p.At))
 		w.exec(sqlStable, p.Key.App, p.Key.Env, p.Key.Workload, int64(p.Version))

@@ -9,7 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"titrate/internal/analysis"
 	"titrate/internal/rollout"
 )
 
@@ -99,7 +103,7 @@ func TestOpen_everyFormatEverWrittenStillLoads(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := openStore(t, Options{Folder: folder})
-		checkGolden(t, s)
+		checkGolden(t, s, number)
 	}
 }
 
@@ -125,6 +129,7 @@ func writeGolden(t *testing.T, path string) {
 	c.Looks[0].After.Outcome = rollout.Promoted
 	c.Promotions = []rollout.Promotion{{Key: orders, Version: 1, Release: 1, Rollout: 1, At: start}}
 	c.Refusals = []rollout.Refusal{{Key: orders, Version: 1, Ended: rollout.RolledBack, Why: "it's slow"}}
+	c.Baselines = []rollout.BaselineRecord{{Rollout: 1, Key: orders, Baseline: slow}}
 	c.Commands = []rollout.Asked{{Rollout: 1, At: start, Command: rollout.Command{ID: 1, Verb: rollout.PauseVerb, By: "ana"}}}
 	c.Pushes = []rollout.Push{{ID: 1, App: "cofe", Stage: rollout.PushAccepted, At: start, Manifest: []byte("titrate: 1\n")}}
 	commit(t, s, c)
@@ -133,7 +138,12 @@ func writeGolden(t *testing.T, path string) {
 	}
 }
 
-func checkGolden(t *testing.T, s *Store) {
+// slow is what stable did, in a format that has it.
+var slow = analysis.Baseline{Window: analysis.Window{
+	Start: start, Length: time.Minute, Requests: 2, Latency: analysis.Histogram{Bucket: []uint16{7}, Count: []uint64{2}},
+}}
+
+func checkGolden(t *testing.T, s *Store, format int) {
 	t.Helper()
 	c, err := s.Load(t.Context())
 	if err != nil {
@@ -144,6 +154,9 @@ func checkGolden(t *testing.T, s *Store) {
 	}
 	if l := c.Live[0]; l.State.Outcome != rollout.Promoted || l.Revision != 2 || l.Plan.Members[0].Instances != 2 || l.By != "ana" {
 		t.Errorf("%+v", l)
+	}
+	if has := len(c.Baselines) == 1; has != (format >= 2) || has && cmp.Diff(slow, c.Baselines[0].Baseline) != "" {
+		t.Errorf("%+v", c.Baselines)
 	}
 	if v := c.Versions[0]; v.Refused != "it's slow" || v.Ended != rollout.RolledBack {
 		t.Errorf("%+v", v)

@@ -54,6 +54,10 @@ func load(ctx context.Context, tx *sql.Tx) (c rollout.Catalog, err error) {
 	if c.Live, err = list(ctx, tx, progress, `SELECT `+progressColumns+` FROM rollouts r WHERE r.phase <> 'ended' ORDER BY r.id`); err != nil {
 		return c, err
 	}
+	if c.Baselines, err = list(ctx, tx, baseline, `SELECT m.rollout, m.app, m.env, m.workload, m.baseline FROM members m
+			JOIN rollouts r ON r.id = m.rollout WHERE r.phase <> 'ended' AND m.baseline <> '' ORDER BY m.rollout, m.workload`); err != nil {
+		return c, err
+	}
 	if c.Commands, err = loadCommands(ctx, tx, c.Live); err != nil {
 		return c, err
 	}

@@ -112,6 +112,14 @@ func promotion(r row) (p rollout.Promotion, err error) {
 	return p, err
 }
 
+func baseline(r row) (b rollout.BaselineRecord, err error) {
+	var text string
+	if err := r.Scan(&b.Rollout, &b.Key.App, &b.Key.Env, &b.Key.Workload, &text); err != nil {
+		return b, err
+	}
+	return b, decode(text, &b.Baseline)
+}
+
 func asked(r row) (a rollout.Asked, err error) {
 	var at int64
 	var text string

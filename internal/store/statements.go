@@ -27,6 +27,7 @@ const (
 	sqlOpen = `INSERT INTO rollouts (id, app, env, release, kind, phase, outcome, revision, opened, moved, opened_by, retries, plan, state)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
 	sqlMember = `INSERT INTO members (app, env, workload, rollout, version) VALUES ($1, $2, $3, $4, $5)`
+	sqlBase   = `UPDATE members SET baseline = $5 WHERE app = $1 AND env = $2 AND workload = $3 AND rollout = $4`
 	sqlDecide = `UPDATE rollouts SET phase = $3, outcome = $4, moved = $5, state = $6, revision = revision + 1 WHERE id = $1 AND revision = $2`
 	sqlRecord = `INSERT INTO history (rollout, sequence, core, at, before, seen, after) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 
@@ -42,7 +43,7 @@ func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 	*st = statements{}
 	for _, text := range []string{
 		sqlToken, sqlNumber, sqlSequence, sqlApp, sqlRelease, sqlVersion, sqlWorkload, sqlRemove, sqlStable, sqlPromo,
-		sqlRefuse, sqlOpen, sqlMember, sqlDecide, sqlRecord, sqlCommand, sqlEvent, sqlPush,
+		sqlRefuse, sqlOpen, sqlMember, sqlBase, sqlDecide, sqlRecord, sqlCommand, sqlEvent, sqlPush,
 	} {
 		s, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the store
 		if err != nil {
