@@ -35,3 +35,18 @@ func TestR11_theBaselineOutlivesTheServer(t *testing.T) {
 		t.Errorf("%+v", r.State.Back)
 	}
 }
+
+func TestR11_whatWaitedComparesWithTheBakeOfTheOneBefore(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.hands.slow = map[string]bool{"orders v3": true}
+	p.ended(p.orders("o1"), rollout.Promoted)
+	p.settle()
+	first := p.orders("o2")
+	p.tick()
+	waited := p.orders("o3")
+	p.ended(first, rollout.Promoted)
+	if r := p.rollout(waited); r.State.Outcome != rollout.RolledBack {
+		t.Errorf("%s: %s", r.State.Outcome, r.State.Why)
+	}
+}

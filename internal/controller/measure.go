@@ -20,6 +20,7 @@ type member struct {
 
 	tried, stable *analysis.Series
 	baseline      *analysis.Baseline
+	recent        analysis.Recent // of the candidate with all traffic: the next rollout compares with it
 
 	readings []analysis.Reading // as judged last
 	judged   time.Time
@@ -83,6 +84,9 @@ func (m *memory) count(w world.VersionWindow) {
 			case f.key != w.Key:
 			case f.candidate == w.Version:
 				f.tried.Add(w.Window)
+				if l.carries(w.Window) {
+					f.recent.Add(w.Window)
+				}
 				f.counted = true
 				m.news.note(l.Plan.Rollout)
 			case f.base == w.Version:
@@ -92,6 +96,12 @@ func (m *memory) count(w world.VersionWindow) {
 			}
 		}
 	}
+}
+
+// carries reports whether the candidates had all traffic in a window.
+func (l *live) carries(w analysis.Window) bool {
+	s := l.State
+	return !s.Over() && s.Weight == rollout.Full && !s.Arrived.IsZero() && !w.Start.Before(s.Arrived)
 }
 
 // judgedAgain is how long a verdict stands when no window comes: after that

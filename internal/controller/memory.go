@@ -183,6 +183,11 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 	for _, p := range c.Promotions {
 		w := m.touch(p.Key)
 		w.Stable, w.recent = p.Version, analysis.Recent{}
+		if l := m.live[p.Rollout]; l != nil {
+			// What waited for this promotion begins at once: its baseline is the bake.
+			f := l.members[l.index(p.Key.Workload)]
+			w.recent, f.recent = f.recent, w.recent
+		}
 		w.promoted = append(w.promoted, p)
 		w.promoted = w.promoted[max(0, len(w.promoted)-rollout.KeptPromotions):]
 	}
