@@ -150,10 +150,13 @@ func (w *work) earlier(to Destination) (n rollout.Version, near bool, err error)
 	case to.Release != 0:
 		n = w.at(to.Release)
 	default:
-		for _, v := range past {
-			if r := w.versions[v]; v < w.Stable && r != nil && r.Refused == "" {
-				n = max(n, v)
+		for _, v := range w.way() {
+			if r := w.versions[v]; v != w.Stable && r != nil && r.Refused == "" {
+				n = v
 			}
+		}
+		if n == 0 {
+			return 0, false, problem(Conflict, "titrate history "+w.Key.App, "nothing of %s was promoted before %s", w.Key.Workload, w.Stable)
 		}
 	}
 	if n == w.Stable {
@@ -180,6 +183,25 @@ func (w *work) past() []rollout.Version {
 		add(w.promoted[i].From)
 	}
 	return past
+}
+
+// way returns the versions that led to the stable one, the first of all first and
+// the stable one last. Going back to one of them forgets those that came after it.
+func (w *work) way() []rollout.Version {
+	var way []rollout.Version
+	step := func(v rollout.Version) {
+		if i := slices.Index(way, v); i >= 0 {
+			way = way[:i]
+		}
+		way = append(way, v)
+	}
+	for _, p := range w.promoted {
+		if p.From != 0 {
+			step(p.From)
+		}
+		step(p.Version)
+	}
+	return way
 }
 
 // at returns the promoted version that a workload had at a release: the newest

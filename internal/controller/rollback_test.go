@@ -60,6 +60,30 @@ func TestR8_rollbackGoesStraightToTheVersionBefore(t *testing.T) {
 	}
 }
 
+func TestR8_withoutAVersionItGoesToWhatWasStableBefore(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.promote(2)
+	p.promote(3)
+	orders := controller.Scope{App: "cofe", Env: "production", Workload: "orders"}
+	back, err := p.Rollback(t.Context(), orders, controller.Destination{Version: 1}, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ended(back.Rollouts[0], rollout.Promoted)
+	_, err = p.Rollback(t.Context(), orders, controller.Destination{}, "ana")
+	wantKind(t, err, controller.Conflict) // nothing led to v1: v2 came after it
+	p.promote(4)
+	if back, err = p.Rollback(t.Context(), orders, controller.Destination{}, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	p.ended(back.Rollouts[0], rollout.Promoted)
+	if s := p.hands.split("orders"); s != "v1 100 %" {
+		t.Errorf("v1 was stable before v4, it went to %s", s)
+	}
+}
+
 func TestR8_olderThanTheWindowTakesTheSteps(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
