@@ -16,7 +16,7 @@ const rollbackWindow = 3
 type Scope struct {
 	App      string
 	Env      string
-	Workload string // empty: all that the newest promoted release moved
+	Workload string // empty: all that the newest promoted release moved; back to a release by name, all that there is
 }
 
 // Destination is where a rollback goes: zero is to what was stable before.
@@ -52,7 +52,7 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	p := c.proposal(s.App, who)
-	works, err := p.memory.scope(s)
+	works, err := p.memory.scope(s, to)
 	if err != nil {
 		return RolledBack{}, err
 	}
@@ -116,8 +116,9 @@ func (c *Controller) abortIn(ctx context.Context, s Scope, who string) ([]int64,
 }
 
 // scope returns the workloads that a rollback is about: the one that is named, or
-// all that came with the newest promoted release.
-func (m *memory) scope(s Scope) ([]*work, error) {
+// all that came with the newest promoted release. A release that is named is a
+// state of the whole environment.
+func (m *memory) scope(s Scope, to Destination) ([]*work, error) {
 	works := m.in(s.App, s.Env)
 	if s.Workload != "" {
 		works = slices.DeleteFunc(works, func(w *work) bool { return w.Key.Workload != s.Workload })
@@ -125,7 +126,7 @@ func (m *memory) scope(s Scope) ([]*work, error) {
 	if len(works) == 0 {
 		return nil, problem(NotFound, "titrate status", "there is no %s", s)
 	}
-	if s.Workload != "" {
+	if s.Workload != "" || to.Release != 0 {
 		return works, nil
 	}
 	var newest rollout.Release

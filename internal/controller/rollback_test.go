@@ -84,6 +84,25 @@ func TestR8_withoutAVersionItGoesToWhatWasStableBefore(t *testing.T) {
 	}
 }
 
+func TestR8_toAReleaseEveryWorkloadGoesBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	for _, r := range []map[string]string{{"orders": "o1", "payments": "p2"}, {"orders": "o2", "payments": "p2"}} {
+		p.ended(p.deliver(cofe, r).Rollouts[0], rollout.Promoted)
+	}
+	back, err := p.Rollback(t.Context(), production, controller.Destination{Release: 1}, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range back.Rollouts {
+		p.ended(id, rollout.Promoted)
+	}
+	if o, pay := p.hands.split("orders"), p.hands.split("payments"); o != "v1 100 %" || pay != "v1 100 %" {
+		t.Errorf("orders %s, payments %s", o, pay)
+	}
+}
+
 func TestR8_olderThanTheWindowTakesTheSteps(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
