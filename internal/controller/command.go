@@ -75,7 +75,7 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 		if err := c.kept(w, m.Candidate); err != nil {
 			return old, err
 		}
-		if v := w.versions[m.Candidate]; v != nil && v.Refused != "" {
+		if v := w.versions[m.Candidate]; v != nil && v.Refused != "" && plan.Kind != rollout.Rollback {
 			p.change.Refusals = append(p.change.Refusals, rollout.Refusal{Key: k, Version: m.Candidate})
 		}
 	}

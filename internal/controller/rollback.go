@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -57,11 +58,13 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 		return RolledBack{}, err
 	}
 	straight := true
+	var none error
 	for _, w := range works {
 		n, near, err := w.earlier(to)
 		if err != nil && s.Workload != "" {
 			return RolledBack{}, err
 		}
+		none = cmp.Or(none, err)
 		if n == 0 || n == w.Stable {
 			continue // a workload of the environment that has nothing to go back to
 		}
@@ -72,15 +75,12 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 		v := w.versions[n]
 		p.moving = append(p.moving, *v)
 		p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: w.Key, What: Opens, Version: n, Stable: w.Stable, Changed: changed(w.stable(), *v)})
-		if v.Refused != "" {
-			p.change.Refusals = append(p.change.Refusals, rollout.Refusal{Key: w.Key, Version: n})
-		}
 	}
 	if len(p.moving) == 0 && to != (Destination{}) {
 		return RolledBack{}, problem(NotFound, "titrate history "+s.App, "%s has not been at %s before, or too long ago", s, to)
 	}
 	if len(p.moving) == 0 {
-		return RolledBack{}, problem(Conflict, "titrate history "+s.App, "nothing in %s was promoted before what is stable now", s)
+		return RolledBack{}, cmp.Or(none, error(problem(Conflict, "titrate history "+s.App, "nothing in %s has been promoted yet", s)))
 	}
 	if err := c.openBack(ctx, p, straight); err != nil {
 		return RolledBack{}, err
@@ -151,13 +151,8 @@ func (w *work) earlier(to Destination) (n rollout.Version, near bool, err error)
 	case to.Release != 0:
 		n = w.at(to.Release)
 	default:
-		for _, v := range w.way() {
-			if r := w.versions[v]; v != w.Stable && r != nil && r.Refused == "" {
-				n = v
-			}
-		}
-		if n == 0 {
-			return 0, false, problem(Conflict, "titrate history "+w.Key.App, "nothing of %s was promoted before %s", w.Key.Workload, w.Stable)
+		if n, err = w.before(); err != nil {
+			return 0, false, err
 		}
 	}
 	if n == w.Stable {
@@ -168,6 +163,28 @@ func (w *work) earlier(to Destination) (n rollout.Version, near bool, err error)
 		return 0, false, problem(NotFound, "titrate history "+w.Key.App, "%s of %s was never promoted, or too long ago", n, w.Key.Workload)
 	}
 	return n, i < rollbackWindow, nil
+}
+
+// before returns the version that was stable before and is not refused.
+func (w *work) before() (n rollout.Version, err error) {
+	refused := false
+	for _, v := range w.way() {
+		switch r := w.versions[v]; {
+		case v == w.Stable || r == nil:
+		case r.Refused == "":
+			n = v
+		default:
+			refused = true
+		}
+	}
+	switch {
+	case n != 0:
+		return n, nil
+	case refused:
+		return 0, problem(Conflict, "titrate rollback "+w.Key.App+"/"+w.Key.Workload+"@v…",
+			"what was promoted of %s before %s is refused; name the version to go back to in spite of it", w.Key.Workload, w.Stable)
+	}
+	return 0, problem(Conflict, "titrate history "+w.Key.App, "nothing of %s was promoted before %s", w.Key.Workload, w.Stable)
 }
 
 // past returns the versions promoted before the stable one, each once, the one

@@ -103,6 +103,53 @@ func TestR8_toAReleaseEveryWorkloadGoesBack(t *testing.T) {
 	}
 }
 
+func TestR8_anAbortedRollbackCanBeAskedForAgain(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.promote(2)
+	for range 2 {
+		back, err := p.Rollback(t.Context(), production, controller.Destination{}, "ana")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.tick()
+		if _, err := p.Command(t.Context(), back.Rollouts[0], rollout.Command{Verb: rollout.Abort, By: "ana"}); err != nil {
+			t.Fatal(err)
+		}
+		p.ended(back.Rollouts[0], rollout.Aborted)
+	}
+	back, err := p.Rollback(t.Context(), production, controller.Destination{}, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ended(back.Rollouts[0], rollout.Promoted)
+}
+
+func TestR9_anAbortedWayToARefusedVersionLeavesItRefused(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.promote(2)
+	back, err := p.Rollback(t.Context(), production, controller.Destination{}, "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ended(back.Rollouts[0], rollout.Promoted)
+	if back, err = p.Rollback(t.Context(), production, controller.Destination{Release: 2}, "ana"); err != nil {
+		t.Fatal(err)
+	}
+	p.tick()
+	if _, err := p.Command(t.Context(), back.Rollouts[0], rollout.Command{Verb: rollout.Abort, By: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	p.ended(back.Rollouts[0], rollout.Aborted)
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	if effects(d)["orders"] != controller.Behind {
+		t.Errorf("an unchanged push tries again what was rolled back from: %+v", d.Workloads)
+	}
+}
+
 func TestR8_olderThanTheWindowTakesTheSteps(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

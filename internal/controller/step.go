@@ -115,7 +115,9 @@ func (c *Controller) change(looks []rollout.Look, now time.Time) rollout.Change 
 }
 
 // conclude adds what an outcome brings about: promotion moves the stable version
-// (R8); every bad end, and being rolled back from, refuses a version (R9).
+// (R8); a bad end, and being rolled back from, refuses a version (R9). That a way back
+// ended badly says nothing of the version that it led to: whoever asks again goes
+// there again.
 func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 	s := look.After
 	for i, member := range l.Plan.Members {
@@ -129,6 +131,9 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 			p := rollout.Promotion{Key: k, Version: member.Candidate, From: w.Stable, Rollout: l.Plan.Rollout, At: look.At}
 			if v := w.versions[member.Candidate]; v != nil {
 				p.Release = v.Release
+				if v.Refused != "" {
+					ch.Refusals = append(ch.Refusals, rollout.Refusal{Key: k, Version: member.Candidate})
+				}
 			}
 			ch.Promotions = append(ch.Promotions, p)
 			if l.Plan.Kind == rollout.Rollback && w.Stable != 0 {
@@ -139,7 +144,7 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 			if b := s.Back; b != nil && b.Member >= 0 && b.Member != i {
 				continue // the fault is another member's: with that mended, this version goes on (R23)
 			}
-			if v == nil || v.Refused != "" || w.Stable == member.Candidate {
+			if v == nil || l.Plan.Kind == rollout.Rollback || v.Refused != "" || w.Stable == member.Candidate {
 				continue
 			}
 			ch.Refusals = append(ch.Refusals, rollout.Refusal{Key: k, Version: member.Candidate, Ended: s.Outcome, Why: s.Why})
