@@ -52,7 +52,8 @@ func (c *Controller) commandEnded(ctx context.Context, r rollout.Record, cmd rol
 
 // retry opens a new attempt of a rollout that has ended: the same versions by the
 // same plan, from step from, judged only on what is measured after it began (R7).
-// It is how a refused version is tried again (R9).
+// How many instances carry the traffic may have changed since (R5). It is how a
+// refused version is tried again (R9).
 func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, from int) (rollout.Record, error) {
 	if from < 0 || from >= len(old.Plan.Steps) {
 		return old, problem(Invalid, "", "the plan has %d steps", len(old.Plan.Steps))
@@ -78,6 +79,7 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 		if v := w.versions[m.Candidate]; v != nil && v.Refused != "" && plan.Kind != rollout.Rollback {
 			p.change.Refusals = append(p.change.Refusals, rollout.Refusal{Key: k, Version: m.Candidate})
 		}
+		plan.Members[i].Instances = w.Settings.Instances
 	}
 	r := p.opened(rollout.Record{Plan: plan, Retries: old.Plan.Rollout})
 	_, err := c.finish(ctx, p)

@@ -151,6 +151,31 @@ func TestR9_aRefusedVersionIsNotTriedAgainUntilRetried(t *testing.T) {
 	wantKind(t, err, controller.Conflict)
 }
 
+func TestR5_aRetryKeepsTheInstancesThatCarryTheTrafficNow(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.hands.failing["orders v2"] = 0.3
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.ended(d.Rollouts[0], rollout.RolledBack)
+	p.deliver(strings.Replace(cofe, "scale: 2", "scale: 8", 1), map[string]string{"orders": "o1", "payments": "p1"})
+	p.hands.failing["orders v2"] = 0
+	r, err := p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry, By: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.until("all traffic has moved", func() bool {
+		if n := p.hands.fleets("orders")[1].Count; n != 8 && len(p.hands.fleets("orders")) > 1 {
+			t.Fatalf("stable has %d instances with %s", n, p.hands.split("orders"))
+		}
+		return p.hands.split("orders") == "v2 100 %"
+	})
+	if n := p.hands.fleets("orders")[2].Count; n != 8 {
+		t.Errorf("all traffic is on %d instances", n)
+	}
+	p.ended(r.Plan.Rollout, rollout.Promoted)
+}
+
 func TestR9_goingBackToTheStableCodeIsNoRollout(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
