@@ -33,19 +33,24 @@ func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout
 	k := rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}
 	w := p.memory.peek(k)
 	w.Release, w.Orphaned = p.release.Number, 0
+	before := w.Settings
 	w.Settings = settingsOf(s)
 	for _, group := range e.Groups() {
 		if len(group) > 1 && slices.Contains(group, s.Name) {
 			w.Settings.Together = group
 		}
 	}
+	at := len(p.change.Workloads)
 	p.change.Workloads = append(p.change.Workloads, w.WorkloadRecord)
-	p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.Commit, Artifact: a, Config: configOf(e, s, secrets)})
+	what := p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.Commit, Artifact: a, Config: configOf(e, s, secrets)})
+	if what != Unchanged && w.Stable != 0 {
+		p.change.Workloads[at].Settings.Before = spared(before, w.Settings)
+	}
 }
 
 // propose finds out what a wanted version means for its workload: nothing (R1),
 // a rollout, or that it stays behind on purpose (R9).
-func (p *proposal) propose(w *work, v rollout.VersionRecord) {
+func (p *proposal) propose(w *work, v rollout.VersionRecord) EffectKind {
 	v.Digest, v.Refused, v.Ended, v.Made = digestOf(v), "", "", p.change.At
 	e := Effect{Key: v.Key, Stable: w.Stable}
 	switch known, open := w.sameAs(v.Digest), p.memory.unfinished(v.Key); {
@@ -68,6 +73,7 @@ func (p *proposal) propose(w *work, v rollout.VersionRecord) {
 		p.moving = append(p.moving, v)
 	}
 	p.delivered.Workloads = append(p.delivered.Workloads, e)
+	return e.What
 }
 
 // newest notes the number given to v in the record that will be stored.

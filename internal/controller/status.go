@@ -123,8 +123,9 @@ func (c *Controller) Last(id int64) (rollout.Seen, bool) {
 }
 
 func (c *Controller) status(w *work) WorkloadStatus {
+	set := w.settings()
 	s := WorkloadStatus{
-		Key: w.Key, Stable: w.Stable, Wanted: w.Settings.Instances, Orphaned: w.Orphaned, Hosts: w.Settings.Hosts, Routes: w.Settings.Routes,
+		Key: w.Key, Stable: w.Stable, Wanted: set.Instances, Orphaned: w.Orphaned, Hosts: set.Hosts, Routes: set.Routes,
 		Instances: []world.Instance{}, Versions: []VersionStatus{},
 	}
 	wanted := c.memory.workload(w, &c.secrets)
@@ -176,7 +177,7 @@ func (c *Controller) health(s WorkloadStatus) Health {
 	}
 	h := Health{State: Healthy}
 	for _, v := range s.Versions {
-		need := v.Asked.Instances(s.Wanted)
+		need := min(v.Asked.Instances(s.Wanted), v.Count) // a candidate may come with fewer
 		switch {
 		case v.Asked == 0 || v.Ready >= need:
 		case v.Ready == 0:

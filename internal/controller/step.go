@@ -125,6 +125,7 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 		w := m.works[k]
 		switch s.Outcome {
 		case rollout.Promoted:
+			m.settle(ch, l, w)
 			if w.Stable == member.Candidate {
 				continue
 			}

@@ -33,18 +33,6 @@ func configOf(e manifest.Environment, s manifest.Service, digests map[string]str
 	return c
 }
 
-// settingsOf is what holds for all versions of a service.
-func settingsOf(s manifest.Service) rollout.Settings {
-	set := rollout.Settings{Instances: s.Scale, Worker: s.Worker, Drain: s.Drain, StartTimeout: s.StartTimeout}
-	if s.Host != "" {
-		set.Hosts = []string{s.Host}
-	}
-	if s.Route != "" {
-		set.Routes = []string{s.Route}
-	}
-	return set
-}
-
 // digestOf names what a version's process sees. Its fellow workloads are left
 // out: a new service in the app must not move all the others (R1).
 func digestOf(v rollout.VersionRecord) string {

@@ -53,10 +53,11 @@ func compareKeys(a, b rollout.Key) int {
 // workload merges what the rollouts of one workload want. One of them at most
 // moves its traffic; the others only keep a version until it has drained.
 func (m *memory) workload(w *work, s *secretCache) world.Workload {
-	wl := world.Workload{Key: w.Key, Worker: w.Settings.Worker, Hosts: w.Settings.Hosts, Routes: w.Settings.Routes}
+	set := w.settings()
+	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes}
 	counts := map[rollout.Version]int{}
 	if w.Stable != 0 {
-		counts[w.Stable] = w.Settings.Instances
+		counts[w.Stable] = set.Instances
 		wl.Split = []world.Share{{Version: w.Stable, Weight: rollout.Full}}
 	}
 	for _, l := range m.byKey[w.Key] {
@@ -76,7 +77,7 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 		wl.Rollout, wl.Attempt = l.Plan.Rollout, l.State.Attempt
 		wl.Split = split(wish[i])
 		if wish[i].Stable != 0 {
-			counts[wish[i].Stable] = wish[i].StableInstances
+			counts[wish[i].Stable] = max(counts[wish[i].Stable], wish[i].StableInstances)
 		}
 		counts[wish[i].Candidate] = max(counts[wish[i].Candidate], wish[i].CandidateInstances)
 	}

@@ -64,7 +64,7 @@ type WorkloadRecord struct {
 }
 
 // Settings is what a manifest says of a workload beside its versions: it takes
-// effect without a rollout.
+// effect without a rollout, but for what it would take from the stable version.
 type Settings struct {
 	Instances    int           `json:"instances"`
 	Worker       bool          `json:"worker,omitempty"`
@@ -73,6 +73,9 @@ type Settings struct {
 	Drain        time.Duration `json:"drain"`
 	StartTimeout time.Duration `json:"start_timeout"`
 	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
+	// Before is what the stable version keeps until a version that came with these
+	// settings is promoted (R5); nil: nothing is taken from it.
+	Before *Settings `json:"before,omitempty"`
 }
 
 // Promotion is one entry of a workload's promoted history (R8).

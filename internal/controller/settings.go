@@ -1,0 +1,51 @@
+package controller
+
+import (
+	"titrate/internal/manifest"
+	"titrate/internal/rollout"
+)
+
+// settingsOf is what holds for all versions of a service.
+func settingsOf(s manifest.Service) rollout.Settings {
+	set := rollout.Settings{Instances: s.Scale, Worker: s.Worker, Drain: s.Drain, StartTimeout: s.StartTimeout}
+	if s.Host != "" {
+		set.Hosts = []string{s.Host}
+	}
+	if s.Route != "" {
+		set.Routes = []string{s.Route}
+	}
+	return set
+}
+
+// settings returns what holds while a workload's stable version is the one that it
+// is: a candidate that came with fewer instances takes none from it (R5).
+func (w *work) settings() rollout.Settings { return holding(w.Settings) }
+
+func holding(s rollout.Settings) rollout.Settings {
+	if b := s.Before; b != nil {
+		s.Instances = max(s.Instances, b.Instances)
+	}
+	s.Before = nil
+	return s
+}
+
+// spared returns what stable keeps of the settings it had, old, when a version comes
+// with others; nil when they take nothing from it.
+func spared(old, others rollout.Settings) *rollout.Settings {
+	old = holding(old)
+	if old.Instances <= others.Instances {
+		return nil
+	}
+	return &old
+}
+
+// settle adds that a workload's settings hold for the version that l promotes,
+// unless a newer rollout is under way that may have brought them.
+func (m *memory) settle(ch *rollout.Change, l *live, w *work) {
+	if w.Settings.Before == nil || m.unfinished(w.Key) != l {
+		return
+	}
+	record := w.WorkloadRecord
+	record.Settings.Before = nil
+	ch.Workloads = append(ch.Workloads, record)
+}
