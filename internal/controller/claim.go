@@ -19,7 +19,7 @@ func (p *proposal) claimed(k rollout.Key, s rollout.Settings, envs []manifest.En
 		if !w.named || w.Key.App == k.App && released(envs, w.Key.Env) {
 			continue
 		}
-		if at := shared(w.Settings, s); at != "" {
+		if at := shared(w.settings(), s); at != "" {
 			return problem(Conflict, "write another host or route for "+k.Workload+" in titrate.yaml",
 				"%s leads to %s already, not to %s", at, neighbour(w.Key, k), k.Workload)
 		}
@@ -62,17 +62,17 @@ func within(path, route string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// yield lets a workload that the manifest names no more keep its host and route
-// until the one that the manifest puts there, in the same environment, takes traffic
-// (R28).
+// yield lets a workload that the manifest names no more, or makes a worker, keep its
+// host and route until the one that the manifest puts there, in the same environment,
+// takes traffic (R28).
 func (m *memory) yield(all []world.Workload) {
 	for i := range all {
 		o := &all[i]
-		if m.works[o.Key].Orphaned == 0 {
+		if !m.works[o.Key].outstays() {
 			continue
 		}
 		heir := func(w world.Workload) bool {
-			return len(w.Split) > 0 && w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && m.works[w.Key].Orphaned == 0 &&
+			return len(w.Split) > 0 && w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && !m.works[w.Key].outstays() &&
 				samePlace(w.Hosts, w.Routes, o.Hosts, o.Routes)
 		}
 		if slices.ContainsFunc(all, heir) {

@@ -115,7 +115,7 @@ func (h *hands) answers(workload string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.ContainsFunc(h.wanted.Workloads, func(w world.Workload) bool {
-		return w.Key.Workload == workload && len(w.Hosts) > 0 && len(w.Routes) > 0
+		return w.Key.Workload == workload && len(w.Hosts) > 0 && len(w.Routes) > 0 && !w.Worker
 	})
 }
 

@@ -18,12 +18,16 @@ func settingsOf(s manifest.Service) rollout.Settings {
 }
 
 // settings returns what holds while a workload's stable version is the one that it
-// is: a candidate that came with fewer instances takes none from it (R5).
+// is: a candidate that came with fewer instances takes none from it (R5), and one that
+// takes no requests takes neither host nor route (R28).
 func (w *work) settings() rollout.Settings { return holding(w.Settings) }
 
 func holding(s rollout.Settings) rollout.Settings {
 	if b := s.Before; b != nil {
 		s.Instances = max(s.Instances, b.Instances)
+		if s.Worker && !b.Worker {
+			s.Worker, s.Hosts, s.Routes = false, b.Hosts, b.Routes
+		}
 	}
 	s.Before = nil
 	return s
@@ -33,11 +37,15 @@ func holding(s rollout.Settings) rollout.Settings {
 // with others; nil when they take nothing from it.
 func spared(old, others rollout.Settings) *rollout.Settings {
 	old = holding(old)
-	if old.Instances <= others.Instances {
-		return nil
+	if old.Instances > others.Instances || others.Worker && !old.Worker {
+		return &old
 	}
-	return &old
+	return nil
 }
+
+// outstays reports whether a workload is where the manifest does not put it any
+// more, until another takes its place or it is removed or promoted (R28).
+func (w *work) outstays() bool { return w.Orphaned != 0 || w.Settings.Worker && !w.settings().Worker }
 
 // settle adds that a workload's settings hold for the version that l promotes,
 // unless a newer rollout is under way that may have brought them.

@@ -69,3 +69,50 @@ func TestR5_theScaleOfAReleaseThatWaitsIsNotThatOfTheOneBefore(t *testing.T) {
 		t.Errorf("%d instances", n)
 	}
 }
+
+func TestR28_aServiceThatBecomesAWorkerKeepsItsTrafficUntilPromoted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	worker := strings.Replace(cofe, "build: orders, route: /orders", "build: orders, worker: true", 1)
+	keeps := func(what string) {
+		t.Helper()
+		if !p.hands.answers("orders") || p.hands.split("orders") != "v1 100 %" {
+			t.Fatalf("%s: its traffic is %s", what, p.hands.split("orders"))
+		}
+	}
+	p.hands.broken["orders v2"] = "exit 1"
+	failing := p.deliver(worker, map[string]string{"orders": "o2", "payments": "p1"})
+	p.until("it failed", func() bool { p.tick(); keeps("it does not start"); return len(p.Live()) == 0 })
+	p.ended(failing.Rollouts[0], rollout.Failed)
+	keeps("it failed")
+
+	d := p.deliver(worker, map[string]string{"orders": "o3", "payments": "p1"})
+	id := d.Rollouts[0]
+	p.until("it is promoted", func() bool { p.tick(); keeps("it runs beside"); return p.rollout(id).State.Phase == rollout.Baking })
+	p.ended(id, rollout.Promoted)
+	if p.hands.answers("orders") {
+		t.Error("a worker answers")
+	}
+}
+
+func TestR28_theRouteOfAServiceThatBecomesAWorkerGoesToWhoeverGetsIt(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	moved := strings.Replace(cofe, "build: orders, route: /orders", "build: orders, worker: true", 1) + "  front: { build: front, route: /orders }\n"
+	p.hands.broken["orders v2"] = "exit 1"
+	p.hands.broken["front v1"] = "exit 1"
+	with := map[string]string{"orders": "o2", "payments": "p1", "front": "f1"}
+	p.deliver(moved, with)
+	p.settle()
+	if !p.hands.answers("orders") {
+		t.Error("its place has gone to one that takes no traffic")
+	}
+	with["front"] = "f2"
+	p.deliver(moved, with)
+	p.settle()
+	if p.hands.answers("orders") || !p.hands.answers("front") {
+		t.Error("the new service did not get the place")
+	}
+}

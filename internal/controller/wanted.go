@@ -75,7 +75,9 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 			continue
 		}
 		wl.Rollout, wl.Attempt = l.Plan.Rollout, l.State.Attempt
-		wl.Split = split(wish[i])
+		if wl.Worker || w.answers(wish[i].Candidate) {
+			wl.Split = split(wish[i])
+		}
 		if wish[i].Stable != 0 {
 			counts[wish[i].Stable] = max(counts[wish[i].Stable], wish[i].StableInstances)
 		}
@@ -95,6 +97,13 @@ func keep(counts map[rollout.Version]int, v rollout.Version, n int, stable rollo
 	if v != 0 && v != stable {
 		counts[v] = max(counts[v], n)
 	}
+}
+
+// answers reports whether a version takes requests. A candidate that does not leaves
+// them to stable until it is promoted.
+func (w *work) answers(n rollout.Version) bool {
+	v := w.versions[n]
+	return v == nil || !v.Config.Worker
 }
 
 // split turns a candidate's weight into shares.

@@ -146,11 +146,11 @@ func serviceKeys() []Key {
 		},
 		{
 			Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
-			Doc: "How many instances carry all of the service's traffic (R5).",
+			Doc: "How many instances carry all of the service's traffic (R5). A push that brings a new version and a lower scale leaves the version before as it is.",
 		},
 		{
 			Name: "worker", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "worker: true",
-			Doc: "The service takes no requests. It is judged by health, restarts and resources only.",
+			Doc: "The service takes no requests. It is judged by health, restarts and resources only. One that took requests before keeps its host and route until the worker is promoted.",
 		},
 	}
 }

@@ -74,7 +74,7 @@ type Settings struct {
 	StartTimeout time.Duration `json:"start_timeout"`
 	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
 	// Before is what the stable version keeps until a version that came with these
-	// settings is promoted (R5); nil: nothing is taken from it.
+	// settings is promoted (R5, R28); nil: nothing is taken from it.
 	Before *Settings `json:"before,omitempty"`
 }
 
