@@ -100,11 +100,18 @@ func (p *proposal) open(e manifest.Environment) error {
 	if err := p.rejected(e, moving); err != nil {
 		return err
 	}
+	var groups [][]string
 	for _, group := range e.Groups() {
 		if behind := p.behind(e.Name, group); behind != "" {
 			p.stay(e.Name, group, behind)
 			continue
 		}
+		groups = append(groups, group)
+	}
+	if e.Overlap == rollout.OverlapSupersede || p.urgent {
+		moving = p.takeOver(groups, moving)
+	}
+	for _, group := range groups {
 		var names []string
 		for _, v := range moving {
 			if slices.Contains(group, v.Key.Workload) {
@@ -118,6 +125,46 @@ func (p *proposal) open(e manifest.Environment) error {
 		}
 	}
 	return nil
+}
+
+// takeOver adds to what moves the other members of the rollouts that will give way
+// to it: with those they would be lost (R3, R23).
+func (p *proposal) takeOver(groups [][]string, moving []rollout.VersionRecord) []rollout.VersionRecord {
+	names := slices.Concat(groups...)
+	for at := 0; at < len(moving); at++ { // it grows
+		if !slices.Contains(names, moving[at].Key.Workload) {
+			continue
+		}
+		for _, l := range p.memory.byKey[moving[at].Key] {
+			if l.State.Over() || l.Plan.Kind == rollout.Rollback { // which does not give way
+				continue
+			}
+			for i, m := range l.Plan.Members {
+				k := l.Plan.Key(i)
+				if v := p.memory.works[k].versions[m.Candidate]; v != nil && slices.Contains(names, m.Workload) &&
+					p.memory.unfinished(k) == l && p.opensAgain(*v) {
+					moving = append(moving, *v)
+				}
+			}
+		}
+	}
+	return moving
+}
+
+// opensAgain has a version that is in progress move with this proposal, and reports
+// whether it does: not if the proposal says anything else of its workload.
+func (p *proposal) opensAgain(v rollout.VersionRecord) bool {
+	for i := range p.delivered.Workloads {
+		if e := &p.delivered.Workloads[i]; e.Key == v.Key {
+			again := e.What == InProgress
+			if again {
+				e.What, e.Rollout = Opens, 0
+			}
+			return again
+		}
+	}
+	p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: v.Key, What: Opens, Version: v.Number, Stable: p.memory.works[v.Key].Stable})
+	return true
 }
 
 // behind names a workload of a group whose wanted version is refused: the group

@@ -213,6 +213,57 @@ func TestR23_togetherIsOneRolloutOfWhatChanged(t *testing.T) {
 	}
 }
 
+func TestR23_whatSupersedesAGroupMovesAllOfIt(t *testing.T) {
+	t.Parallel()
+	for _, urgent := range []bool{false, true} {
+		p := newPlace(t)
+		text := cofe + "together: [orders, payments]\n"
+		if !urgent {
+			text += "environments: { production: { overlap: supersede } }\n"
+		}
+		p.ended(p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts[0], rollout.Promoted)
+		first := p.deliver(text, map[string]string{"orders": "o2", "payments": "p2"}).Rollouts[0]
+		for range 15 {
+			p.tick()
+		}
+		d := delivery(t, text, map[string]string{"orders": "o3", "payments": "p2"})
+		d.Urgent = urgent
+		second, err := p.Deliver(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := effects(second); e["payments"] != controller.Opens || len(second.Rollouts) != 1 {
+			t.Errorf("urgent %v: %+v", urgent, second)
+		}
+		p.ended(second.Rollouts[0], rollout.Promoted)
+		p.ended(first, rollout.Superseded)
+		if o, pay := p.hands.split("orders"), p.hands.split("payments"); o != "v3 100 %" || pay != "v2 100 %" {
+			t.Errorf("urgent %v: orders %s, payments %s", urgent, o, pay)
+		}
+	}
+}
+
+func TestR23_whatSupersedesForASecretMovesAllOfTheGroup(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.vault["KEY"] = "one"
+	text := strings.Replace(cofe, "route: /orders", "route: /orders, secrets: [KEY]", 1) +
+		"together: [orders, payments]\nenvironments: { production: { overlap: supersede } }\n"
+	p.ended(p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts[0], rollout.Promoted)
+	first := p.deliver(text, map[string]string{"orders": "o2", "payments": "p2"}).Rollouts[0]
+	p.tick()
+	p.vault["KEY"] = "two"
+	second, err := p.Refresh(t.Context(), "cofe", "production", "ana")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.ended(second.Rollouts[0], rollout.Promoted)
+	p.ended(first, rollout.Superseded)
+	if o, pay := p.hands.split("orders"), p.hands.split("payments"); o != "v3 100 %" || pay != "v2 100 %" {
+		t.Errorf("orders %s, payments %s", o, pay)
+	}
+}
+
 func TestR23_onlyTheMemberAtFaultIsRefusedAndTheGroupWaitsForIt(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
