@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"titrate/internal/rollout"
 )
@@ -50,17 +51,20 @@ func (c *Controller) commandEnded(ctx context.Context, r rollout.Record, cmd rol
 	}
 }
 
-// retry opens a new attempt of a rollout that has ended: the same versions by the
-// same plan, from step from, judged only on what is measured after it began (R7).
-// How many instances carry the traffic may have changed since (R5). It is how a
-// refused version is tried again (R9).
+// retry opens a new attempt of a rollout that has ended: the same versions, from
+// step from, judged only on what is measured after it began (R7), by the plan that
+// the manifest has now (R4): a limit that was too tight can have been mended. How
+// many instances carry the traffic may have changed since (R5). It is how a refused
+// version is tried again (R9).
 func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, from int) (rollout.Record, error) {
-	if from < 0 || from >= len(old.Plan.Steps) {
-		return old, problem(Invalid, "", "the plan has %d steps", len(old.Plan.Steps))
-	}
 	p := c.proposal(old.Plan.App, who)
-	plan := old.Plan
-	plan.Members = append([]rollout.Member(nil), old.Plan.Members...)
+	plan, err := c.planAgain(ctx, p, old.Plan)
+	if err != nil {
+		return old, err
+	}
+	if from < 0 || from >= len(plan.Steps) {
+		return old, problem(Invalid, "", "the plan has %d steps", len(plan.Steps))
+	}
 	plan.Rollout, plan.Attempt, plan.From = p.memory.rollout+1, max(old.State.Attempt, 1)+1, from
 	for i, m := range plan.Members {
 		k := plan.Key(i)
@@ -82,8 +86,45 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 		plan.Members[i].Instances = w.Settings.Instances
 	}
 	r := p.opened(rollout.Record{Plan: plan, Retries: old.Plan.Rollout})
-	_, err := c.finish(ctx, p)
+	_, err = c.finish(ctx, p)
 	return r, err
+}
+
+// planAgain is the plan for another attempt at a rollout's versions: that of the
+// newest release which names all their workloads; its own where there is none, or
+// where it goes back.
+func (c *Controller) planAgain(ctx context.Context, p *proposal, old rollout.Plan) (rollout.Plan, error) {
+	own := old
+	own.Members = slices.Clone(old.Members)
+	if old.Kind == rollout.Rollback {
+		return own, nil
+	}
+	var names []string
+	var newest rollout.Release
+	for i, m := range old.Members {
+		w := p.memory.works[old.Key(i)]
+		if w == nil || w.Orphaned != 0 {
+			return own, nil
+		}
+		names, newest = append(names, m.Workload), max(newest, w.Release)
+	}
+	e, err := c.environment(ctx, old.App, old.Env, newest)
+	if err != nil {
+		return own, err
+	}
+	plan := e.Plan(names...)
+	if len(plan.Members) != len(old.Members) {
+		return own, nil
+	}
+	plan.Release = old.Release
+	for i := range plan.Members {
+		at := slices.IndexFunc(old.Members, func(m rollout.Member) bool { return m.Workload == plan.Members[i].Workload })
+		if at < 0 {
+			return own, nil
+		}
+		plan.Members[i].Candidate = old.Members[at].Candidate
+	}
+	return plan, nil
 }
 
 // kept reports, as an error, that a version cannot run any more.

@@ -176,6 +176,26 @@ func TestR5_aRetryKeepsTheInstancesThatCarryTheTrafficNow(t *testing.T) {
 	p.ended(r.Plan.Rollout, rollout.Promoted)
 }
 
+// What was wrong was the plan: the mended one is pushed, and the version is tried by it.
+func TestR4_aRetryGoesByThePlanOfTheManifestNow(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.hands.failing["orders v2"] = 0.3
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.ended(d.Rollouts[0], rollout.RolledBack)
+	mended := strings.Replace(cofe, "Linear20PercentEvery10Seconds", "Linear50PercentEvery10Seconds", 1)
+	if again := p.deliver(mended, map[string]string{"orders": "o2", "payments": "p1"}); effects(again)["orders"] != controller.Behind {
+		t.Fatalf("%+v", again)
+	}
+	r, err := p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry, By: "ana", Step: 1})
+	if err != nil || len(r.Plan.Steps) != 2 || r.Plan.From != 1 || r.Plan.Attempt != 2 || r.Plan.Members[0].Candidate != 2 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	_, err = p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry, By: "ana"})
+	wantKind(t, err, controller.Conflict)
+}
+
 func TestR9_goingBackToTheStableCodeIsNoRollout(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -46,6 +46,9 @@ type RolledBack struct {
 // straight to 100 % once capacity is ready when the versions are among the last
 // three promoted, and by the plan's steps when they are older.
 func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who string) (RolledBack, error) {
+	if err := c.reachable(s, to); err != nil {
+		return RolledBack{}, err
+	}
 	aborted, err := c.abortIn(ctx, s, who)
 	if err != nil || len(aborted) > 0 {
 		return RolledBack{Aborted: aborted}, err
@@ -76,9 +79,6 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 		p.moving = append(p.moving, *v)
 		p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: w.Key, What: Opens, Version: n, Stable: w.Stable, Changed: changed(w.stable(), *v)})
 	}
-	if len(p.moving) == 0 && to != (Destination{}) {
-		return RolledBack{}, problem(NotFound, "titrate history "+s.App, "%s has not been at %s before, or too long ago", s, to)
-	}
 	if len(p.moving) == 0 {
 		return RolledBack{}, cmp.Or(none, error(problem(Conflict, "titrate history "+s.App, "nothing in %s has been promoted yet", s)))
 	}
@@ -87,6 +87,23 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 	}
 	d, err := c.finish(ctx, p)
 	return RolledBack{Rollouts: d.Rollouts, Workloads: d.Workloads}, err
+}
+
+// reachable refuses a destination that no workload of the scope ever had, before
+// anything is aborted on the way to it.
+func (c *Controller) reachable(s Scope, to Destination) error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	works, err := c.memory.scope(s, to)
+	if err != nil || to == (Destination{}) {
+		return err
+	}
+	for _, w := range works {
+		if n, _, err := w.earlier(to); err == nil || n != 0 && n == w.Stable {
+			return nil
+		}
+	}
+	return problem(NotFound, "titrate history "+s.App, "%s has not been at %s before, or too long ago", s, to)
 }
 
 func (s Scope) String() string {

@@ -237,3 +237,22 @@ func TestR7_aRetryMayBeginAtALaterStep(t *testing.T) {
 	}
 	p.ended(r.Plan.Rollout, rollout.Promoted)
 }
+
+func TestR8_aDestinationThatNeverWasAbortsNothing(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.tick()
+	for _, to := range []controller.Destination{{Version: 99}, {Version: 2}} { // 2 is on its way and was never promoted
+		_, err := p.Rollback(t.Context(), production, to, "ana")
+		wantKind(t, err, controller.NotFound)
+	}
+	if r := p.rollout(d.Rollouts[0]); r.State.Over() {
+		t.Fatalf("it was aborted: %+v", r.State)
+	}
+	back, err := p.Rollback(t.Context(), production, controller.Destination{Version: 1}, "ana")
+	if err != nil || len(back.Aborted) != 1 {
+		t.Errorf("%+v, %v", back, err)
+	}
+}
