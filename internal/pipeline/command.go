@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -126,20 +125,23 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 		return art, fmt.Errorf("keep artifact: %w", err)
 	}
 	art.Command = []string{"/bin/sh", "-c", w.Build.Run}
-	if info.IsDir() {
+	switch {
+	case info.IsDir():
 		sub, err := root.OpenRoot(output)
 		if err != nil {
 			return art, fmt.Errorf("keep artifact: %w", err)
 		}
 		defer sub.Close() //nolint:errcheck // only read
-		if err := copyFS(sub.FS(), dir); err != nil {
+		if err := copyInto(dir, sub); err != nil {
 			return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
 		}
 		if w.Build.Run == "" {
 			return art, fault(w, CodeOutput, StepKeep, output+" is a folder, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
 		}
-	} else {
-		if err := copyFile(root.FS(), output, filepath.Join(dir, path.Base(output)), info.Mode()); err != nil {
+	case !info.Mode().IsRegular():
+		return art, fault(w, CodeOutput, StepKeep, output+" is neither a file nor a folder", "build: {output: …} names the file or folder that the command leaves")
+	default:
+		if err := copyFile(filepath.Join(dir, path.Base(output)), root, output); err != nil {
 			return art, fmt.Errorf("keep artifact: %w", err)
 		}
 		if w.Build.Run == "" {
@@ -154,53 +156,6 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 		return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
 	}
 	return kept, r.remember(kept)
-}
-
-// copyTree copies a folder of this machine that we own.
-func copyTree(from, to string) error { return copyFS(os.DirFS(from), to) }
-
-// copyFS copies files, folders and links into the folder to.
-func copyFS(tree fs.FS, to string) error {
-	return fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || name == "." {
-			return err
-		}
-		at := filepath.Join(to, filepath.FromSlash(name))
-		switch {
-		case d.IsDir():
-			return os.Mkdir(at, 0o755)
-		case d.Type() == fs.ModeSymlink:
-			target, err := fs.ReadLink(tree, name)
-			if err != nil {
-				return err
-			}
-			return os.Symlink(target, at)
-		case !d.Type().IsRegular():
-			return fmt.Errorf("%s is neither a file, a folder nor a link", name)
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		return copyFile(tree, name, at, info.Mode())
-	})
-}
-
-func copyFile(tree fs.FS, name, to string, mode fs.FileMode) error {
-	in, err := tree.Open(name)
-	if err != nil {
-		return err
-	}
-	defer in.Close() //nolint:errcheck // only read
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode.Perm()|0o600)
-	if err != nil {
-		return err
-	}
-	_, err = out.ReadFrom(in)
-	if cerr := out.Close(); err == nil {
-		err = cerr
-	}
-	return err
 }
 
 // toolBinds are the folders of PATH that the system's folders do not hold, with
