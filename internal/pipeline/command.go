@@ -48,7 +48,7 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 		return art, false, err
 	}
 	art.BuiltAt, art.Toolchain = r.began.UTC(), w.Build.Command
-	art, err = r.keepOutput(w, copied, art)
+	art, err = r.keepOutput(ctx, w, copied, art)
 	return art, false, err
 }
 
@@ -105,7 +105,7 @@ func (r *run) shell(ctx context.Context, w Workload, source string) error {
 }
 
 // keepOutput makes an artifact of what a command has left.
-func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, error) {
+func (r *run) keepOutput(ctx context.Context, w Workload, source string, art Artifact) (Artifact, error) {
 	root, err := os.OpenRoot(source)
 	if err != nil {
 		return art, fmt.Errorf("keep artifact: %w", err)
@@ -125,6 +125,7 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 		return art, fmt.Errorf("keep artifact: %w", err)
 	}
 	art.Command = []string{"/bin/sh", "-c", w.Build.Run}
+	may := r.allowance(ctx)
 	switch {
 	case info.IsDir():
 		sub, err := root.OpenRoot(output)
@@ -132,8 +133,8 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 			return art, fmt.Errorf("keep artifact: %w", err)
 		}
 		defer sub.Close() //nolint:errcheck // only read
-		if err := copyInto(dir, sub); err != nil {
-			return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
+		if err := copyInto(dir, sub, may); err != nil {
+			return art, notKept(ctx, w, err)
 		}
 		if w.Build.Run == "" {
 			return art, fault(w, CodeOutput, StepKeep, output+" is a folder, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
@@ -141,8 +142,8 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 	case !info.Mode().IsRegular():
 		return art, fault(w, CodeOutput, StepKeep, output+" is neither a file nor a folder", "build: {output: …} names the file or folder that the command leaves")
 	default:
-		if err := copyFile(filepath.Join(dir, path.Base(output)), root, output); err != nil {
-			return art, fmt.Errorf("keep artifact: %w", err)
+		if err := copyFile(filepath.Join(dir, path.Base(output)), root, output, may); err != nil {
+			return art, notKept(ctx, w, err)
 		}
 		if w.Build.Run == "" {
 			art.Command = []string{"./" + path.Base(output)}
@@ -153,9 +154,20 @@ func (r *run) keepOutput(w Workload, source string, art Artifact) (Artifact, err
 	}
 	kept, err := r.artifacts.keep(dir, art)
 	if err != nil {
-		return art, fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
+		return art, notKept(ctx, w, err)
 	}
 	return kept, r.remember(kept)
+}
+
+// notKept says why an output was not kept.
+func notKept(ctx context.Context, w Workload, err error) error {
+	if limit := limitError(w, StepKeep, nil, outcome{}, err); limit != nil {
+		return limit
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fault(w, CodeOutput, StepKeep, err.Error(), "the output may hold files, folders, and links between them")
 }
 
 // toolBinds are the folders of PATH that the system's folders do not hold, with

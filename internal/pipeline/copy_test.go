@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,7 +42,25 @@ func TestCopyFile_doesNotWaitForAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer root.Close()
-	if err := copyFile(dir+"/copy", root, "pipe"); err == nil || exists(dir+"/copy") {
+	if err := copyFile(dir+"/copy", root, "pipe", func(int64) error { return nil }); err == nil || exists(dir+"/copy") {
 		t.Errorf("it was copied: %v", err)
+	}
+}
+
+func TestBuild_aSparseOutputIsAsLargeAsItsFilesSay(t *testing.T) {
+	t.Parallel()
+	b := builder(t, func(c *Config) { c.Limits.Disk = 8 << 20 })
+	for name, command := range map[string]string{
+		"sparse files": "mkdir out && for i in 1 2 3; do truncate -s 4M out/$i; done",
+		"links to one": "mkdir out && truncate -s 4M out/1 && ln out/1 out/2 && ln out/1 out/3",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := build(t, b, files(t, "x", "y"), shell(command))
+			wantFault(t, err, CodeLimit, "wrote more than a build may")
+		})
+	}
+	mustBuild(t, b, files(t, "x", "y"), shell("mkdir out && truncate -s 4M out/1 out/2"))
+	if left, err := filepath.Glob(filepath.Join(b.artifacts.dir, ".tmp-*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }

@@ -8,10 +8,12 @@ import (
 )
 
 // limitError turns a limit that a step has passed into the error that says so;
-// nil when it was none.
+// nil when it was none. A step that runs no program has no log.
 func limitError(w Workload, name string, log *stepLog, end outcome, err error) *BuildError {
 	e := fault(w, CodeLimit, name, end.Stopped, "")
-	e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
+	if log != nil {
+		e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
+	}
 	switch {
 	case errors.Is(err, errNoSpace):
 		e.Code, e.Saw, e.Help = CodeNoSpace, "less than 256 MiB are free on the disk of the data folder", "free some room, then push again: df -h"

@@ -275,13 +275,19 @@ func walls(sp spec) *syscall.SysProcAttr {
 // minFree is what a build leaves on the disk of the data folder.
 const minFree = 256 << 20
 
+// almostFull reports whether the disk of dir has less than that.
+func almostFull(dir string) bool {
+	var fsys unix.Statfs_t
+	err := unix.Statfs(dir, &fsys)
+	return err == nil && fsys.Bavail*uint64(fsys.Bsize) < minFree
+}
+
 // watchDisk ends a step that writes too much, or fills the disk.
 func (s *sandbox) watchDisk(ctx context.Context, binds []bind, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		var fsys unix.Statfs_t
-		if err := unix.Statfs(s.dir, &fsys); err == nil && fsys.Bavail*uint64(fsys.Bsize) < minFree {
+		if almostFull(s.dir) {
 			stop(errNoSpace)
 			return
 		}
