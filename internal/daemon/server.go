@@ -124,7 +124,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	}
 	s.controller = controller.New(controller.Config{
 		Store: s.store, Target: s.node, Router: s.node, Meter: s.node, Builder: builder{s}, Vault: vault{s.secrets},
-		Kept:       func(digest string) bool { _, err := s.pipeline.Artifacts().Describe(digest); return err == nil },
+		Kept:       func(digest string) bool { _, err := s.pipeline.Artifacts().Renew(digest); return err == nil },
 		PreviewKey: previewKey, Log: cfg.Log,
 	})
 	apiToken, err := os.ReadFile(TokenPath(cfg.Dir))

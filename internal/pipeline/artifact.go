@@ -84,6 +84,27 @@ func (a *Artifacts) Describe(digest string) (Artifact, error) {
 	return art, nil
 }
 
+// Renew returns what Describe does, and leaves the artifact alone in [Artifacts.GC]
+// as if it were new: for whoever is about to name it in a release.
+func (a *Artifacts) Renew(digest string) (Artifact, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.renew(digest)
+}
+
+// renew is Renew for a caller that holds mu.
+func (a *Artifacts) renew(digest string) (Artifact, error) {
+	art, err := a.Describe(digest)
+	if err != nil {
+		return Artifact{}, err
+	}
+	now := time.Now()
+	if err := os.Chtimes(a.Path(digest), now, now); err != nil {
+		return Artifact{}, fmt.Errorf("artifact %s: %w", digest, err)
+	}
+	return art, nil
+}
+
 // Verify reads an artifact whole and reports whether it is what was stored: a
 // [CorruptError] says what is not.
 func (a *Artifacts) Verify(digest string) error {
@@ -134,7 +155,7 @@ func (a *Artifacts) keep(from string, art Artifact) (Artifact, error) {
 		return Artifact{}, fmt.Errorf("keep artifact: %w", err)
 	}
 	art.Digest, art.Size = digestOf(list), size
-	if kept, err := a.Describe(art.Digest); err == nil {
+	if kept, err := a.renew(art.Digest); err == nil {
 		kept.Command, kept.Inputs = art.Command, art.Inputs
 		return kept, nil
 	}
@@ -156,8 +177,8 @@ func (a *Artifacts) keep(from string, art Artifact) (Artifact, error) {
 	return art, nil
 }
 
-// GC removes the artifacts whose digest keep does not name and that are older
-// than age: a release may not have named a new one yet.
+// GC removes the artifacts whose digest keep does not name and that were made or
+// reused longer than age ago: a release may not have named a new one yet.
 func (a *Artifacts) GC(keep map[string]bool, age time.Duration, now time.Time) (removed int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

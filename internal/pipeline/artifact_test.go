@@ -115,6 +115,24 @@ func TestArtifacts_gcKeepsWhatIsNamedAndWhatIsNew(t *testing.T) {
 	}
 }
 
+func TestArtifacts_gcLeavesWhatAPushUnderWayHasReused(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "x", "y")
+	long := time.Now().Add(-8 * 24 * time.Hour)
+	for name, command := range map[string]Workload{"the same inputs": shell("echo > out"), "the same output": shell("echo > out; true")} {
+		art := mustBuild(t, b, source, shell("echo > out"))[0].Artifact
+		if err := os.Chtimes(b.artifacts.Path(art.Digest), long, long); err != nil {
+			t.Fatal(err)
+		}
+		again := mustBuild(t, b, source, command)[0].Artifact
+		n, err := b.artifacts.GC(nil, 7*24*time.Hour, time.Now())
+		if again.Digest != art.Digest || n != 0 || err != nil || b.artifacts.Verify(art.Digest) != nil {
+			t.Errorf("%s: %d removed, %v", name, n, err)
+		}
+	}
+}
+
 func TestArtifacts_forgetWhatACrashLeftHalfStored(t *testing.T) {
 	t.Parallel()
 	a := artifacts(t)

@@ -94,7 +94,7 @@ func (b *Builder) recall(inputs string) (Artifact, bool) {
 	if json.Unmarshal(text, &m) != nil {
 		return Artifact{}, false
 	}
-	art, err := b.artifacts.Describe(m.Digest)
+	art, err := b.artifacts.Renew(m.Digest)
 	if err != nil {
 		return Artifact{}, false
 	}
