@@ -216,7 +216,7 @@ func (s *server) prune(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	if _, err := s.pipeline.Artifacts().GC(artifacts, artifactsKept, now); err != nil {
+	if err := s.pipeline.GC(artifacts, artifactsKept, now); err != nil {
 		return err
 	}
 	for env, keep := range digests {

@@ -88,8 +88,9 @@ type Builder struct {
 	artifacts *Artifacts
 	slots     chan struct{}
 	sandbox   *sandbox
-	merge     sync.Mutex // held while the build cache changes
-	sources   sync.Map   // by app: a channel of one place, taken by who uses its fixed source folder
+	merge     sync.Mutex   // held while the build cache changes
+	building  sync.RWMutex // read by builds under way; written to while a cache goes
+	sources   sync.Map     // by app: a channel of one place, taken by who uses its fixed source folder
 }
 
 // Open prepares the folders of the builder and removes what a crash left of
@@ -156,6 +157,8 @@ func (b *Builder) Build(ctx context.Context, j Job) ([]Result, error) {
 	if j.Progress == nil {
 		j.Progress = io.Discard
 	}
+	b.building.RLock()
+	defer b.building.RUnlock()
 	work, err := os.MkdirTemp(b.path("builds", "work"), j.App+"-*")
 	if err != nil {
 		return nil, fmt.Errorf("build %s: %w", j.App, err)

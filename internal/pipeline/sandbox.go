@@ -194,7 +194,9 @@ func (s *sandbox) run(ctx context.Context, st step) (outcome, error) {
 	st.log.mu.Unlock()
 	var watching sync.WaitGroup
 	watch, unwatch := context.WithCancel(ctx)
-	watching.Go(func() { s.watchDisk(watch, sp.Binds, stop) })
+	// What others left in a cache that it writes to is not the step's.
+	bound := s.written(sp.Binds) + s.limits.Disk
+	watching.Go(func() { s.watchDisk(watch, sp.Binds, bound, stop) })
 	stdout := st.stdout
 	if stdout == nil {
 		stdout = st.log
@@ -282,8 +284,9 @@ func almostFull(dir string) bool {
 	return err == nil && fsys.Bavail*uint64(fsys.Bsize) < minFree
 }
 
-// watchDisk ends a step that writes too much, or fills the disk.
-func (s *sandbox) watchDisk(ctx context.Context, binds []bind, stop context.CancelCauseFunc) {
+// watchDisk ends a step when what it can write to is larger than bound, or when the
+// disk is almost full.
+func (s *sandbox) watchDisk(ctx context.Context, binds []bind, bound int64, stop context.CancelCauseFunc) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -291,13 +294,7 @@ func (s *sandbox) watchDisk(ctx context.Context, binds []bind, stop context.Canc
 			stop(errNoSpace)
 			return
 		}
-		var used int64
-		for _, b := range binds {
-			if b.Write && strings.HasPrefix(b.Path, s.dir) {
-				used += sizeOf(b.Path)
-			}
-		}
-		if used > s.limits.Disk {
+		if s.written(binds) > bound {
 			stop(errDisk)
 			return
 		}
@@ -307,6 +304,16 @@ func (s *sandbox) watchDisk(ctx context.Context, binds []bind, stop context.Canc
 		case <-tick.C:
 		}
 	}
+}
+
+// written returns the bytes that are where a step can write.
+func (s *sandbox) written(binds []bind) (n int64) {
+	for _, b := range binds {
+		if b.Write && strings.HasPrefix(b.Path, s.dir) {
+			n += sizeOf(b.Path)
+		}
+	}
+	return n
 }
 
 // sizeOf returns the bytes that a tree takes on the disk.
