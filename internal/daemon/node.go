@@ -27,8 +27,8 @@ type NodeConfig struct {
 }
 
 // Node is the data plane: gateway and supervisor in one process, serving on from
-// its own snapshot. It runs until ctx ends or the next keeper takes over;
-// workloads live on.
+// its own snapshot. It runs until ctx ends, the next keeper takes over, or the
+// gateway cannot accept any more; workloads live on.
 func Node(ctx context.Context, cfg NodeConfig) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
@@ -66,7 +66,9 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 		// From here on the next node may supervise; what is in flight here ends here.
 		lock.Close()
 	}()
-	return errors.Join(m.gateway.Serve(ctx, public, internal), p.err())
+	err = m.gateway.Serve(ctx, public, internal)
+	leave() // when it ended by itself all of this process ends with it: the keeper starts the next
+	return errors.Join(err, p.err())
 }
 
 // newMachine builds the node's parts and gives them the last world they had.

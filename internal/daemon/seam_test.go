@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -15,19 +16,24 @@ import (
 
 	"titrate/internal/controller/seamtest"
 	"titrate/internal/gateway"
+	"titrate/internal/keeper"
 	"titrate/internal/node"
 	"titrate/internal/rollout"
 	"titrate/internal/target/local"
 	"titrate/internal/world"
 )
 
-// The test program plays the launcher and the workload.
+// The test program plays the launcher, the workload and the node.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case local.LaunchCommand:
 			_ = local.Launch() // told to the supervisor
 			os.Exit(126)
+		case "__node":
+			err := Node(context.Background(), NodeConfig{Dir: os.Args[2], Sockets: os.Getenv(keeper.SocketsVar), Log: slog.New(slog.DiscardHandler)})
+			fmt.Println(err)
+			os.Exit(1)
 		case "serve":
 			err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 			panic(err)
@@ -38,19 +44,25 @@ func TestMain(m *testing.M) {
 
 var artifact = strings.Repeat("a1", 32) // a digest
 
-// openNode runs a real node — gateway, supervisor and protocol — and returns what
-// the controller sees of it.
-func openNode(t *testing.T) seamtest.World {
+// dataFolder prepares a data folder with a short path: a socket's has 107 bytes.
+func dataFolder(t *testing.T) folder {
 	t.Helper()
-	base, err := os.MkdirTemp("", "t") // a socket's path is at most 107 bytes long
+	base, err := os.MkdirTemp("", "t")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(base) })
-	dir := folder(base)
-	if err := dir.prepare(); err != nil {
+	if err := folder(base).prepare(); err != nil {
 		t.Fatal(err)
 	}
+	return folder(base)
+}
+
+// openNode runs a real node — gateway, supervisor and protocol — and returns what
+// the controller sees of it.
+func openNode(t *testing.T) seamtest.World {
+	t.Helper()
+	dir := dataFolder(t)
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -99,19 +111,27 @@ func openNode(t *testing.T) seamtest.World {
 		}
 	})
 	c := node.NewClient(dir.nodeSocket(), token)
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if _, err := c.Served(t.Context()); err == nil {
-			break
-		} else if time.Now().After(deadline) {
-			t.Fatal("the node does not answer", err)
-		}
-	}
+	answers(t, c)
 	return seamtest.World{
 		Target: c, Router: c, Meter: c,
 		Fleet: func(_ rollout.Key, v rollout.Version) world.Fleet {
 			return world.Fleet{Version: v, Artifact: artifact, Command: []string{"app", "serve"}, Health: "/", StartTimeout: 20 * time.Second, Drain: time.Second}
 		},
 		Send: func(_ rollout.Key, n int) { send(t, public.Addr().String(), n) },
+	}
+}
+
+// answers waits until the node does.
+func answers(t *testing.T, c *node.Client) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		_, err := c.Served(t.Context())
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the node does not answer", err)
+		}
 	}
 }
 
