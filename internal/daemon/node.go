@@ -57,9 +57,10 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	p := newParts(cfg.Log)
 	p.start(ctx, "supervisor", m.supervisor.Run)
 	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", token, leave) })
+	// Before awaitReady, so that it can be asked to stop what it has not taken back yet.
+	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
 	m.awaitReady(ctx)
 	p.start(ctx, "observer", m.observe)
-	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
 	go func() {
 		<-ctx.Done()
 		p.wait()

@@ -84,13 +84,31 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	err = k.Run(ctx, letGo, func(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, cfg.StopTime)
 		defer cancel()
-		return node.NewClient(dir.nodeSocket(), token).Stop(ctx)
+		return stopWorkloads(ctx, node.NewClient(dir.nodeSocket(), token))
 	})
 	select {
 	case <-letGo:
 		return err // everything runs on, and what is written about it holds
 	default:
 		return errors.Join(err, os.Remove(dir.running()))
+	}
+}
+
+// stopWorkloads has the node end them. One that has just been started is asked
+// again until it has its socket and has taken back what runs, or ctx ends.
+func stopWorkloads(ctx context.Context, n *node.Client) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := n.Stop(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-tick.C:
+		}
 	}
 }
 
