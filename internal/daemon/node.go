@@ -181,7 +181,7 @@ func serveUnix(ctx context.Context, path string, h http.Handler) error {
 // serveHTTP serves h on l until ctx ends, then lets what is in flight finish for
 // a short while.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler) error {
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	ended := make(chan error, 1)
 	go func() { ended <- srv.Serve(l) }()
 	select {

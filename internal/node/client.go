@@ -36,6 +36,7 @@ func NewClient(path, token string) *Client {
 			return d.DialContext(ctx, "unix", path)
 		},
 		MaxIdleConnsPerHost: 4,
+		IdleConnTimeout:     30 * time.Second, // before the node lets an idle one go
 	}}}
 }
 
