@@ -103,6 +103,15 @@ func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) err
 	if ctx.Err() != nil {
 		return ctx.Err() // not handled: taken up again at the next start
 	}
+	if err != nil {
+		if stored, kerr := s.knows(ctx, p); kerr != nil || !stored {
+			select {
+			case s.unstored <- struct{}{}:
+			default:
+			}
+			return fmt.Errorf("%w: %w", errUnstored, withHint(errors.Join(err, kerr)))
+		}
+	}
 	if herr := s.source.Handled(ctx, p); herr != nil {
 		return errors.Join(err, herr)
 	}
@@ -112,6 +121,9 @@ func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) err
 	s.tell(ctx, got, out)
 	return nil
 }
+
+// errUnstored is wrapped for a push that could not be stored.
+var errUnstored = errors.New("the push is kept and is taken up again by itself")
 
 // withHint adds what to type next to an error that knows it: the source shows an
 // error's text and nothing else.
@@ -209,8 +221,23 @@ func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Wri
 	}
 }
 
-// resume takes up pushes that a crash interrupted before they were stored.
+// resume takes up pushes that were not stored: those that a crash interrupted, and
+// then those for which the database was not to be had. It fails while one of them
+// still cannot be stored, to be called again a little later.
 func (s *server) resume(ctx context.Context) error {
+	for {
+		if err := s.takeUp(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.unstored:
+		}
+	}
+}
+
+func (s *server) takeUp(ctx context.Context) error {
 	pending, err := s.source.Pending(ctx)
 	if err != nil {
 		return err
@@ -224,7 +251,11 @@ func (s *server) resume(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := s.accepted(ctx, p, io.Discard); err != nil && ctx.Err() == nil {
+		err := s.accepted(ctx, p, io.Discard)
+		if errors.Is(err, errUnstored) {
+			return err
+		}
+		if err != nil && ctx.Err() == nil {
 			s.log.Warn("an interrupted push moved nothing", slog.String("app", p.App), slog.Any("error", err))
 		}
 	}

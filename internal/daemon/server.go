@@ -94,10 +94,11 @@ type server struct {
 	controller *controller.Controller
 	handler    http.Handler
 	tmp        string
+	unstored   chan struct{} // a push could not be stored
 }
 
 func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken string) (*server, error) {
-	s := &server{log: cfg.Log, node: node.NewClient(dir.nodeSocket(), nodeToken), tmp: dir.at("builds", "sources")}
+	s := &server{log: cfg.Log, node: node.NewClient(dir.nodeSocket(), nodeToken), tmp: dir.at("builds", "sources"), unstored: make(chan struct{}, 1)}
 	var err error
 	if err = freshFolder(s.tmp); err != nil {
 		return nil, err

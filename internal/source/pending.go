@@ -24,8 +24,8 @@ import (
 func handledRef(branch string) string { return "refs/titrate/handled/" + url.PathEscape(branch) }
 
 // Pending returns the pushes that moved a branch and were not marked by
-// [Server.Handled]: what a crash interrupted. Of several pushes to one branch it
-// is the newest. Ask before Run begins.
+// [Server.Handled]: what a crash interrupted and, while Run works, what is under
+// way. Of several pushes to one branch it is the newest.
 func (s *Server) Pending(ctx context.Context) ([]Push, error) {
 	dirs, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*.git"))
 	if err != nil {
