@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"titrate/internal/manifest"
 	"titrate/internal/rollout"
@@ -154,12 +155,41 @@ func (c *Controller) process(ctx context.Context, p rollout.Push) {
 		p.Stage, p.Problem = rollout.PushFailed, err.Error()
 		c.Log.Warn("a push moved nothing", slog.String("app", p.App), slog.String("commit", p.Commit), slog.Any("error", err))
 	}
-	if stored := c.store(ctx, pushed(p)); stored != nil {
-		c.Log.Error("the end of a push is not stored", slog.Int64("push", p.ID), slog.Any("error", stored))
+	if c.keep(ctx, p, &course.lines) != nil {
+		return // as above
 	}
 	c.intake.forget(p.ID)
 	course.got, course.err = got, err
 	close(course.done)
+}
+
+// The back-off of a push whose course cannot be stored.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 10 * time.Second
+)
+
+// keep stores how far a push has come. It tries until it can or ctx ends, and no
+// other push of the app is taken up meanwhile: one that is not known to have ended
+// would be built and delivered again.
+func (c *Controller) keep(ctx context.Context, p rollout.Push, progress io.Writer) error {
+	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
+		err := c.store(ctx, pushed(p))
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() == nil {
+			c.Log.Error("the course of a push is not stored", slog.Int64("push", p.ID), slog.String("app", p.App), slog.Any("error", err))
+		}
+		if wait == firstRetry {
+			fmt.Fprintf(progress, "note    this cannot be stored, and is tried again: %v\n", err)
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
 }
 
 func (c *Controller) store(ctx context.Context, ch rollout.Change) error {
@@ -183,7 +213,7 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 		return Delivered{}, err
 	}
 	p.Stage = rollout.PushBuilding
-	if err := c.store(ctx, pushed(*p)); err != nil {
+	if err := c.keep(ctx, *p, progress); err != nil {
 		return Delivered{}, fmt.Errorf("store the push: %w", err)
 	}
 	d.Artifact, err = c.Builder.Build(ctx, BuildRequest{

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +34,21 @@ func builds(_ context.Context, b controller.BuildRequest) (map[string]rollout.Ar
 	return all, nil
 }
 
+// sick is a store that takes no push while it is ill: a full disk, an I/O error.
+type sick struct {
+	*store.Store
+	ill      atomic.Bool
+	attempts chan time.Time
+}
+
+func (s *sick) Commit(ctx context.Context, c rollout.Change) error {
+	if !s.ill.Load() || len(c.Pushes) == 0 {
+		return s.Store.Commit(ctx, c)
+	}
+	s.attempts <- time.Now()
+	return errors.New("disk I/O error")
+}
+
 // running is a controller that runs by itself.
 type running struct {
 	*controller.Controller
@@ -46,8 +62,14 @@ func run(t *testing.T, folder string, b controller.Builder) running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runOn(t, s, s, b)
+}
+
+// runOn runs a controller on what stands before the store s.
+func runOn(t *testing.T, s *store.Store, before controller.Store, b controller.Builder) running {
+	t.Helper()
 	h := &pacedHands{hands: &hands{rps: 1000}}
-	c := controller.New(controller.Config{Store: s, Target: h, Router: h, Meter: h, Builder: b})
+	c := controller.New(controller.Config{Store: before, Target: h, Router: h, Meter: h, Builder: b})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -122,6 +144,41 @@ func TestPush_ofABranchThatNoEnvironmentTakesBuildsNothing(t *testing.T) {
 	p.Branch, p.Default = "feature/x", false
 	_, err := r.push(t, p, io.Discard)
 	wantKind(t, err, controller.Invalid)
+}
+
+func TestPush_whoseEndCannotBeStoredIsTriedWithBackOffAndNotBuiltAgain(t *testing.T) {
+	t.Parallel()
+	st, err := store.Open(t.Context(), store.Options{Folder: t.TempDir(), Reserve: 1 << 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sick{Store: st, attempts: make(chan time.Time, 1000)}
+	var built atomic.Int64
+	r := runOn(t, st, s, builder(func(context.Context, controller.BuildRequest) (map[string]rollout.Artifact, error) {
+		built.Add(1)
+		s.ill.Store(true)
+		return nil, controller.ErrBuild
+	}))
+	var lines bytes.Buffer
+	pushed := make(chan error, 1)
+	go func() {
+		_, err := r.push(t, aPush("c1"), &lines)
+		pushed <- err
+	}()
+	first := <-s.attempts
+	<-s.attempts
+	if third := <-s.attempts; third.Sub(first) < 200*time.Millisecond {
+		t.Errorf("three attempts within %v", third.Sub(first))
+	}
+	s.ill.Store(false)
+	wantKind(t, <-pushed, controller.BuildFailed)
+	pushes, err := st.Pushes(t.Context(), "", 9)
+	if err != nil || len(pushes) != 1 || pushes[0].Stage != rollout.PushFailed || built.Load() != 1 {
+		t.Errorf("built %d times: %+v, %v", built.Load(), pushes, err)
+	}
+	if got := lines.String(); strings.Count(got, "disk I/O error") != 1 {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestR19_anAcceptedPushIsTakenUpAgainAfterACrash(t *testing.T) {
