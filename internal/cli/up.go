@@ -79,7 +79,8 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	if err := os.MkdirAll(filepath.Join(cfg.Dir, "logs"), 0o700); err != nil {
 		return fmt.Errorf("make the data folder: %w", err)
 	}
-	logPath := filepath.Join(cfg.Dir, "logs", "titrate.log")
+	_ = daemon.BoundLog(cfg.Dir) // the keeper tries again, and says what is wrong
+	logPath := daemon.LogPath(cfg.Dir)
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)

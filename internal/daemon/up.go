@@ -79,6 +79,11 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 		return err
 	}
 	ready(r)
+	keeping, kept := context.WithCancel(ctx)
+	parts := newParts(cfg.Log)
+	parts.start(keeping, "bounds of the log", func(ctx context.Context) error { return boundLogs(ctx, cfg.Dir) })
+	defer parts.wait()
+	defer kept()
 	letGo := make(chan struct{})
 	defer onSignal(letGoSignal, letGo)()
 	err = k.Run(ctx, letGo, func(ctx context.Context) error {
