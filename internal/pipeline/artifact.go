@@ -42,12 +42,12 @@ func OpenArtifacts(dir string) (*Artifacts, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open artifacts: %w", err)
 	}
-	halves, err := filepath.Glob(filepath.Join(dir, ".tmp-*"))
+	halves, err := fs.Glob(os.DirFS(dir), ".tmp-*")
 	if err != nil {
 		return nil, fmt.Errorf("open artifacts: %w", err)
 	}
 	for _, half := range halves {
-		if err := removeAll(half); err != nil {
+		if err := removeAll(filepath.Join(dir, half)); err != nil {
 			return nil, fmt.Errorf("open artifacts: %w", err)
 		}
 	}

@@ -201,16 +201,16 @@ func (b *Builder) mergeCache(from string) error {
 	defer b.merge.Unlock()
 	shared := b.path("builds", "gocache")
 	for _, kind := range []string{"-d", "-a"} {
-		names, err := filepath.Glob(filepath.Join(from, "??", "*"+kind))
+		names, err := fs.Glob(os.DirFS(from), "??/*"+kind)
 		if err != nil {
 			return fmt.Errorf("merge the build cache: %w", err)
 		}
 		for _, name := range names {
-			to := filepath.Join(shared, filepath.Base(filepath.Dir(name)), filepath.Base(name))
+			to := filepath.Join(shared, name)
 			if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 				return fmt.Errorf("merge the build cache: %w", err)
 			}
-			if err := os.Rename(name, to); err != nil {
+			if err := os.Rename(filepath.Join(from, name), to); err != nil {
 				return fmt.Errorf("merge the build cache: %w", err)
 			}
 		}

@@ -92,7 +92,7 @@ func TestGoCache_missesWhatIsNotWhole(t *testing.T) {
 func TestGoCache_mergesAndTrims(t *testing.T) {
 	t.Parallel()
 	b := builder(t, nil)
-	added := t.TempDir()
+	added := filepath.Join(t.TempDir(), "added[1]*?") // a path, not a pattern
 	for i := range 10 {
 		cacheTalk(t, []string{added}, cacheRequest{ID: 1, Command: "put", ActionID: fmt.Appendf(nil, "act%d", i), OutputID: fmt.Appendf(nil, "out%d", i), BodySize: 1000}, base64.StdEncoding.EncodeToString(make([]byte, 1000)))
 	}

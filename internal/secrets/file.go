@@ -36,7 +36,7 @@ func openKey(dir string) (*age.X25519Identity, error) {
 	path := filepath.Join(dir, "keys", "secrets.key")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if kept, _ := filepath.Glob(filepath.Join(dir, "secrets", "*", "*.age*")); len(kept) > 0 {
+		if kept, _ := fs.Glob(os.DirFS(filepath.Join(dir, "secrets")), "*/*.age*"); len(kept) > 0 {
 			return nil, fmt.Errorf("error[%s]: the key of the secrets is gone\n  where   %s\n  saw     %d encrypted files that only it opens\n"+
 				"  help    put the file back from a backup; or move %s away and set the secrets anew", codeKeyGone, path, len(kept), filepath.Join(dir, "secrets"))
 		}

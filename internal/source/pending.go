@@ -27,17 +27,17 @@ func handledRef(branch string) string { return "refs/titrate/handled/" + url.Pat
 // [Server.Handled]: what a crash interrupted and, while Run works, what is under
 // way. Of several pushes to one branch it is the newest.
 func (s *Server) Pending(ctx context.Context) ([]Push, error) {
-	dirs, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*.git"))
+	dirs, err := fs.Glob(os.DirFS(s.cfg.Dir), "*.git")
 	if err != nil {
 		return nil, fmt.Errorf("look for pending pushes: %w", err)
 	}
 	var out []Push
 	for _, dir := range dirs {
-		app := strings.TrimSuffix(filepath.Base(dir), ".git")
+		app := strings.TrimSuffix(dir, ".git")
 		if !appName.MatchString(app) {
 			continue
 		}
-		found, err := s.pendingOf(ctx, app, dir)
+		found, err := s.pendingOf(ctx, app, s.repo(app))
 		if err != nil {
 			return nil, fmt.Errorf("look for pending pushes to %s: %w", app, err)
 		}

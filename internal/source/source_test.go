@@ -398,7 +398,7 @@ func TestPush_tooLargeIsRefused(t *testing.T) {
 
 func TestPending_givesWhatACrashLeftAndHandledEndsIt(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "git[1]*?") // a path, not a pattern
 	started := make(chan struct{}, 1)
 	r := start(t, dir, callbacks{accepted: func(ctx context.Context, _ Push, _ io.Writer) error {
 		started <- struct{}{}
