@@ -2,6 +2,8 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,9 +21,23 @@ import (
 // the record as safely as the branch: refs/titrate/handled/BRANCH is the commit
 // handled last. A branch that differs from its record is still to be handled.
 
-// handledRef names the record. The branch is escaped into one component: a/b
-// and a later branch named a would be in each other's way otherwise.
-func handledRef(branch string) string { return "refs/titrate/handled/" + url.PathEscape(branch) }
+// handledRef names the record.
+func handledRef(branch string) string { return "refs/titrate/handled/" + component(branch) }
+
+// maxComponent leaves room for what git and we add to a file's name of 255 bytes.
+const maxComponent = 200
+
+// component makes a branch one component of a path: a/b and a later branch named a
+// would be in each other's way otherwise. A long name, as one of 50 Cyrillic
+// letters is when escaped, becomes a digest; "!" is in no escaped name.
+func component(branch string) string {
+	name := url.PathEscape(branch)
+	if len(name) <= maxComponent {
+		return name
+	}
+	sum := sha256.Sum256([]byte(branch))
+	return "!" + hex.EncodeToString(sum[:])
+}
 
 // Pending returns the pushes that moved a branch and were not marked by
 // [Server.Handled]: what a crash interrupted and, while Run works, what is under
@@ -144,7 +160,7 @@ type note struct {
 }
 
 func notePath(dir, branch string) string {
-	return filepath.Join(dir, "titrate", url.PathEscape(branch)+".json")
+	return filepath.Join(dir, "titrate", component(branch)+".json")
 }
 
 // noted returns what is known of a push; a note about another commit is of a

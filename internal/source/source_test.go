@@ -457,6 +457,29 @@ func TestPending_givesWhatACrashLeftAndHandledEndsIt(t *testing.T) {
 	}
 }
 
+func TestPush_ofABranchWithALongNameIsTakenAndRemembered(t *testing.T) {
+	t.Parallel()
+	r := start(t, t.TempDir(), callbacks{})
+	c := newClone(t)
+	c.commit("titrate.yaml", "1", "first")
+	long := strings.Repeat("ветка", 10)
+	for _, branch := range []string{long, "я/" + long, "feature/x"} {
+		c.git("push", r.at("cofe"), "main:refs/heads/"+branch)
+	}
+	pending, err := r.Pending(t.Context())
+	if err != nil || len(pending) != 3 {
+		t.Fatalf("pending %v, %v", pending, err)
+	}
+	for n, p := range pending {
+		if err := r.Handled(t.Context(), p); err != nil || p.By != "ann" {
+			t.Errorf("%s of %q: %v", p.Branch, p.By, err)
+		}
+		if left, err := r.Pending(t.Context()); err != nil || len(left) != 2-n {
+			t.Errorf("pending %v, %v", left, err)
+		}
+	}
+}
+
 // A server that is killed outright: the test binary runs one, and dies by SIGKILL
 // the moment the branch has moved.
 func TestPending_survivesAKilledServer(t *testing.T) {
