@@ -111,6 +111,8 @@ func (s *Server) Handled(ctx context.Context, p Push) error {
 	if err != nil {
 		return err
 	}
+	s.marking.Lock()
+	defer s.marking.Unlock()
 	record := handledRef(p.Branch)
 	tip, err := s.tip(ctx, dir, p.Ref)
 	if err != nil {
@@ -120,8 +122,13 @@ func (s *Server) Handled(ctx context.Context, p Push) error {
 	if err != nil {
 		return err
 	}
-	// A push that was overtaken must not take back the mark of the newer one.
-	if tip == "" || done == tip {
+	newest, err := s.noted(dir, p)
+	if err != nil {
+		return err
+	}
+	// A push that was overtaken must not take back the mark of the newer one, nor
+	// stand for it when that one went back to the same commit.
+	if tip == "" || done == tip || newest.At.After(p.At) {
 		return nil
 	}
 	if _, err := s.git.run(ctx, dir, nil, "update-ref", record, p.New); err != nil {
@@ -139,8 +146,11 @@ func (s *Server) tip(ctx context.Context, dir, ref string) (string, error) {
 	return strings.TrimSpace(out), err
 }
 
-// note remembers who asks to move a branch, before it moves.
-func (s *Server) note(_ context.Context, dir string, p Push) error {
+// note remembers who asks to move a branch, before it moves. A branch that goes
+// back to the commit handled last has that to be handled once more.
+func (s *Server) note(ctx context.Context, dir string, p Push) error {
+	s.marking.Lock()
+	defer s.marking.Unlock()
 	text, err := json.Marshal(note{Commit: p.New, By: p.By, At: p.At, Options: p.Options})
 	if err != nil {
 		return fmt.Errorf("note a push: %w", err)
@@ -149,7 +159,14 @@ func (s *Server) note(_ context.Context, dir string, p Push) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("note a push: %w", err)
 	}
-	return durable.WriteFile(path, text)
+	if err := durable.WriteFile(path, text); err != nil {
+		return err
+	}
+	done, err := s.tip(ctx, dir, handledRef(p.Branch))
+	if err == nil && done == p.New {
+		_, err = s.git.run(ctx, dir, nil, "update-ref", "-d", handledRef(p.Branch))
+	}
+	return err
 }
 
 type note struct {

@@ -74,6 +74,7 @@ type Server struct {
 	jobs    chan func(context.Context)
 	stopped chan struct{}
 	slots   chan struct{} // one for each git process that serves a client
+	marking sync.Mutex    // held while what is known of a branch's push changes: its note and its record
 
 	mu     sync.Mutex
 	queues map[string]*queue // of the apps with a push under way

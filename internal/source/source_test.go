@@ -457,6 +457,60 @@ func TestPending_givesWhatACrashLeftAndHandledEndsIt(t *testing.T) {
 	}
 }
 
+func TestPending_givesAPushBackToACommitThatWasHandledBefore(t *testing.T) {
+	t.Parallel()
+	for name, late := range map[string]bool{"handled before": false, "handled late": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			accepted := make(chan Push)
+			r := start(t, dir, callbacks{accepted: func(ctx context.Context, p Push, _ io.Writer) error {
+				accepted <- p
+				<-ctx.Done() // the server dies before it is done
+				return ctx.Err()
+			}})
+			c := newClone(t)
+			push := func() Push {
+				cmd := c.command("push", "-q", "-f", r.at("cofe"), "main")
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+				return <-accepted
+			}
+			handle := func(p Push) {
+				if err := r.Handled(t.Context(), p); err != nil {
+					t.Fatal(err)
+				}
+			}
+			first := c.commit("titrate.yaml", "1", "first")
+			p := push()
+			if !late {
+				handle(p)
+			}
+			c.commit("titrate.yaml", "2", "second")
+			push()
+			c.git("reset", "-q", "--hard", first)
+			back := push()
+			if late {
+				handle(p)
+			}
+			r.stop()
+			again := start(t, dir, callbacks{})
+			pending, err := again.Pending(t.Context())
+			if err != nil || len(pending) != 1 || pending[0].New != first || !pending[0].At.Equal(back.At) {
+				t.Fatalf("pending %v, %v", pending, err)
+			}
+			if err := again.Handled(t.Context(), pending[0]); err != nil {
+				t.Fatal(err)
+			}
+			if left, err := again.Pending(t.Context()); err != nil || len(left) != 0 {
+				t.Errorf("still pending %v, %v", left, err)
+			}
+		})
+	}
+}
+
 func TestPush_ofABranchWithALongNameIsTakenAndRemembered(t *testing.T) {
 	t.Parallel()
 	r := start(t, t.TempDir(), callbacks{})
