@@ -6,6 +6,7 @@ import (
 	"go/build/constraint"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -111,7 +112,7 @@ var envLine = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=
 // secrets takes names from .env.example, and leaves the values where they are.
 func (d *Detection) secrets(tree fs.FS) {
 	for _, f := range []string{".env.example", ".env.sample", ".env.template"} {
-		text, err := fs.ReadFile(tree, f)
+		text, err := readStart(tree, f)
 		if err != nil {
 			continue
 		}
@@ -165,7 +166,7 @@ func guess(tree fs.FS, root, dir string) Service {
 	}
 	for _, d := range look {
 		for _, f := range goFiles(tree, d) {
-			text, err := fs.ReadFile(tree, f)
+			text, err := readStart(tree, f)
 			if err != nil {
 				continue
 			}
@@ -203,7 +204,7 @@ func workloadName(tree fs.FS, root, dir string) string {
 	name := path.Base(dir)
 	if dir == root || name == "cmd" {
 		name = "app"
-		if text, err := fs.ReadFile(tree, path.Join(root, "go.mod")); err == nil {
+		if text, err := readStart(tree, path.Join(root, "go.mod")); err == nil {
 			if m := regexp.MustCompile(`(?m)^module\s+"?([^\s"]+)`).FindStringSubmatch(string(text)); m != nil {
 				name = execName(m[1])
 			}
@@ -342,7 +343,7 @@ func goFiles(tree fs.FS, dir string) []string {
 
 // isMain reports whether a file belongs to a package main that is built here.
 func isMain(tree fs.FS, file string) bool {
-	text, err := fs.ReadFile(tree, file)
+	text, err := readStart(tree, file)
 	if err != nil {
 		return false
 	}
@@ -358,6 +359,20 @@ func isMain(tree fs.FS, file string) bool {
 		}
 	}
 	return true
+}
+
+// maxRead bounds what is read of a file to guess from: a few bytes of a push can be
+// a file of gigabytes.
+const maxRead = 1 << 20
+
+// readStart returns the first maxRead bytes of a file.
+func readStart(tree fs.FS, name string) ([]byte, error) {
+	f, err := tree.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	return io.ReadAll(io.LimitReader(f, maxRead))
 }
 
 func builtHere(tag string) bool {

@@ -3,6 +3,9 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"path"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -53,6 +56,47 @@ func TestDetect_findsGoPrograms(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), c.want)
 			}
 		})
+	}
+}
+
+// endless is a tree whose Go files have no end, and tells of who looks for it.
+type endless struct {
+	fs.FS
+	t *testing.T
+}
+
+func (e endless) Open(name string) (fs.File, error) {
+	f, err := e.FS.Open(name)
+	if err != nil || path.Ext(name) != ".go" {
+		return f, err
+	}
+	return &endlessFile{File: f, t: e.t}, nil
+}
+
+type endlessFile struct {
+	fs.File
+	t    *testing.T
+	read int
+}
+
+func (f *endlessFile) Read(p []byte) (int, error) {
+	n, err := f.File.Read(p)
+	if errors.Is(err, io.EOF) {
+		n, err = len(p), nil
+		clear(p)
+	}
+	if f.read += n; f.read > maxRead+1<<20 {
+		f.t.Error("it is read without end")
+		return n, io.EOF
+	}
+	return n, err
+}
+
+func TestDetect_readsTheStartOfAHugeFileOnly(t *testing.T) {
+	t.Parallel()
+	d, err := Detect(endless{repo("go.mod", "module x\n", "main.go", servesOn8081), t})
+	if err != nil || len(d.Services) != 1 || d.Services[0].Port != 8081 {
+		t.Errorf("%+v, %v", d.Services, err)
 	}
 }
 

@@ -60,27 +60,31 @@ func (t Tree) File(ctx context.Context, name string) ([]byte, error) {
 	if strings.ContainsAny(name, "\n\x00") || !filepath.IsLocal(name) {
 		return nil, fmt.Errorf("read %q: %w", name, ErrUnknown)
 	}
-	c := t.git.command(ctx, t.dir, t.env, "cat-file", "--batch", "--follow-symlinks")
+	// Its size first: a few bytes of a push can be a file of gigabytes.
+	c := t.git.command(ctx, t.dir, t.env, "cat-file", "--batch-check", "--follow-symlinks")
 	c.Stdin = strings.NewReader(t.commit + ":" + path.Clean(name) + "\n")
-	out, err := t.git.runWith(c)
+	head, err := t.git.runWith(c)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	// "OID blob SIZE\n", or what is wrong: missing, dangling, loop, notdir, a link
 	// that leads out. See git-cat-file(1), batch output.
-	head, content, _ := strings.Cut(out, "\n")
 	f := strings.Fields(head)
 	if len(f) != 3 || f[1] != "blob" {
 		return nil, fmt.Errorf("read %s of commit %.7s: no such file: %w", name, t.commit, ErrUnknown)
 	}
-	size, err := strconv.Atoi(f[2])
-	if err != nil || size > len(content) {
+	size, err := strconv.ParseInt(f[2], 10, 64)
+	if err != nil {
 		return nil, fmt.Errorf("read %s of commit %.7s: git answered %q", name, t.commit, head)
 	}
 	if size > maxFile {
 		return nil, fmt.Errorf("read %s of commit %.7s: %d bytes are more than %d", name, t.commit, size, maxFile)
 	}
-	return []byte(content[:size]), nil
+	content, err := t.run(ctx, "cat-file", "blob", f[0])
+	if err != nil {
+		return nil, fmt.Errorf("read %s of commit %.7s: %w", name, t.commit, err)
+	}
+	return []byte(content), nil
 }
 
 // Hash returns a digest of everything under the folders dirs (relative, "." for

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +71,21 @@ func TestTree_readsFilesAndTheCommit(t *testing.T) {
 	}
 	if _, err := r.Tree(t.Context(), "other", tree.Commit()); !errors.Is(err, ErrUnknown) {
 		t.Errorf("app: %v", err)
+	}
+}
+
+// Not parallel: it measures the memory of the whole process.
+func TestTree_doesNotReadAHugeFileToRefuseIt(t *testing.T) {
+	tree, _, _ := pushed(t, func(c *clone) { c.commit("huge", strings.Repeat("\x00", 64<<20), "compresses to nothing") })
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := tree.File(t.Context(), "huge")
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "67108864 bytes are more than") {
+		t.Errorf("got %v", err)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 16<<20 {
+		t.Errorf("%d MiB were taken", n>>20)
 	}
 }
 
