@@ -56,14 +56,14 @@ func (s *Store) Prune(ctx context.Context, now time.Time) error {
 	}{
 		{"events", `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < $1
 			OR id <= (SELECT value FROM sequences WHERE name = 'event') - $2 ORDER BY id LIMIT $3)`, []any{events, r.EventRows, pruned}},
-		{"history", `DELETE FROM history WHERE rollout NOT IN (` + keptEvidence + `) AND rollout IN (
-			SELECT DISTINCT h.rollout FROM history h JOIN rollouts o ON o.id = h.rollout WHERE o.moved < $2 LIMIT $3)`, []any{evidence, history, 100}},
+		{"history", `DELETE FROM history WHERE rollout IN (SELECT DISTINCT h.rollout FROM history h JOIN rollouts o ON o.id = h.rollout
+			WHERE o.moved < $2 AND h.rollout NOT IN (` + keptEvidence + `) LIMIT $3)`, []any{evidence, history, 100}},
 		{"history rows", `DELETE FROM history WHERE (SELECT COUNT(*) FROM history) > $2 AND rollout IN (
 			SELECT DISTINCT rollout FROM history WHERE rollout NOT IN (` + keptEvidence + `) ORDER BY rollout LIMIT $3)`, []any{evidence, r.HistoryRows, 10}},
 		{"commands", `DELETE FROM commands WHERE id IN (SELECT c.id FROM commands c JOIN rollouts o ON o.id = c.rollout
 			WHERE o.phase = 'ended' AND o.moved < $1 LIMIT $2)`, []any{history, pruned}},
-		{"rollouts", `DELETE FROM rollouts WHERE phase = 'ended' AND moved < $2 AND id NOT IN (` + keptEvidence + `)
-			AND id IN (SELECT id FROM rollouts WHERE moved < $2 ORDER BY id LIMIT $3)`, []any{evidence, records, pruned}},
+		{"rollouts", `DELETE FROM rollouts WHERE id IN (SELECT id FROM rollouts WHERE phase = 'ended' AND moved < $2
+			AND id NOT IN (` + keptEvidence + `) ORDER BY id LIMIT $3)`, []any{evidence, records, pruned}},
 		{"members", `DELETE FROM members WHERE NOT EXISTS (SELECT 1 FROM rollouts r WHERE r.id = members.rollout)`, nil},
 		{"promotions", `DELETE FROM promotions WHERE at < $1 AND rollout NOT IN (SELECT rollout FROM (SELECT p.rollout,
 			ROW_NUMBER() OVER (PARTITION BY app, env, workload ORDER BY rollout DESC) AS rank FROM promotions p) AS ranked WHERE rank <= $2)`, []any{records, rollout.KeptPromotions}},

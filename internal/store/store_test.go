@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -371,6 +372,39 @@ func TestPrune_keepsWhatIsInProgressAndTheEvidence(t *testing.T) {
 	commit(t, s, rollout.Change{Token: token, Events: []rollout.Event{{Kind: rollout.EventPush}}})
 	if last, err := s.LastEvent(t.Context()); err != nil || last != 5 {
 		t.Errorf("an event's number was given again: %d, %v", last, err)
+	}
+}
+
+func TestPrune_goesOnBehindMuchEvidence(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Options{})
+	token := lease(t, s)
+	end := func(id int64, workload string, as rollout.Outcome) {
+		t.Helper()
+		c := opening(token, id, rollout.Version(id))
+		k := rollout.Key{App: orders.App, Env: orders.Env, Workload: workload}
+		c.Opened[0].Plan.Members[0].Workload, c.Versions[0].Key, c.Workloads[0].Key = workload, k, k
+		commit(t, s, c)
+		r, err := s.Rollout(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c = moving(token, r, rollout.Ended)
+		c.Looks[0].After.Outcome = as
+		commit(t, s, c)
+	}
+	const evidence = 120 // more than one step of the pruning takes
+	for n := range int64(evidence) {
+		end(n+1, fmt.Sprint("w", n/20), rollout.RolledBack)
+	}
+	end(evidence+1, "w0", rollout.Promoted)
+	if err := s.Prune(t.Context(), start.Add(100*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[int64]int{1: 1, evidence: 1, evidence + 1: 0} {
+		if h, err := s.History(t.Context(), id); err != nil || len(h) != want {
+			t.Errorf("rollout %d: %d decisions, %v; want %d", id, len(h), err, want)
+		}
 	}
 }
 
