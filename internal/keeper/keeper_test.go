@@ -77,6 +77,14 @@ func web(dir string) {
 				panic(err)
 			}
 			fmt.Fprint(w, c.Process.Pid)
+		case "/leave": // a workload that ends and leaves a process of its session behind
+			c := exec.Command("sh", "-c", "sleep 0.02 > /dev/null & echo $!")
+			c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+			left, err := c.Output()
+			if err != nil {
+				panic(err)
+			}
+			fmt.Fprint(w, strings.TrimSpace(string(left)))
 		default:
 			fmt.Fprint(w, os.Getpid())
 		}
@@ -159,6 +167,34 @@ func TestKeeper_recordsHowAnOrphanExited(t *testing.T) {
 	})
 	if e.PID != orphan || e.Code != 7 || e.Start == 0 {
 		t.Errorf("got %+v, want process %d with exit 7", e, orphan)
+	}
+}
+
+func TestKeeper_recordsNoExitThatNobodyAsksAbout(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	left := start(t, dir).get(t, "/leave")
+	eventually(t, func() bool { return errors.Is(syscall.Kill(left, 0), syscall.ESRCH) }) // it is reaped after it is recorded
+	if records, err := os.ReadDir(filepath.Join(dir, "node", "exits")); err != nil || len(records) > 0 {
+		t.Errorf("recorded: %v, %v", records, err)
+	}
+}
+
+func TestReaper_forgetsOldRecords(t *testing.T) {
+	t.Parallel()
+	r := newReaper(t.TempDir(), slog.New(slog.DiscardHandler))
+	old, recent := filepath.Join(r.exits, "1-1.json"), filepath.Join(r.exits, "2-2.json")
+	for path, age := range map[string]time.Duration{old: exitsKept + time.Hour, recent: time.Hour} {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.forget()
+	if left, err := os.ReadDir(r.exits); err != nil || len(left) != 1 || left[0].Name() != "2-2.json" {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

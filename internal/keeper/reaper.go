@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -27,8 +28,9 @@ const exitsKept = 24 * time.Hour
 // and workloads whose node died. os/exec cannot be used beside it, because two
 // waits for one process would race.
 type reaper struct {
-	exits string
-	log   *slog.Logger
+	exits  string
+	log    *slog.Logger
+	forgot time.Time // when it last did
 
 	mu      sync.Mutex // held while a process is started, so that its end is not seen before its name
 	started map[int]chan syscall.WaitStatus
@@ -57,7 +59,10 @@ func (r *reaper) run() {
 	for ; ; <-sig {
 		for r.reapOne() {
 		}
-		r.forget()
+		if time.Since(r.forgot) > time.Minute {
+			r.forgot = time.Now()
+			r.forget()
+		}
 	}
 }
 
@@ -99,8 +104,19 @@ func (r *reaper) reapOne() bool {
 	return true
 }
 
+// record keeps how a workload or hook ended: each leads a session of its own. What
+// one of them has left behind nobody asks about.
 func (r *reaper) record(pid int, info siginfo) {
-	start, err := procfs.StartTime(pid)
+	stat, err := procfs.Stat(pid)
+	if err != nil {
+		r.log.Error("name an exit", slog.Int("pid", pid), slog.Any("error", err))
+		return
+	}
+	const sessionField, startField, first = 6, 22, 3 // of /proc/PID/stat, proc(5)
+	if stat[sessionField-first] != strconv.Itoa(pid) {
+		return
+	}
+	start, err := strconv.ParseUint(stat[startField-first], 10, 64)
 	if err != nil {
 		r.log.Error("name an exit", slog.Int("pid", pid), slog.Any("error", err))
 		return
