@@ -17,9 +17,28 @@ func keepMounts() error {
 	return nil
 }
 
+// ofTheMachine are the parts of /proc that steer the whole machine. They are root's
+// by their owner, which a step of root's is without a capability.
+var ofTheMachine = []string{"acpi", "bus", "fs", "irq", "mtrr", "scsi", "sys", "sysrq-trigger"}
+
+// mountProc mounts a /proc in which only processes can be written to.
 func mountProc(at string) error {
-	if err := unix.Mount("proc", at, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount("proc", at, "proc", flags, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
+	}
+	for _, name := range ofTheMachine {
+		path := filepath.Join(at, name)
+		if !exists(path) {
+			continue
+		}
+		err := unix.Mount(path, path, "", unix.MS_BIND, "")
+		if err == nil {
+			err = unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|flags, "")
+		}
+		if err != nil {
+			return fmt.Errorf("protect /proc/%s: %w", name, err)
+		}
 	}
 	return nil
 }

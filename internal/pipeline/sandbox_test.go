@@ -105,6 +105,25 @@ func TestSandbox_seesNeitherTheDataFolderNorTheHome(t *testing.T) {
 	})
 }
 
+func TestSandbox_cannotSteerTheMachineThroughProc(t *testing.T) {
+	t.Parallel()
+	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
+		bb := b(nil)
+		if bb.sandbox.level == levelPlain {
+			t.Skip("it sees the machine's own /proc, and Landlock alone holds it")
+		}
+		// By the mounts, because where there is Landlock that refuses it too.
+		res := mustBuild(t, bb, files(t, "x", "y"), shell(`while read -r _ _ _ _ at how _; do echo "$at $how"; done < /proc/self/mountinfo > out`))
+		got := runs(t, bb, res[0].Artifact)
+		for _, path := range []string{"/proc/sys", "/proc/sysrq-trigger"} {
+			if exists(path) && !strings.Contains(got, path+" ro,") {
+				t.Errorf("%s can be written to:\n%s", path, got)
+			}
+		}
+	})
+}
+
 func TestSandbox_inheritsNothingThatIsOpen(t *testing.T) {
 	t.Parallel()
 	// As a shell leaves descriptors to what it starts: without close-on-exec.
