@@ -185,11 +185,11 @@ func (c *Client) Logs(ctx context.Context, app string, q LogQuery, yield func(Lo
 
 // Events calls yield for each event after the one numbered after, as it happens,
 // until yield returns false or ctx ends. It connects again by itself and goes on
-// where it was. Every is told on each connection, also while nothing happens.
+// where it was; when some are kept no longer, one of kind [EventReset] comes first.
 func (c *Client) Events(ctx context.Context, after int64, yield func(Event) bool) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
 		last, err := c.stream(ctx, after, yield)
-		if last > after {
+		if last != after {
 			after, wait = last, 100*time.Millisecond
 		}
 		var refused *Problem
@@ -229,6 +229,9 @@ func (c *Client) stream(ctx context.Context, after int64, yield func(Event) bool
 			return after, fmt.Errorf("read an event: %w", err)
 		}
 		after = max(after, e.ID)
+		if e.Kind == EventReset { // which may lead back, to the events of a database from before
+			after = e.ID
+		}
 		if !yield(e) {
 			return after, errEnough
 		}

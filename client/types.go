@@ -282,6 +282,10 @@ type Event struct {
 	Data     map[string]any `json:"data,omitempty"`
 }
 
+// EventReset is the kind of an event that says that others were missed: they are kept
+// no longer. What was made of events before has to be asked for anew.
+const EventReset = "reset"
+
 // Server says what the server is.
 type Server struct {
 	Version     string   `json:"version"`

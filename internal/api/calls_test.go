@@ -215,6 +215,33 @@ func TestAPI_eventsResumeAfterTheLastOneSeen(t *testing.T) {
 	}
 }
 
+func TestAPI_aReaderWhoseEventsAreKeptNoLongerIsToldToAskAnew(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	i.release(t, "c1", over)
+	if err := i.store.Prune(ctx, time.Now().Add(31*24*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	last, err := i.store.LastEvent(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.release(t, "c2", approval)
+	for _, after := range []int64{0, last - 1, 1_000_000} {
+		if got := readEvents(ctx, t, i, after, 1); got[0].kind != client.EventReset {
+			t.Errorf("after %d came %+v", after, got)
+		}
+	}
+	if got := readEvents(ctx, t, i, last-1, 2); got[0].id != last || got[1].id != last+1 {
+		t.Errorf("after a reset come %+v, want those after %d", got, last)
+	}
+	if got := readEvents(ctx, t, i, last, 1); got[0].kind == client.EventReset {
+		t.Errorf("nothing was missed, but: %+v", got)
+	}
+}
+
 // isLast reports whether e is the newest event of the store.
 func (i *installation) isLast(t *testing.T, e client.Event) bool {
 	t.Helper()

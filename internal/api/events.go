@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -26,6 +27,11 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, s.problem(r.Context(), err))
 		return
 	}
+	reset, err := s.reset(r.Context(), &after)
+	if err != nil {
+		writeProblem(w, s.problem(r.Context(), err))
+		return
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -33,6 +39,9 @@ func (s *server) events(w http.ResponseWriter, r *http.Request) {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	if _, err := fmt.Fprint(w, ": titrate\n\n"); err != nil {
+		return
+	}
+	if reset && writeEvent(w, rollout.Event{ID: after, At: time.Now(), Kind: client.EventReset}) != nil {
 		return
 	}
 	for {
@@ -80,6 +89,18 @@ func (s *server) eventsAfter(r *http.Request) (int64, error) {
 		return after, nil
 	}
 	return s.Store.LastEvent(r.Context())
+}
+
+// reset reports whether not all events after an id are kept, or there is no such id
+// yet, as when the database is one from before. Then it moves the id to where there
+// are.
+func (s *server) reset(ctx context.Context, after *int64) (bool, error) {
+	first, last, err := s.Store.EventsKept(ctx)
+	if err != nil || *after >= first && *after <= last {
+		return false, err
+	}
+	*after = min(max(*after, first), last)
+	return true, nil
 }
 
 func writeEvent(w http.ResponseWriter, e rollout.Event) error {

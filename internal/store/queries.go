@@ -148,6 +148,15 @@ func (s *Store) LastEvent(ctx context.Context) (int64, error) {
 	return one(ctx, s, func(r row) (id int64, err error) { return id, r.Scan(&id) }, sqlNumber)
 }
 
+// EventsKept returns which events there are: those after the first id, up to the last.
+func (s *Store) EventsKept(ctx context.Context) (after, last int64, err error) {
+	ids, err := one(ctx, s, func(r row) (ids [2]int64, err error) {
+		err = r.Scan(&ids[0], &ids[1])
+		return ids, err
+	}, `SELECT COALESCE((SELECT MIN(id) FROM events) - 1, value), value FROM sequences WHERE name = 'event'`)
+	return ids[0], ids[1], err
+}
+
 // Push returns one push, or wraps rollout.ErrUnknown.
 func (s *Store) Push(ctx context.Context, id int64) (rollout.Push, error) {
 	p, err := one(ctx, s, record[rollout.Push], `SELECT record FROM pushes WHERE id = $1`, id)
