@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/rivo/uniseg"
 )
 
 // Severity says whether a problem refuses the manifest.
@@ -38,16 +40,21 @@ func (p Problem) String() string {
 	number := fmt.Sprint(p.Line)
 	pad := strings.Repeat(" ", len(number))
 	line, before := excerpt(p.Source, p.Column)
-	under := min(max(p.Length, 1), max(len([]rune(line))-before, 1))
+	text := []rune(line)
+	marked := text[before:min(before+p.Length, len(text))]
 	fmt.Fprintf(&b, "%s[%s]: %s\n", p.Severity, p.Code, printable(p.Message))
 	fmt.Fprintf(&b, "%s--> %s:%d:%d\n", pad, printable(p.File), p.Line, p.Column)
 	fmt.Fprintf(&b, "%s |\n", pad)
 	fmt.Fprintf(&b, "%s | %s\n", number, strings.TrimRight(line, " "))
-	caret := strings.Repeat(" ", before) + strings.Repeat("^", under)
+	caret := strings.Repeat(" ", cells(text[:before])) + strings.Repeat("^", max(cells(marked), 1))
 	fmt.Fprintf(&b, "%s | %s\n", pad, strings.TrimRight(caret+" "+printable(p.Hint), " "))
 	fmt.Fprintf(&b, "%shelp: %s\n", pad, printable(p.Help))
 	return b.String()
 }
+
+// cells is how many columns of a terminal a text takes: two for a wide character
+// such as 你 or 🙂, none for an accent that stands on the letter before it.
+func cells(text []rune) int { return uniseg.StringWidth(string(text)) }
 
 // excerpt returns the part of a line that is shown around column, and how many
 // characters of it stand before the column.

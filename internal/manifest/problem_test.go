@@ -77,3 +77,20 @@ func TestProblemShowsNoControlCharacters(t *testing.T) {
 		t.Errorf("%q", s)
 	}
 }
+
+// A terminal gives two columns to a wide character and none to an accent of its
+// own; the column that is told still counts characters.
+func TestCaretStandsUnderWideCharacters(t *testing.T) {
+	t.Parallel()
+	for text, cells := range map[string]int{"plain": 5, "你好🙂": 6, "e\u0301": 1} {
+		_, problems := Parse([]byte("titrate: 1\napp: x\ndefaults: { env: { A: \""+text+"\" }, bogus: 1 }\n"), File)
+		want := "  | " + strings.Repeat(" ", len(`defaults: { env: { A: "" }, `)+cells) + "^^^^^"
+		if !strings.Contains(problems.String(), "\n"+want+"\n") {
+			t.Errorf("%s: want\n%s\nin\n%s", text, want, problems)
+		}
+	}
+	_, problems := Parse([]byte("titrate: 1\napp: x\nservices: { 网站: {} }\n"), File)
+	if !strings.Contains(problems.String(), "\n  |             ^^^^ a letter") || problems[0].Length != 2 {
+		t.Errorf("%s", problems)
+	}
+}
