@@ -12,6 +12,7 @@ const (
 	codeEmpty        = "T0306" // nothing in the file
 	codeMany         = "T0307" // more problems than are worth telling
 	codeTab          = "T0308" // a tab where YAML wants spaces
+	codeControl      = "T0309" // a character that no editor shows
 	codeFormat       = "T0310" // `titrate:` is missing or unknown
 	codeMissing      = "T0311" // a key that must be there
 	codeUnknownKey   = "T0312"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -38,7 +39,7 @@ func (r *reader) document(src []byte) *yaml.Node {
 			return nil
 		}
 	}
-	loader, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithUniqueKeys(false)) // duplicates: reported by pairs, all at once
+	loader, err := yaml.NewLoader(bytes.NewReader(r.withoutControls(src)), yaml.WithUniqueKeys(false)) // duplicates: reported by pairs, all at once
 	if err != nil {
 		r.syntax(err)
 		return nil
@@ -80,13 +81,48 @@ func (r *reader) encoded(src []byte) bool {
 		if c == utf8.RuneError && size <= 1 {
 			break
 		}
-		if column++; c == '\n' {
+		src = src[size:]
+		if column++; c == '\n' || c == '\r' && !bytes.HasPrefix(src, []byte{'\n'}) {
 			line, column = line+1, 1
 		}
-		src = src[size:]
 	}
 	r.put(Problem{Code: codeEncoding, Line: line, Column: column, Length: 1, Message: "the file is not UTF-8", Hint: "this byte is not"})
 	return false
+}
+
+// withoutControls says of each character that an editor does not show, but that
+// YAML refuses or ends a line at, where it stands. It returns the text with
+// another one in each place, so that the rest is read and no column moves.
+func (r *reader) withoutControls(src []byte) []byte {
+	clean := true
+	for i, line := range r.lines {
+		column := 0
+		for _, c := range line {
+			if column++; hidden(c) {
+				clean = false
+				r.put(Problem{
+					Code: codeControl, Line: i + 1, Column: column, Length: 1, Message: fmt.Sprintf("the control character %U stands in the file", c),
+					Hint: fmt.Sprintf("remove it, or write \"\\u%04x\" in double quotes", c),
+				})
+			}
+		}
+	}
+	if clean {
+		return src
+	}
+	return bytes.Map(func(c rune) rune {
+		if hidden(c) {
+			return utf8.RuneError
+		}
+		return c
+	}, src)
+}
+
+// hidden reports whether c is a control character, a line break that only
+// Unicode knows, or no character at all.
+func hidden(c rune) bool {
+	control := unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r'
+	return control || unicode.In(c, unicode.Zl, unicode.Zp) || c == 0xfffe || c == 0xffff
 }
 
 // syntax reports what the YAML library could not read.

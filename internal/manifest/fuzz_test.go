@@ -38,12 +38,12 @@ func FuzzParse(f *testing.F) {
 		if (app == nil) != (problems.Err() != nil) {
 			t.Fatalf("app %v with %s", app, problems)
 		}
-		lines := strings.Split(strings.TrimPrefix(string(src), "\ufeff"), "\n")
+		lines := linesOf(string(src))
 		for _, p := range problems {
 			if p.Line < 1 || p.Line > len(lines) {
 				t.Fatalf("line %d of %d: %s", p.Line, len(lines), p)
 			}
-			width := len([]rune(strings.TrimSuffix(lines[p.Line-1], "\r")))
+			width := len([]rune(lines[p.Line-1]))
 			if p.Column < 1 || p.Column > width+1 || p.Length < 1 || p.Column+p.Length > width+2 {
 				t.Fatalf("columns %d+%d of %d: %s", p.Column, p.Length, width, p)
 			}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,11 @@ func TestTraps(t *testing.T) {
 		"bom":        {"\ufefftitrate: 1\napp: checkout\nbogus: 1\n", codeUnknownKey, 3, 1},
 		"latin1":     {"titrate: 1\napp: caf\xe9\n", codeEncoding, 2, 9},
 		"utf16":      {"\xff\xfet\x00i\x00", codeEncoding, 1, 1},
-		"nul":        {"titrate: 1\napp: x\x00\n", codeSyntax, 1, 1},
+		"nul":        {"titrate: 1\ndefaults:\n  env: { A: \"x\x00y\" }\napp: x\n", codeControl, 3, 15},
+		"escape":     {"titrate: 1\napp: x\nbogus: \x1b[31mred\n", codeUnknownKey, 3, 1},
+		"break":      {"titrate: 1\napp: x # a\u2028b: c\nbogus: 1\n", codeControl, 2, 11},
+		"cr":         {"titrate: 1\rapp: x\rbogus: 1\r", codeUnknownKey, 3, 1},
+		"latin1 cr":  {"titrate: 1\rapp: caf\xe9\r", codeEncoding, 2, 9},
 		"tab":        {"titrate: 1\ndefaults:\n\tport: 1\n", codeTab, 3, 1},
 		"two":        {"titrate: 1\napp: x\n---\napp: y\n", codeDocuments, 3, 1},
 		"anchor":     {"titrate: 1\napp: &a x\n", codeAnchor, 2, 6},
@@ -94,6 +99,20 @@ func TestTraps(t *testing.T) {
 				t.Errorf("got %s at %d:%d, want %s at %d:%d\n%s", p.Code, p.Line, p.Column, c.code, c.line, c.column, p)
 			}
 		})
+	}
+}
+
+// A control character hides nothing else, and moves no other problem.
+func TestControlCharacterHidesNoOtherProblem(t *testing.T) {
+	t.Parallel()
+	_, problems := Parse([]byte("titrate: 1\napp: x\ndefaults: { env: { A: \"\x00\u2028\" }, bogus: 1 }\nalso: 1\n"), File)
+	var got []string
+	for _, p := range problems {
+		got = append(got, fmt.Sprintf("%s %d:%d", p.Code, p.Line, p.Column))
+	}
+	want := []string{"T0309 3:24", "T0309 3:25", "T0312 3:31", "T0312 4:1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v\n%s", got, want, problems)
 	}
 }
 

@@ -20,12 +20,12 @@ type reader struct {
 }
 
 func newReader(src []byte, file string) *reader {
-	text := strings.TrimPrefix(string(src), "\ufeff")
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimSuffix(lines[i], "\r")
-	}
-	return &reader{file: file, lines: lines, keys: Keys()}
+	return &reader{file: file, lines: linesOf(string(src)), keys: Keys()}
+}
+
+// linesOf splits a text where YAML and editors do: after \n, \r\n or \r.
+func linesOf(text string) []string {
+	return strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(text, "\ufeff")), "\n")
 }
 
 // line returns line n, counted from 1, or "" outside the file.
