@@ -32,19 +32,19 @@ func alarmsKind() kind {
 				return alarmSet{none: true}, true
 			}
 			set := alarmSet{by: map[string]alarmEntry{}}
+			few := n.Kind != yaml.MappingNode || r.atMost(n, path, len(n.Content)/2, maxAlarms)
 			for _, p := range r.pairs(n, path, accepts) {
 				if len(p.name) > maxName || !alarmPattern.MatchString(p.name) {
 					r.fault(p.key, Problem{
 						Code: codeName, Path: p.path, Message: quote(p.name) + " cannot be the name of an alarm",
 						Hint: fmt.Sprintf("a letter, then letters, digits, - and _, at most %d", maxName),
 					})
-					continue
 				}
 				if a, ok := r.alarm(p); ok {
 					set.by[p.name] = alarmEntry{a, p}
 				}
 			}
-			return set, n.Kind == yaml.MappingNode && r.atMost(n, path, len(n.Content)/2, maxAlarms)
+			return set, few && n.Kind == yaml.MappingNode
 		},
 	}
 }

@@ -20,8 +20,8 @@ const (
 	maxDepth = 32
 )
 
-// document reads the text as one YAML document and returns its root, which holds
-// no anchors, aliases or tags. It returns nil when it has reported why not.
+// document reads the text as one YAML document and returns its root. It returns
+// nil when it has reported why there is none.
 func (r *reader) document(src []byte) *yaml.Node {
 	if len(src) > maxSize {
 		r.put(Problem{
@@ -64,7 +64,7 @@ func (r *reader) document(src []byte) *yaml.Node {
 		r.syntax(err)
 		return nil
 	}
-	if len(first.Content) != 1 || !r.plain(first.Content[0], 1) {
+	if len(first.Content) != 1 || !r.plain(first.Content[0], 1) { // too deep
 		return nil
 	}
 	return first.Content[0]
@@ -159,31 +159,40 @@ func (r *reader) indent(n int) string {
 	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
-// plain reports whether n is built of mappings, lists and scalars alone, and
-// says of each anchor, alias, merge key and tag that it is not.
+// plain says of each anchor, alias, merge key and tag that it is not read, and
+// makes of n what stands there without anchors and tags. It returns false when n
+// is nested too deep to be read.
 func (r *reader) plain(n *yaml.Node, depth int) bool {
 	if depth > maxDepth {
 		r.fault(n, Problem{Code: codeSize, Message: fmt.Sprintf("the file is nested more than %d levels deep", maxDepth)})
 		return false
 	}
-	refuse := func(what string) {
-		r.fault(n, Problem{Code: codeAnchor, Message: what + " is not read in a manifest", Hint: "what services share stands in defaults"})
+	refuse := func(what, hint string) {
+		r.fault(n, Problem{Code: codeAnchor, Message: what + " is not read in a manifest", Hint: hint})
 	}
-	ok := false
+	const shared = "what services share stands in defaults"
 	switch {
 	case n.Kind == yaml.AliasNode:
-		refuse("an alias (*" + n.Value + ")")
+		refuse("an alias (*"+n.Value+")", shared)
 	case n.Anchor != "":
-		refuse("an anchor (&" + n.Anchor + ")")
-	case n.Tag == "!!merge":
-		refuse("a merge key (<<)")
-	case n.Style&yaml.TaggedStyle != 0:
-		r.fault(n, Problem{Code: codeAnchor, Message: "a tag (" + n.Tag + ") is not read in a manifest", Hint: "quotes make text of a number"})
-	default:
-		ok = true
+		refuse("an anchor (&"+n.Anchor+")", shared)
+	case n.Tag == mergeTag:
+		refuse("a merge key (<<)", shared)
 	}
+	if n.Style&yaml.TaggedStyle != 0 {
+		refuse("a tag ("+n.Tag+")", "quotes make text of a number")
+		n.Tag, n.Style = "", n.Style&^yaml.TaggedStyle
+		n.Tag = n.ShortTag() // of the value as it stands
+	}
+	r.gaps = r.gaps || isGap(n)
+	good := true
 	for _, c := range n.Content {
-		ok = r.plain(c, depth+1) && ok
+		good = r.plain(c, depth+1) && good
 	}
-	return ok
+	return good
 }
+
+const mergeTag = "!!merge"
+
+// isGap reports whether other text of the file is meant to stand where n does.
+func isGap(n *yaml.Node) bool { return n.Kind == yaml.AliasNode || n.Tag == mergeTag }

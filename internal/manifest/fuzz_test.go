@@ -105,11 +105,11 @@ func FuzzStrategy(f *testing.F) {
 			}
 			return
 		}
-		if i, message := checkSteps(s.Steps); i >= 0 || len(s.Steps) > maxSteps {
-			t.Fatalf("%s: %s: %d steps", name, message, len(s.Steps))
+		if last := s.Steps[len(s.Steps)-1]; last.Weight != rollout.Full || len(s.Steps) > maxSteps {
+			t.Fatalf("%s: %d steps to %s", name, len(s.Steps), last.Weight)
 		}
-		for _, step := range s.Steps[:len(s.Steps)-1] {
-			if step.Hold <= 0 || step.Weight <= 0 || step.Weight >= rollout.Full {
+		for i, step := range s.Steps[:len(s.Steps)-1] {
+			if step.Weight > s.Steps[i+1].Weight || step.Hold <= 0 || step.Weight <= 0 || step.Weight >= rollout.Full {
 				t.Fatalf("%s: %+v", name, step)
 			}
 		}

@@ -244,7 +244,7 @@ func nestedKeys() []Key {
 		{Name: "approve", Places: inBlueGreen, kind: boolean(), Default: "`false`", Example: "approve: true", Doc: "A person must agree to the switch."},
 		{Name: "keep", Places: inBlueGreen, kind: duration(0, 30*day), Default: "`0s`", Example: "keep: 1h", Doc: "How long the old version stays, at least, after the promotion."},
 
-		{Name: "weight", Places: inStep, kind: weightKind(), Example: "weight: 10%", Doc: "The new version's share of the traffic, exact to 0.01 % (R15). A hook without a weight runs at the weight before it."},
+		{Name: "weight", Places: inStep, kind: weightKind(), Example: "weight: 10%", Doc: "The new version's share of the traffic, exact to 0.01 % (R15). A plain number, such as 10, is in percent. A hook without a weight runs at the weight before it."},
 		{Name: "hold", Places: inStep, kind: duration(0, maxHold), Default: "`0s`", Example: "hold: 5m", Doc: "How long to stay, counted from when the weight has arrived (R13)."},
 		{Name: "approve", Places: inStep, kind: boolean(), Default: "`false`", Example: "approve: true", Doc: "A person must say go on."},
 		{Name: "hook", Places: inStep, kind: command(), Example: "hook: ./smoke", Doc: "A shell line to run at this weight; a failure rolls back."},

@@ -72,18 +72,20 @@ func name() kind {
 		schema:  map[string]any{"type": "string", "pattern": namePattern.String(), "maxLength": maxName},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			s, ok := r.text(n, path, "a name in letters, digits and dashes")
-			return s, ok && r.name(n, path, s)
+			if ok {
+				r.name(n, path, s)
+			}
+			return s, ok
 		},
 	}
 }
 
-// name reports whether s can name something, and says why not.
-func (r *reader) name(n *yaml.Node, path, s string) bool {
-	hint, ok := checkName(s)
-	if !ok {
+// name says why s cannot name something, if it cannot. It names its thing all
+// the same, so that all else can be checked.
+func (r *reader) name(n *yaml.Node, path, s string) {
+	if hint, ok := checkName(s); !ok {
 		r.fault(n, Problem{Code: codeName, Path: path, Message: quote(s) + " cannot be a name", Hint: hint})
 	}
-	return ok
 }
 
 // duration is one between least and most.
@@ -203,6 +205,7 @@ func names(code, accepts string, most int, check func(string) error) kind {
 				return nil, false
 			}
 			var out []string
+			few := r.atMost(n, path, len(n.Content), most)
 			for i, c := range n.Content {
 				s, ok := r.text(c, item(path, i), "a name")
 				if !ok {
@@ -216,7 +219,7 @@ func names(code, accepts string, most int, check func(string) error) kind {
 					out = append(out, s)
 				}
 			}
-			return out, r.atMost(n, path, len(n.Content), most)
+			return out, few
 		},
 	}
 }
@@ -234,10 +237,12 @@ func variables() kind {
 		},
 		read: func(r *reader, n *yaml.Node, path string) (any, bool) {
 			out := map[string]entry{}
+			few := r.atMost(n, path, len(n.Content)/2, maxVariables)
 			for _, p := range r.pairs(n, path, accepts) {
 				if err := checkVariable(p.name); err != nil {
 					r.fault(p.key, Problem{Code: codeVariable, Path: p.path, Message: quote(p.name) + " cannot be set in " + path, Hint: err.Error()})
-				} else if p.value.Kind != yaml.ScalarNode || isNull(p.value) {
+				}
+				if p.value.Kind != yaml.ScalarNode || isNull(p.value) {
 					r.wrongType(p.value, p.path, `text; the empty one is ""`)
 				} else if len(p.value.Value) > maxValue || strings.Contains(p.value.Value, "\x00") {
 					r.fault(p.value, Problem{Code: codeRange, Path: p.path, Message: fmt.Sprintf("%s holds more than %d bytes, or a zero byte", p.path, maxValue)})
@@ -245,7 +250,7 @@ func variables() kind {
 					out[p.name] = entry{p.value.Value, p}
 				}
 			}
-			return out, r.atMost(n, path, len(n.Content)/2, maxVariables)
+			return out, few
 		},
 	}
 }
@@ -261,7 +266,8 @@ const (
 	maxAlarms    = 50
 )
 
-// atMost reports whether a list or mapping is short enough.
+// atMost reports whether a list or mapping is short enough. It is asked before
+// what stands inside: of a list far too long not every fault is told, but this is.
 func (r *reader) atMost(n *yaml.Node, path string, have, most int) bool {
 	if have > most {
 		r.fault(n, Problem{Code: codeRange, Path: path, Message: fmt.Sprintf("%s has %d entries; at most %d", place(path), have, most)})

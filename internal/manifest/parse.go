@@ -43,7 +43,6 @@ func (r *reader) app(src []byte) *App {
 		r.wrongType(root, "", "keys with values: titrate: 1")
 		return nil
 	}
-	top := r.table(root, "", atTop)
 	for _, must := range []struct{ key, code, hint string }{
 		{"titrate", codeFormat, "begin with titrate: 1"}, {"app", codeMissing, "add app: NAME"},
 	} {
@@ -54,6 +53,7 @@ func (r *reader) app(src []byte) *App {
 			})
 		}
 	}
+	top := r.table(root, "", atTop)
 	if len(r.problems.Errors()) > 0 && (len(top) == 0 || !readable(top, "app", root)) {
 		return nil
 	}
@@ -62,8 +62,8 @@ func (r *reader) app(src []byte) *App {
 		services: pick([]section(nil), "services", top), environments: pick([]section(nil), "environments", top),
 		unread: slices.Clone(r.problems),
 	}
-	if !readable(top, "services", root) || !readable(top, "environments", root) {
-		return nil // what follows from names that could not be read would only confuse
+	if r.gaps || !readable(top, "services", root) || !readable(top, "environments", root) {
+		return nil // what follows from what could not be read would only confuse
 	}
 	f.fill(root)
 	app := f.resolve()
@@ -169,7 +169,9 @@ func (f *file) overrides(e section) map[string]layer {
 	}
 	for _, o := range pick([]section(nil), "services", e.says) {
 		if !slices.Contains(known, o.name) {
-			f.r.fault(o.key, Problem{Code: codeNoService, Path: o.path, Message: "there is no service " + quote(o.name), Hint: didYouMean(o.name, known)})
+			if _, ok := checkName(o.name); ok { // or else that is told already
+				f.r.fault(o.key, Problem{Code: codeNoService, Path: o.path, Message: "there is no service " + quote(o.name), Hint: didYouMean(o.name, known)})
+			}
 			continue
 		}
 		own[o.name] = o.says

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -99,20 +98,6 @@ func TestTraps(t *testing.T) {
 				t.Errorf("got %s at %d:%d, want %s at %d:%d\n%s", p.Code, p.Line, p.Column, c.code, c.line, c.column, p)
 			}
 		})
-	}
-}
-
-// A control character hides nothing else, and moves no other problem.
-func TestControlCharacterHidesNoOtherProblem(t *testing.T) {
-	t.Parallel()
-	_, problems := Parse([]byte("titrate: 1\napp: x\ndefaults: { env: { A: \"\x00\u2028\" }, bogus: 1 }\nalso: 1\n"), File)
-	var got []string
-	for _, p := range problems {
-		got = append(got, fmt.Sprintf("%s %d:%d", p.Code, p.Line, p.Column))
-	}
-	want := []string{"T0309 3:24", "T0309 3:25", "T0312 3:31", "T0312 4:1"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v\n%s", got, want, problems)
 	}
 }
 

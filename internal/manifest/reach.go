@@ -113,6 +113,7 @@ func (s *Service) finishRoute() {
 func (f *file) distinct(app *App) {
 	type place struct{ host, route string }
 	taken := map[place]string{}
+	misnamed := slices.ContainsFunc(f.unread, func(p Problem) bool { return p.Code == codeName })
 	for i, env := range app.Environments {
 		for j, s := range env.Services {
 			if s.Host == "" {
@@ -129,7 +130,7 @@ func (f *file) distinct(app *App) {
 				continue
 			}
 			taken[place{s.Host, s.Route}] = who
-			if len(s.Host) > 253 {
+			if len(s.Host) > 253 && !misnamed {
 				at := f.routeOf(i, j)
 				f.r.fault(at.key, Problem{Code: codeHost, Path: at.path, Message: "the host of " + who + " is longer than 253 characters", Hint: "write a shorter one under environments"})
 			}

@@ -16,6 +16,7 @@ type reader struct {
 	file     string
 	lines    []string // without their ends
 	keys     []Key
+	gaps     bool // an alias or a merge key stands for something that is not read
 	problems Problems
 }
 
@@ -77,9 +78,9 @@ func (r *reader) put(p Problem) {
 	r.problems = append(r.problems, p)
 }
 
-// fault records a problem with a node.
+// fault records a problem with a node. Of a gap only that is told that it is one.
 func (r *reader) fault(n *yaml.Node, p Problem) {
-	if r.full() {
+	if r.full() || isGap(n) && p.Code != codeAnchor {
 		return
 	}
 	p.Line, p.Column, p.Length = n.Line, n.Column, r.width(n)
@@ -150,11 +151,15 @@ func (r *reader) pairs(n *yaml.Node, path, expected string) []pair {
 	seen := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, v := n.Content[i], n.Content[i+1]
+		if isGap(k) {
+			continue
+		}
 		if k.Kind != yaml.ScalarNode || k.Value == "" {
-			r.fault(k, Problem{
-				Code: codeType, Path: path, Message: "a key of " + place(path) + " is not a word",
-				Hint: "text that begins with { or [ stands in quotes",
-			})
+			p := Problem{Code: codeType, Path: path, Message: "a key of " + place(path) + " is not a word", Hint: "text that begins with { or [ stands in quotes"}
+			if k.Kind == yaml.ScalarNode {
+				p.Message, p.Hint = "a key of "+place(path)+" is empty", "write a word before the colon"
+			}
+			r.fault(k, p)
 			continue
 		}
 		p := pair{key: k, name: k.Value, value: v, path: join(path, k.Value)}

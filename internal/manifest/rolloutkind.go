@@ -42,11 +42,12 @@ func strategy() kind {
 func (r *reader) longStrategy(n *yaml.Node, path string) (any, bool) {
 	before := len(r.problems)
 	l := r.table(n, path, inRollout)
-	if len(r.problems) > before {
+	good := len(r.problems) == before
+	if good && len(l) == 0 || hasKey(n, "steps") && hasKey(n, "blueGreen") {
+		r.fault(n, Problem{Code: codeStrategy, Path: path, Message: place(path) + " is steps, or blueGreen", Hint: "write one of the two"})
 		return nil, false
 	}
-	if len(l) != 1 {
-		r.fault(n, Problem{Code: codeStrategy, Path: path, Message: place(path) + " is steps, or blueGreen", Hint: "write one of the two"})
+	if !good {
 		return nil, false
 	}
 	if bg, ok := l["blueGreen"]; ok {
@@ -92,26 +93,30 @@ func stepsKind() kind {
 	}
 }
 
+// steps reads steps and says of each that does not lead on towards 100 % why not.
 func (r *reader) steps(n *yaml.Node, path string) (any, bool) {
 	var s Strategy
 	good := true
-	for i, c := range n.Content {
-		var last rollout.Weight
-		if len(s.Steps) > 0 {
-			last = s.Steps[len(s.Steps)-1].Weight
-		}
-		step, ok := r.step(c, item(path, i), last)
-		good = good && ok
-		s.Steps = append(s.Steps, step)
-	}
-	if !good {
-		return nil, false
-	}
-	if i, message := checkSteps(s.Steps); i >= 0 {
+	refuse := func(i int, message string) {
 		r.fault(n.Content[i], Problem{Code: codeSteps, Path: item(path, i), Message: message})
-		return nil, false
+		good = false
 	}
-	return s, true
+	var last rollout.Weight
+	for i, c := range n.Content {
+		step, ok := r.step(c, item(path, i), last)
+		if !ok {
+			good, last = false, max(last, 1) // whatever it is, it is not 0
+			continue
+		}
+		if step.Weight < last {
+			refuse(i, fmt.Sprintf("the weight falls from %s to %s; steps go up", last, step.Weight))
+		}
+		if i == len(n.Content)-1 && step.Weight != rollout.Full {
+			refuse(i, fmt.Sprintf("the last step is %s, not 100 %%", step.Weight))
+		}
+		s.Steps, last = append(s.Steps, step), step.Weight
+	}
+	return s, good
 }
 
 // step reads one step; a hook without a weight runs at last, the weight before it.
@@ -150,7 +155,11 @@ func (r *reader) longStep(n *yaml.Node, path string, last rollout.Weight) (rollo
 	}
 	if _, ok := l["weight"]; !ok {
 		if s.Hook == "" || last == 0 {
-			r.fault(n, Problem{Code: codeStep, Path: path, Message: place(path) + " has no weight", Hint: "a hook before any traffic is hooks.preTraffic"})
+			p := Problem{Code: codeStep, Path: path, Message: place(path) + " has no weight", Hint: "a hook before any traffic is hooks.preTraffic"}
+			if s.Hook == "" {
+				p.Hint = "a step is a weight: { weight: 10%, hold: 5m }"
+			}
+			r.fault(n, p)
 			return s, false
 		}
 		s.Weight = last
@@ -158,7 +167,8 @@ func (r *reader) longStep(n *yaml.Node, path string, last rollout.Weight) (rollo
 	return s, true
 }
 
-// weightKind is a percentage; in the long form of a step the % may be missing.
+// weightKind is a percentage. In the long form of a step a number is one without
+// a unit: weight says which.
 func weightKind() kind {
 	return kind{
 		accepts: "a percentage: 10% or 12.5%",
@@ -171,7 +181,12 @@ func weightKind() kind {
 				r.wrongType(n, path, "a percentage: 10%")
 				return nil, false
 			}
-			w, err := parseWeight(strings.TrimSpace(strings.TrimSuffix(n.Value, "%")))
+			number, unit := strings.CutSuffix(n.Value, "%")
+			if n.Tag == "!!str" && !unit {
+				r.fault(n, Problem{Code: codeStep, Path: path, Message: place(path) + " is " + describe(n), Hint: "a percentage ends in %: 10%"})
+				return nil, false
+			}
+			w, err := parseWeight(strings.TrimSpace(number))
 			if err != nil {
 				r.fault(n, Problem{Code: codeStep, Path: path, Message: fmt.Sprintf("%s: %s", place(path), err)})
 				return nil, false

@@ -160,8 +160,12 @@ func togetherKind() kind {
 			if n.Kind == yaml.ScalarNode && n.Value == "all" {
 				return groups{all: n}, true
 			}
-			if n.Kind != yaml.SequenceNode || len(n.Content) == 0 {
+			if n.Kind != yaml.SequenceNode {
 				r.wrongType(n, at, accepts)
+				return nil, false
+			}
+			if len(n.Content) == 0 {
+				r.fault(n, Problem{Code: codeTogether, Path: at, Message: place(at) + " names no services", Hint: "name at least two, or remove " + place(at)})
 				return nil, false
 			}
 			lists := n.Content
@@ -196,13 +200,11 @@ func (r *reader) group(n *yaml.Node, at string) ([]named, bool) {
 	}
 	var out []named
 	for i, c := range n.Content {
-		s, ok := r.text(c, item(at, i), "the name of a service")
-		if !ok {
-			return nil, false
+		if s, ok := r.text(c, item(at, i), "the name of a service"); ok {
+			out = append(out, named{s, c, item(at, i)})
 		}
-		out = append(out, named{s, c, item(at, i)})
 	}
-	if len(out) < 2 {
+	if len(n.Content) < 2 {
 		r.fault(n, Problem{Code: codeTogether, Path: at, Message: place(at) + " needs at least two services", Hint: "one service alone moves by itself"})
 		return nil, false
 	}
@@ -241,12 +243,12 @@ func sections(accepts, definition string, in Place, most int) kind {
 		},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			var out []section
+			few := r.atMost(n, at, len(n.Content)/2, most)
 			for _, p := range r.pairs(n, at, accepts) {
-				if r.name(p.key, p.path, p.name) {
-					out = append(out, section{p, r.table(p.value, p.path, in)})
-				}
+				r.name(p.key, p.path, p.name)
+				out = append(out, section{p, r.table(p.value, p.path, in)})
 			}
-			return out, r.atMost(n, at, len(n.Content)/2, most)
+			return out, few
 		},
 	}
 }

@@ -102,16 +102,3 @@ func FormatStep(s rollout.Step) string {
 
 // percent writes a weight as the manifest reads it.
 func percent(w rollout.Weight) string { return strings.Replace(w.String(), " ", "", 1) }
-
-// checkSteps says which step does not lead on towards 100 %, and why.
-func checkSteps(steps []rollout.Step) (index int, message string) {
-	for i, s := range steps {
-		if i > 0 && s.Weight < steps[i-1].Weight {
-			return i, fmt.Sprintf("the weight falls from %s to %s; steps go up", steps[i-1].Weight, s.Weight)
-		}
-	}
-	if last := len(steps) - 1; steps[last].Weight != rollout.Full {
-		return last, fmt.Sprintf("the last step is %s, not 100 %%", steps[last].Weight)
-	}
-	return -1, ""
-}
