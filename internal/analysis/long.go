@@ -35,31 +35,28 @@ type Long struct {
 	Source string `json:"-" yaml:"-"`
 }
 
-// Alarm checks the long form. An error is a *[ParseError] whose Field is the key
-// that is wrong.
+// Alarm checks the long form. An error is [ParseErrors], each with the Field that
+// is wrong; what depends on a field that is wrong is not judged.
 func (l Long) Alarm(name string) (Alarm, error) {
+	var wrong ParseErrors
 	if l.Source != "" {
-		return Alarm{}, in(l.Source, notYet("", "alarms on "+l.Source+" are not available yet", "use a metric: "+metricNames()))
+		wrong.add(l.Source, notYet("", "alarms on "+l.Source+" are not available yet", "use a metric: "+metricNames()))
+		return Alarm{}, wrong
 	}
-	m, err := parseMetric(l.Metric)
-	if err != nil {
-		return Alarm{}, in("metric", err)
-	}
-	a := Alarm{Name: name, Metric: m}
-	if err := a.setLimit(l.Above, l.Below); err != nil {
-		return Alarm{}, err
-	}
-	if err := a.setWindow(l.For, l.Of); err != nil {
-		return Alarm{}, err
-	}
-	if a.Min, err = parseMin(m, l.Min); err != nil {
-		return Alarm{}, in("min", err)
-	}
-	if a.Missing, err = oneOf(l.Missing, treatments()); err != nil {
-		return Alarm{}, in("missing", err)
-	}
-	if a.Reaction, err = oneOf(l.React, []Reaction{ReactRollback, ReactPause, ReactNotify}); err != nil {
-		return Alarm{}, in("react", err)
+	a := Alarm{Name: name}
+	var err error
+	a.Metric, err = parseMetric(l.Metric)
+	wrong.add("metric", err)
+	a.setLimit(l.Above, l.Below, &wrong)
+	a.setWindow(l.For, l.Of, &wrong)
+	a.Min, err = parseMin(a.Metric, l.Min)
+	wrong.add("min", err)
+	a.Missing, err = oneOf(l.Missing, treatments())
+	wrong.add("missing", err)
+	a.Reaction, err = oneOf(l.React, []Reaction{ReactRollback, ReactPause, ReactNotify})
+	wrong.add("react", err)
+	if len(wrong) > 0 {
+		return Alarm{}, wrong
 	}
 	a.Text = a.String()
 	return a, nil
@@ -69,74 +66,110 @@ func treatments() []Missing {
 	return []Missing{MissingMissing, MissingIgnore, MissingBreaching, MissingNotBreaching}
 }
 
-func (a *Alarm) setLimit(above, below string) error {
-	switch {
-	case above != "" && below != "":
-		return in("below", problem(below, "above and below at once", "keep one, or write two alarms"))
-	case above != "":
-		return in("above", a.parseLimit(above))
-	case below == "":
-		return in("above", problem("", "no limit", "add above: "+exampleLimit(a.Metric)))
+func (a *Alarm) setLimit(above, below string, wrong *ParseErrors) {
+	if above != "" && below != "" {
+		wrong.add("below", problem(below, "above and below at once", "keep one, or write two alarms"))
+		return
 	}
-	if u := a.Metric.unit(); u != rate && u != share {
-		return in("below", problem(below, string(a.Metric)+" trips above its limit only", "write > or above"))
+	field, text := "above", above
+	if below != "" {
+		field, text = "below", below
 	}
-	a.Below = true
-	return in("below", a.parseLimit(below))
+	switch u := a.Metric.unit(); {
+	case a.Metric == "":
+		wrong.add(field, limitOfAny(text))
+	case text == "":
+		wrong.add("above", problem("", "no limit", "add above: "+exampleLimit(a.Metric)))
+	case below != "" && u != rate && u != share:
+		p := problem(below, string(a.Metric)+" trips above its limit only", "write above")
+		p.Key = true
+		wrong.add("below", p)
+	default:
+		a.Below = below != ""
+		wrong.add(field, a.parseLimit(text))
+	}
+}
+
+// limitOfAny says of the limit of an unknown metric that it is none of any other.
+func limitOfAny(text string) error {
+	if text == "" {
+		return problem("", "no limit", "add above: 1%, 800ms or 5")
+	}
+	for _, m := range []Metric{Errors, "p99", RPS, CPU} {
+		if a := (Alarm{Metric: m}); a.parseLimit(text) == nil {
+			return nil
+		}
+	}
+	return problem(text, "not a limit", "write 1%, 800ms, 5 or 1.2x stable")
 }
 
 // setWindow sets period, M and N. A period is 10 s, or 1 s where the window is
 // shorter; a window that is no whole number of them is an error rather than
 // rounded, because the text is what people will quote in a review.
-func (a *Alarm) setWindow(window, of string) error {
-	d := defaultFor
-	if window != "" {
-		var ok bool
-		if d, ok = parseDuration(window); !ok {
-			return in("for", problem(window, "not a duration", "write a number with a unit: 30s, 1m"))
-		}
+func (a *Alarm) setWindow(window, of string, wrong *ParseErrors) {
+	before := len(*wrong)
+	d, err := parseWindow(window)
+	wrong.add("for", err)
+	if of != "" {
+		a.M, a.N, err = a.parseMofN(of)
+		wrong.add("of", err)
 	}
-	if d < time.Second || d > longest {
-		return in("for", problem(window, "out of range", "write 1s to 1h"))
+	if len(*wrong) > before {
+		return
 	}
 	if of != "" {
-		return a.setMofN(d, window, of)
+		step := time.Duration(a.N) * time.Second // what the window must be a multiple of
+		if up := roundUp(d, step); up != d {
+			wrong.add("for", problem(window, formatDuration(d)+" cannot be split into "+strconv.Itoa(a.N)+" periods of whole seconds", "write "+formatDuration(up)))
+		}
+		a.Period = d / time.Duration(a.N)
+		return
 	}
 	a.Period = 10 * time.Second
 	if d < a.Period {
 		a.Period = time.Second
 	}
-	if d%a.Period != 0 {
-		up := d - d%a.Period + a.Period
-		return in("for", problem(window, "not a whole number of "+formatDuration(a.Period)+" periods", "write "+formatDuration(up)))
+	if up := roundUp(d, a.Period); up != d {
+		wrong.add("for", problem(window, "not a whole number of "+formatDuration(a.Period)+" periods", "write "+formatDuration(up)))
 	}
 	a.N = int(d / a.Period)
 	a.M = a.N
 	if a.Metric.unit() == count {
 		a.M = 1 // the sum over the window is one figure: it breaches or it does not
 	}
-	return nil
 }
 
-func (a *Alarm) setMofN(d time.Duration, window, of string) error {
+func parseWindow(text string) (time.Duration, error) {
+	if text == "" {
+		return defaultFor, nil
+	}
+	d, ok := parseDuration(text)
+	switch {
+	case !ok:
+		return 0, problem(text, "not a duration", "write a number with a unit: 30s, 1m")
+	case d < time.Second || d > longest:
+		return 0, problem(text, "out of range", "write 1s to 1h")
+	}
+	return d, nil
+}
+
+func (a *Alarm) parseMofN(of string) (m, n int, err error) {
 	ms, ns, ok := strings.Cut(of, " of ")
 	m, errM := strconv.Atoi(strings.TrimSpace(ms))
 	n, errN := strconv.Atoi(strings.TrimSpace(ns))
-	step := time.Duration(n) * time.Second // what the window must be a multiple of
 	switch {
 	case !ok || errM != nil || errN != nil:
-		return in("of", problem(of, "not M of N", "write 3 of 5"))
+		return 0, 0, problem(of, "not M of N", "write 3 of 5")
 	case m < 1 || m > n || n > 360:
-		return in("of", problem(of, "out of range", "the first number is at least 1 and at most the second, which is at most 360"))
+		return 0, 0, problem(of, "out of range", "the first number is at least 1 and at most the second, which is at most 360")
 	case a.Metric.unit() == count:
-		return in("of", problem(of, string(a.Metric)+" are counted over the whole window", "leave it out"))
-	case d%step != 0:
-		up := d - d%step + step
-		return in("for", problem(window, formatDuration(d)+" cannot be split into "+strconv.Itoa(n)+" periods of whole seconds", "write "+formatDuration(up)))
+		return 0, 0, problem(of, string(a.Metric)+" are counted over the whole window", "leave it out")
 	}
-	a.M, a.N, a.Period = m, n, d/time.Duration(n)
-	return nil
+	return m, n, nil
 }
+
+// roundUp returns the least multiple of step that is not less than d.
+func roundUp(d, step time.Duration) time.Duration { return (d + step - 1) / step * step }
 
 func parseMin(m Metric, text string) (int, error) {
 	if !m.ofRequests() {
@@ -233,12 +266,10 @@ func (a Alarm) window() time.Duration { return time.Duration(a.N) * a.Period }
 
 // plainPeriods reports whether period, M and N follow from the window alone.
 func (a Alarm) plainPeriods() bool {
-	var plain Alarm
-	plain.Metric = a.Metric
-	if plain.setWindow(formatDuration(a.window()), "") != nil {
-		return false
-	}
-	return plain.Period == a.Period && plain.M == a.M
+	plain := Alarm{Metric: a.Metric}
+	var wrong ParseErrors
+	plain.setWindow(formatDuration(a.window()), "", &wrong)
+	return len(wrong) == 0 && plain.Period == a.Period && plain.M == a.M
 }
 
 // limitText writes the limit in the metric's unit.

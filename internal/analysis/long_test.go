@@ -161,9 +161,14 @@ func FuzzParseAlarm(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		a, err := ParseAlarm("n", text)
 		if err != nil {
-			p, ok := err.(*ParseError) //nolint:errorlint // the promise is the type itself
-			if !ok || p.Field != "" || p.Problem == "" || p.Offset < 0 || p.Length < 0 || p.Offset+p.Length > len(text) {
+			all, ok := err.(ParseErrors) //nolint:errorlint // the promise is the type itself
+			if !ok || len(all) == 0 {
 				t.Fatalf("%q: %#v", text, err)
+			}
+			for _, p := range all {
+				if p.Field != "" || p.Key || p.Problem == "" || p.Offset < 0 || p.Length < 0 || p.Offset+p.Length > len(text) {
+					t.Fatalf("%q: %#v", text, p)
+				}
 			}
 			return
 		}

@@ -99,10 +99,23 @@ func parseMetric(text string) (Metric, error) {
 	if text == "" {
 		return "", problem(text, "no metric", "begin with one of "+metricNames())
 	}
-	if near := nearest(text, metricWords()); near != "" {
+	if near := nearestMetric(text); near != "" {
 		return "", problem(text, "unknown metric "+quote(text), "did you mean "+near+"?")
 	}
 	return "", problem(text, "unknown metric "+quote(text), "use one of "+metricNames())
+}
+
+// nearestMetric returns the metric that text is most likely meant to be, or "".
+func nearestMetric(text string) string {
+	switch short := strings.TrimRight(text, "0"); {
+	case text == "p100":
+		return "p99" // the slowest request of all is no quantile
+	case len(short) >= len("p99") && short != text:
+		if _, ok := Metric(short).quantile(); ok {
+			return short // p990
+		}
+	}
+	return nearest(text, metricWords())
 }
 
 func metricWords() []string {

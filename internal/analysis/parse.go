@@ -1,7 +1,9 @@
 package analysis
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -16,22 +18,20 @@ import (
 //	p99 > 1.2x stable for 2m min 100
 //	rps < 5 then pause
 //
-// An error is a *[ParseError] with the place in text.
+// An error is [ParseErrors] in the order of text, with their places in it.
 func ParseAlarm(name, text string) (Alarm, error) {
 	s := shortForm{text: text, at: map[string]int{}}
-	long, err := s.read()
-	if err != nil {
-		return Alarm{}, err
+	long, ok := s.read()
+	if !ok {
+		return Alarm{}, s.wrong
 	}
 	a, err := long.Alarm(name)
-	var p *ParseError
-	if errors.As(err, &p) {
-		moved := *p
-		moved.Offset += s.at[p.Field]
-		moved.Field = ""
-		return Alarm{}, &moved
+	s.judge(err)
+	if len(s.wrong) > 0 {
+		slices.SortStableFunc(s.wrong, func(a, b *ParseError) int { return cmp.Compare(a.Offset, b.Offset) })
+		return Alarm{}, s.wrong
 	}
-	return a, err
+	return a, nil
 }
 
 // Defaults are the alarms of a workload whose manifest names none.
@@ -54,45 +54,75 @@ func mustParse(name, text string) Alarm {
 // shortForm takes the short form apart into the long one and remembers where
 // each field's text began.
 type shortForm struct {
-	text string
-	at   map[string]int
+	text  string
+	at    map[string]int
+	op    string // the comparison: > or <, or one of them with =
+	wrong ParseErrors
 }
 
-func (s *shortForm) read() (Long, error) {
+// read returns the long form; ok is false when there is too little of it to judge.
+func (s *shortForm) read() (l Long, ok bool) {
 	op := strings.IndexAny(s.text, "<>")
 	if op < 0 {
-		return Long{}, s.withoutLimit()
+		s.wrong.add("", s.withoutLimit())
+		return Long{}, false
 	}
-	var l Long
 	l.Metric = s.take("metric", 0, op)
 	if metric, route, ok := strings.Cut(l.Metric, " of "); ok {
 		route = "of " + route
 		e := notYet(route, "alarms on single routes are not available yet", "leave out "+quote(route))
 		e.Offset = s.at["metric"] + len(metric) + 1
-		return Long{}, e
+		s.wrong.add("", e)
+		l.Metric = strings.TrimRight(metric, " \t")
 	}
+	s.at["op"], s.op = op, s.text[op:op+1]
 	if strings.HasPrefix(s.text[op+1:], "=") {
-		return Long{}, &ParseError{Offset: op, Length: 2, Problem: "unknown comparison", Hint: "write " + s.text[op:op+1]}
+		s.op += "="
 	}
-	end := s.endOfLimit(op + 1)
+	from := op + len(s.op)
+	end := s.endOfLimit(from)
 	limit, field := &l.Above, "above"
 	if s.text[op] == '<' {
 		limit, field = &l.Below, "below"
 	}
-	*limit = s.take(field, op+1, end)
+	*limit = s.take(field, from, end)
 	if *limit == "" {
-		m, err := parseMetric(l.Metric)
-		if err != nil {
-			var p *ParseError
-			if errors.As(err, &p) {
-				p.Offset += s.at["metric"]
-			}
-			return Long{}, err
-		}
-		return Long{}, &ParseError{Offset: op + 1, Problem: "no limit", Hint: "add " + exampleLimit(m)}
+		s.wrong.add("", s.withoutValue(l.Metric, from))
+		return Long{}, false
 	}
-	err := s.clauses(&l, end)
-	return l, err
+	s.wrong.add("", s.clauses(&l, end))
+	return l, true
+}
+
+// judge takes over what is wrong with the long form, with the places in the
+// short one, and what is wrong with the comparison.
+func (s *shortForm) judge(err error) {
+	var long ParseErrors
+	errors.As(err, &long)
+	known := len(s.op) == 1
+	for _, e := range long {
+		moved := *e
+		moved.Offset += s.at[e.Field]
+		if e.Key {
+			moved.Offset, moved.Length, moved.Hint, moved.Key = s.at["op"], len(s.op), "write >", false
+			known = true
+		}
+		s.wrong.add("", &moved)
+	}
+	if !known {
+		s.wrong.add("", &ParseError{Offset: s.at["op"], Length: len(s.op), Problem: "unknown comparison", Hint: "write " + s.op[:1]})
+	}
+}
+
+// withoutValue is the error for a text that ends with > or <.
+func (s *shortForm) withoutValue(metric string, at int) error {
+	m, err := parseMetric(metric)
+	var p *ParseError
+	if errors.As(err, &p) {
+		p.Offset += s.at["metric"]
+		return p
+	}
+	return &ParseError{Offset: at, Problem: "no limit", Hint: "add " + exampleLimit(m)}
 }
 
 // withoutLimit is the error for a text without > or <: an unknown metric is the

@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -39,7 +40,17 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 		{
 			"p990 > 1s",
 			"~~~~",
-			`unknown metric "p990"`, "did you mean p90?",
+			`unknown metric "p990"`, "did you mean p99?",
+		},
+		{
+			"p100 > 1s",
+			"~~~~",
+			`unknown metric "p100"`, "did you mean p99?",
+		},
+		{
+			"5XX > 1%",
+			"~~~",
+			`unknown metric "5XX"`, "did you mean 5xx?",
 		},
 		{
 			"p9 > 1s",
@@ -113,18 +124,23 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 		},
 		{
 			"5xx < 1%",
-			"      ~~",
-			"5xx trips above its limit only", "write > or above",
+			"    ~",
+			"5xx trips above its limit only", "write >",
+		},
+		{
+			"5xx <= 1%",
+			"    ~~",
+			"5xx trips above its limit only", "write >",
 		},
 		{
 			"p99 < 1s",
-			"      ~~",
-			"p99 trips above its limit only", "write > or above",
+			"    ~",
+			"p99 trips above its limit only", "write >",
 		},
 		{
 			"restarts < 1",
-			"           ~",
-			"restarts trips above its limit only", "write > or above",
+			"         ~",
+			"restarts trips above its limit only", "write >",
 		},
 		{
 			"5xx > 1",
@@ -287,6 +303,11 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 			`unexpected "forr"`, "did you mean for?",
 		},
 		{
+			"5xx > 1% FOR 1m",
+			"         ~~~",
+			`unexpected "FOR"`, "did you mean for?",
+		},
+		{
 			"5xx > 1% whenever",
 			"         ~~~~~~~~",
 			`unexpected "whenever"`, "for D, min N, in M of N, missing …, then … may follow",
@@ -433,7 +454,8 @@ func TestLong_namesTheKeyThatIsWrong(t *testing.T) {
 		field string
 		text  string
 	}{
-		{Long{}, "metric", "metric: no metric (begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts)"},
+		{Long{Above: "1%"}, "metric", "metric: no metric (begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts)"},
+		{Long{Metric: "5xx", Below: "1%"}, "below", "below: 5xx trips above its limit only (write above)"},
 		{Long{Metric: "5xx"}, "above", "above: no limit (add above: 1%)"},
 		{Long{Metric: "5xx", Above: "1%", Below: "1%"}, "below", "below: above and below at once (keep one, or write two alarms)"},
 		{Long{Metric: "5xx", Above: "1"}, "above", "above: no unit (write 1%)"},
@@ -454,5 +476,46 @@ func TestLong_namesTheKeyThatIsWrong(t *testing.T) {
 	}
 	if got := (&ParseError{Problem: "no metric"}).Error(); got != "no metric" {
 		t.Errorf("without a hint: %q", got)
+	}
+}
+
+func TestParseAlarm_saysAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"6xx >= lots for 7x min many missing zz then foo": "0 unknown metric, 4 unknown comparison, 7 not a limit, 16 not a duration, 23 not a number of requests, 36 unknown word, 44 unknown word",
+		"p99 > 1 min twenty":                              "6 no unit, 12 not a number of requests",
+		"5xx of GET / > 5 for 1x":                         "4 alarms on single routes are not available yet, 15 no unit, 21 not a duration",
+		"6xx > 1 whenever":                                "0 unknown metric, 8 unexpected",
+		"5xx > 1 for 7x in 9 of 5":                        "6 no unit, 12 not a duration, 18 out of range",
+		"6xx >":                                           "0 unknown metric",
+		"restarts < 1.5 in 3 of 5 for 15s min 1000":       "9 restarts trips above its limit only, 18 restarts are counted over the whole window, 37 restarts needs no minimum of requests",
+	} {
+		_, err := ParseAlarm("n", text)
+		var all ParseErrors
+		errors.As(err, &all)
+		var got []string
+		for _, e := range all {
+			problem, _, _ := strings.Cut(e.Problem, ` "`)
+			got = append(got, strconv.Itoa(e.Offset)+" "+problem)
+		}
+		if strings.Join(got, ", ") != want {
+			t.Errorf("%q: %s", text, strings.Join(got, ", "))
+		}
+	}
+}
+
+func TestLong_saysAllThatIsWrong(t *testing.T) {
+	t.Parallel()
+	_, err := Long{Metric: "p98x", Below: "lots", For: "7x", Of: "5", Min: "many", Missing: "zz", React: "foo"}.Alarm("n")
+	want := `metric: unknown metric "p98x" (did you mean p90?); below: not a limit (write 1%, 800ms, 5 or 1.2x stable); ` +
+		"for: not a duration (write a number with a unit: 30s, 1m); of: not M of N (write 3 of 5); " +
+		"min: not a number of requests (write 1 or more; 20 is the default); " +
+		`missing: unknown word "zz" (use one of missing, ignore, breaching, notBreaching); react: unknown word "foo" (use one of rollback, pause, notify)`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v", err)
+	}
+	_, err = Long{}.Alarm("n")
+	if err == nil || !strings.HasSuffix(err.Error(), "; above: no limit (add above: 1%, 800ms or 5)") {
+		t.Errorf("%v", err)
 	}
 }

@@ -3,11 +3,43 @@ package analysis
 import (
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // ErrNotYet is wrapped by a [ParseError] about something that belongs to the
 // language of alarms but is not judged by this version.
 var ErrNotYet = errors.New("not available yet")
+
+// ParseErrors are all that is wrong with one alarm, at least one.
+type ParseErrors []*ParseError
+
+// Error returns them in one line.
+func (es ParseErrors) Error() string {
+	texts := make([]string, len(es))
+	for i, e := range es {
+		texts[i] = e.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns them one by one, so that errors.As finds the first.
+func (es ParseErrors) Unwrap() []error {
+	out := make([]error, len(es))
+	for i, e := range es {
+		out[i] = e
+	}
+	return out
+}
+
+// add notes that err, unless it is nil, is wrong with a field of the long form.
+func (es *ParseErrors) add(field string, err error) {
+	var p *ParseError
+	if errors.As(err, &p) {
+		q := *p
+		q.Field = field
+		*es = append(*es, &q)
+	}
+}
 
 // ParseError says what is wrong with an alarm's text, and where, so that a caret
 // can be put under it.
@@ -15,6 +47,7 @@ type ParseError struct {
 	// Field is the key of the long form whose value is wrong ("above", "for"), or
 	// empty for the short form. A missing key is named with Length 0.
 	Field   string
+	Key     bool   // the key itself is wrong, or its < in the short form, not the value
 	Offset  int    // in bytes, from the start of the short text or of the field's value
 	Length  int    // in bytes; 0: something is missing at Offset
 	Problem string // what is wrong: `unknown metric "p9"`
@@ -48,25 +81,15 @@ func notYet(text, what, hint string) *ParseError {
 	return e
 }
 
-// in says in which field err arose.
-func in(field string, err error) error {
-	var p *ParseError
-	if errors.As(err, &p) {
-		q := *p
-		q.Field = field
-		return &q
-	}
-	return err
-}
-
 func quote(s string) string { return strconv.Quote(s) }
 
-// nearest returns the word closest to text, or "" if none is close enough to be
-// meant.
+// nearest returns the word closest to text, in whatever case, or "" if none is
+// close enough to be meant.
 func nearest(text string, words []string) string {
+	text = strings.ToLower(text)
 	best, at := "", len(text)/2+1
 	for _, w := range words {
-		if d := distance(text, w); d < at {
+		if d := distance(text, strings.ToLower(w)); d < at {
 			best, at = w, d
 		}
 	}

@@ -73,16 +73,44 @@ func (r *reader) alarm(p pair) (*analysis.Alarm, bool) {
 		return nil, ok
 	}
 	a, err := analysis.ParseAlarm(p.name, s)
-	var bad *analysis.ParseError
-	switch {
-	case errors.As(err, &bad):
-		r.faultIn(n, bad.Offset, max(bad.Length, 1), alarmProblem(p.path, quote(s), bad))
-		return nil, false
-	case err != nil:
-		r.fault(n, Problem{Code: codeAlarm, Path: p.path, Message: err.Error()})
-		return nil, false
+	if err == nil {
+		return &a, true
 	}
-	return &a, true
+	for _, e := range alarmErrors(err) {
+		r.faultIn(n, e.Offset, max(e.Length, 1), alarmProblem(p.path, quote(s), e))
+	}
+	return nil, false
+}
+
+// longAlarm reads { metric: 5xx_rate, above: 1%, for: 1m }.
+func (r *reader) longAlarm(p pair) (*analysis.Alarm, bool) {
+	before := len(r.problems)
+	l := r.table(p.value, p.path, inAlarm)
+	good := len(r.problems) == before
+	long := analysis.Long{
+		Metric: pick("", "metric", l), Above: pick("", "above", l), Below: pick("", "below", l), For: pick("", "for", l),
+		Of: pick("", "of", l), Min: pick("", "min", l), Missing: pick("", "missing", l), React: pick("", "react", l),
+	}
+	a, err := long.Alarm(p.name)
+	for _, e := range alarmErrors(err) {
+		at, there := l[e.Field]
+		switch problem := alarmProblem(p.path, p.name, e); {
+		case there && e.Key:
+			problem.Path = at.path
+			r.fault(at.key, problem)
+		case there:
+			problem.Path = at.path
+			r.faultIn(at.pair.value, e.Offset, max(e.Length, 1), problem)
+		case good: // or else what is missing may be what could not be read
+			r.fault(p.key, problem)
+		}
+	}
+	return &a, good && err == nil
+}
+
+func alarmErrors(err error) (all analysis.ParseErrors) {
+	errors.As(err, &all)
+	return all
 }
 
 func alarmProblem(path, alarm string, e *analysis.ParseError) Problem {
@@ -91,34 +119,6 @@ func alarmProblem(path, alarm string, e *analysis.ParseError) Problem {
 		p.Code, p.Message, p.Help = codeLaterValue, e.Problem, ""
 	}
 	return p
-}
-
-// longAlarm reads { metric: 5xx_rate, above: 1%, for: 1m }.
-func (r *reader) longAlarm(p pair) (*analysis.Alarm, bool) {
-	before := len(r.problems)
-	l := r.table(p.value, p.path, inAlarm)
-	if len(r.problems) > before {
-		return nil, false
-	}
-	long := analysis.Long{
-		Metric: pick("", "metric", l), Above: pick("", "above", l), Below: pick("", "below", l), For: pick("", "for", l),
-		Of: pick("", "of", l), Min: pick("", "min", l), Missing: pick("", "missing", l), React: pick("", "react", l),
-	}
-	a, err := long.Alarm(p.name)
-	if err == nil {
-		return &a, true
-	}
-	var bad *analysis.ParseError
-	if !errors.As(err, &bad) {
-		r.fault(p.key, Problem{Code: codeAlarm, Path: p.path, Message: err.Error()})
-		return nil, false
-	}
-	if e, ok := l[bad.Field]; ok {
-		r.faultIn(e.pair.value, bad.Offset, max(bad.Length, 1), alarmProblem(e.path, p.name, bad))
-	} else {
-		r.fault(p.key, alarmProblem(p.path, p.name, bad))
-	}
-	return nil, false
 }
 
 // written is a scalar that is taken as it stands in the file: 1%, 20, 0.5.
