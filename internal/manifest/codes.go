@@ -43,4 +43,5 @@ const (
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"
+	warnFixedPort  = "T0383"
 )

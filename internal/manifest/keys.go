@@ -120,7 +120,7 @@ func serviceKeys() []Key {
 		},
 		{
 			Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
-			Doc: "The port that the service listens on when it ignores $PORT. Two instances cannot share a fixed port on one machine, so reading $PORT is better.",
+			Doc: "The port that the service listens on when it ignores $PORT. Only one process can: not a second instance, nor the new version of a rollout beside the old one, so validate warns, and reading $PORT is better.",
 		},
 		{
 			Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),

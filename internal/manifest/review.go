@@ -76,6 +76,13 @@ func (f *file) review(app *App) {
 		if e, ok := l["noData"]; ok && e.value == "pass" {
 			warn(e.pair, Problem{Code: warnNoDataPass, Message: "with noData: pass a release nobody used is promoted unmeasured", Hint: "hold waits for requests"})
 		}
+		// Whether a program reads $PORT is not seen here; one that does needs no port.
+		if e, ok := l["port"]; ok {
+			warn(e.pair, Problem{
+				Code: warnFixedPort, Message: fmt.Sprintf("only one process can listen on port %d, and a rollout runs the old and the new version at once", e.value),
+				Hint: "read $PORT in the program, then remove port",
+			})
+		}
 	}
 	for _, env := range app.Environments {
 		reached := false
