@@ -14,6 +14,9 @@ const day = 24 * time.Hour
 // maxDuration bounds every duration of a manifest. A year of bake is a mistake.
 const maxDuration = 365 * day
 
+// errTooLong is told of a duration that no key takes.
+var errTooLong = errors.New("is longer than 365 days")
+
 // ParseDuration reads a Go duration that may begin with days: "30s", "1h30m",
 // "2d", "1d12h". It is never negative and at most 365 days. The error says what
 // to write instead.
@@ -26,7 +29,7 @@ func ParseDuration(s string) (time.Duration, error) {
 			return 0, durationError(s)
 		}
 		if n > int(maxDuration/day) {
-			return 0, errors.New("is longer than 365 days")
+			return 0, errTooLong
 		}
 		days, rest = time.Duration(n)*day, tail
 		if rest == "" {
@@ -40,7 +43,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	case d < 0 || strings.HasPrefix(rest, "-"):
 		return 0, errors.New("is negative")
 	case days > maxDuration || d > maxDuration-days:
-		return 0, errors.New("is longer than 365 days")
+		return 0, errTooLong
 	}
 	return days + d, nil
 }
@@ -85,14 +88,14 @@ func durationError(s string) error {
 	}
 	n, err := strconv.Atoi(m[1])
 	if err != nil {
-		return errors.New("is longer than 365 days")
+		return errTooLong
 	}
 	if unit == "w" {
 		n, unit = n*7, "d"
 	}
 	better := strconv.Itoa(n) + unit
 	if better == s {
-		return errors.New("is longer than 365 days") // a day too many for a number
+		return errTooLong // a day too many for a number
 	}
 	if _, err := ParseDuration(better); err != nil {
 		return err

@@ -100,11 +100,12 @@ func duration(least, most time.Duration) kind {
 				return nil, false
 			}
 			d, err := ParseDuration(n.Value)
-			if err != nil {
+			tooLong := errors.Is(err, errTooLong)
+			if err != nil && !tooLong {
 				r.fault(n, Problem{Code: codeDuration, Path: path, Message: place(path) + ": " + quote(n.Value) + " " + err.Error()})
 				return nil, false
 			}
-			if d < least || d > most {
+			if d < least || d > most || tooLong {
 				r.fault(n, Problem{Code: codeRange, Path: path, Message: fmt.Sprintf("%s is %s; at least %s, at most %s",
 					place(path), short(n.Value), FormatDuration(least), FormatDuration(most))})
 				return nil, false

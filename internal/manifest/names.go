@@ -19,6 +19,7 @@ var (
 	labelPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	notInName       = regexp.MustCompile(`[^a-z0-9]+`)
+	badEscape       = regexp.MustCompile(`%([^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)`)
 )
 
 // checkName says what is wrong with the name of an app, service or environment.
@@ -73,6 +74,8 @@ func checkURLPath(s string) error {
 		return errors.New("longer than 1024 characters")
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f || c == '\\' }):
 		return errors.New("a path is printable ASCII without spaces and backslashes; escape others as %XX")
+	case badEscape.MatchString(s):
+		return errors.New("a % is followed by two hexadecimal digits: %20")
 	case strings.Contains(s, "//") || s != "/" && path.Clean(s) != strings.TrimSuffix(s, "/"):
 		return errors.New("a path has no empty, . or .. segments")
 	}

@@ -48,7 +48,8 @@ func ParseStep(text string) (rollout.Step, error) {
 		}
 		switch word, value := rest[0], rest[1]; {
 		case word.text == "for" && s.Hold == 0 && !s.Approve:
-			if s.Hold, err = ParseDuration(value.text); err == nil && (s.Hold == 0 || s.Hold > maxHold) {
+			s.Hold, err = ParseDuration(value.text)
+			if err == nil && (s.Hold == 0 || s.Hold > maxHold) || errors.Is(err, errTooLong) {
 				err = errors.New("is not above 0 and up to 7 days")
 			}
 			if err != nil {
@@ -59,6 +60,9 @@ func ParseStep(text string) (rollout.Step, error) {
 		case word.text == "until" && !s.Approve:
 			return s, value.err(`"until" is followed by "approved"`)
 		default:
+			if n := nearest(word.text, []string{"for", "until"}); n != "" && n != word.text {
+				return s, word.err(fmt.Sprintf("did you mean %q?", n))
+			}
 			return s, word.err(`after the weight stand "for 5m", "until approved", or both`)
 		}
 		rest = rest[2:]
