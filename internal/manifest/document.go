@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -123,40 +122,6 @@ func (r *reader) withoutControls(src []byte) []byte {
 func hidden(c rune) bool {
 	control := unicode.IsControl(c) && c != '\t' && c != '\n' && c != '\r'
 	return control || unicode.In(c, unicode.Zl, unicode.Zp) || c == 0xfffe || c == 0xffff
-}
-
-// syntax reports what the YAML library could not read.
-func (r *reader) syntax(err error) {
-	p := Problem{Code: codeSyntax, Line: 1, Column: 1, Length: 1, Message: "this is not YAML: " + err.Error()}
-	var load *yaml.LoadError
-	if errors.As(err, &load) {
-		p.Message = "this is not YAML: " + load.Message
-		p.Line, p.Column = load.Mark.Line, load.Mark.Column
-		if load.ContextMsg != "" && load.ContextMark.Line > 0 {
-			p.Message += fmt.Sprintf(" (%s that begins in line %d)", load.ContextMsg, load.ContextMark.Line)
-			if strings.TrimSpace(r.line(p.Line)) == "" { // the end of the file shows nothing
-				p.Line, p.Column = load.ContextMark.Line, load.ContextMark.Column
-			}
-		}
-	}
-	// The library marks what follows a tab, or the tab; say what the trouble is.
-	for _, n := range []int{p.Line, p.Line - 1} {
-		if indent := r.indent(n); strings.Contains(indent, "\t") {
-			p.Code, p.Line, p.Column = codeTab, n, strings.Index(indent, "\t")+1
-			p.Message, p.Hint = "a tab indents this line", "YAML indents with spaces only"
-			break
-		}
-	}
-	if line := r.line(p.Line); p.Code == codeSyntax && strings.ContainsAny(line, "{[@`%*&!|>") {
-		p.Hint = "text with { [ @ ` % * & ! or \": \" in it stands in quotes"
-	}
-	r.put(p)
-}
-
-// indent returns the white space that line n begins with.
-func (r *reader) indent(n int) string {
-	line := r.line(n)
-	return line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 }
 
 // plain says of each anchor, alias, merge key and tag that it is not read, and
