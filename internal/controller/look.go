@@ -9,7 +9,8 @@ import (
 // look assembles what one rollout may know of the world.
 func (c *Controller) look(l *live, now time.Time) rollout.Seen {
 	seen := rollout.Seen{Commands: l.commands, Ahead: c.memory.ahead(l), Newer: c.memory.newer(l)}
-	if !c.observed() {
+	if !c.observed() || !l.unwatched.IsZero() {
+		seen.Unwatched = l.unwatched
 		return seen
 	}
 	for _, h := range l.State.Hooks {

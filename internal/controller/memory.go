@@ -22,6 +22,9 @@ type memory struct {
 	news     news
 
 	rollout, command, push int64 // the highest ids given
+
+	watched time.Time // when the world was watched last
+	stored  time.Time // of watched: what is stored
 }
 
 // work is a workload of an environment.
@@ -45,12 +48,15 @@ type live struct {
 	asked    world.Stamp // of the first world with the present weight
 	last     rollout.Seen
 	lastAt   time.Time // of the look that last was seen at
+
+	unwatched time.Time // since when nobody looked, before a look that is still to come; zero: there was no break
 }
 
 func newMemory(c rollout.Catalog) *memory {
 	m := &memory{
 		releases: c.Releases, works: map[rollout.Key]*work{}, live: map[int64]*live{}, byKey: map[rollout.Key][]*live{},
 		pushes: c.Pushes, news: news{all: true}, rollout: c.Rollout, command: c.Command, push: c.Push,
+		stored: c.Watched,
 	}
 	if m.releases == nil {
 		m.releases = map[string]rollout.Release{}
@@ -68,6 +74,7 @@ func newMemory(c rollout.Catalog) *memory {
 	}
 	for _, r := range c.Live {
 		m.open(r, world.Stamp{})
+		m.live[r.Plan.Rollout].unwatched = c.Watched
 	}
 	m.compareWith(c.Baselines)
 	for _, a := range c.Commands {
@@ -161,6 +168,9 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 	for _, v := range c.Versions {
 		m.remember(v)
 	}
+	if !c.Watched.IsZero() {
+		m.stored = c.Watched
+	}
 	differs := len(c.Workloads)+len(c.Removed)+len(c.Promotions) > 0
 	for _, w := range c.Workloads {
 		known := m.touch(w.Key)
@@ -224,7 +234,7 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 		return false
 	}
 	before := l.State
-	l.State, l.Revision = look.After, look.Sequence+1
+	l.State, l.Revision, l.unwatched = look.After, look.Sequence+1, time.Time{}
 	// A new slice: the look that was stored holds the old one.
 	l.commands = slices.DeleteFunc(slices.Clone(l.commands), func(c rollout.Command) bool { return c.ID <= l.State.Command })
 	wish := l.State.Wish(l.Plan)
@@ -284,6 +294,7 @@ func (l *live) index(workload string) int {
 // which worlds were asked for. What the older one did not know of was not asked
 // for yet: stamp is that of the next wanted world.
 func (m *memory) inherit(old *memory, stamp world.Stamp) {
+	m.watched = old.watched
 	for k, w := range m.works {
 		if o := old.works[k]; o != nil && o.Stable == w.Stable {
 			w.recent, w.traffic = o.recent, o.traffic
@@ -297,7 +308,7 @@ func (m *memory) inherit(old *memory, stamp world.Stamp) {
 		for i, f := range o.members {
 			f.baseline = l.members[i].baseline
 		}
-		l.members, l.began, l.asked = o.members, o.began, o.asked
+		l.members, l.began, l.asked, l.unwatched = o.members, o.began, o.asked, o.unwatched
 		if l.State.Attempt != o.State.Attempt || l.State.Phase != o.State.Phase && o.State.Phase == rollout.Queued {
 			l.began = stamp
 		}

@@ -39,6 +39,11 @@ func (c *Controller) decide(ctx context.Context, now time.Time, sweep int) (chan
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	now = now.Round(0).UTC()
+	c.mu.Lock()
+	if c.observed() {
+		c.memory.watch(now)
+	}
+	c.mu.Unlock()
 	ids := c.take(sweep)
 	for range movesInARow {
 		looks := c.looks(ids, now)
@@ -56,7 +61,7 @@ func (c *Controller) decide(ctx context.Context, now time.Time, sweep int) (chan
 			c.tell(some)
 		}
 		if ids = c.take(0); len(ids) == 0 {
-			return changed, nil
+			return changed, c.stillWatching(ctx, now)
 		}
 	}
 	wake(c.nudge)
@@ -83,6 +88,7 @@ func (c *Controller) looks(ids []int64, now time.Time) []rollout.Look {
 		l.last, l.lastAt = c.look(l, now), now
 		after := rollout.Next(l.Plan, l.State, l.last, now)
 		if reflect.DeepEqual(l.State, after) {
+			l.unwatched = time.Time{} // the break was nothing to it
 			continue
 		}
 		looks = append(looks, rollout.Look{

@@ -19,12 +19,13 @@ type Change struct {
 	Refusals   []Refusal        `json:"refusals,omitempty"`
 	Commands   []Asked          `json:"commands,omitempty"`
 	Events     []Event          `json:"events,omitempty"` // their ids are given by the store
+	Watched    time.Time        `json:"watched,omitzero"` // the world was observed then: a later controller knows from it how long nobody looked
 }
 
 // Empty reports whether there is nothing to store.
 func (c Change) Empty() bool {
 	return len(c.Pushes)+len(c.Releases)+len(c.Versions)+len(c.Workloads)+len(c.Removed)+len(c.Opened)+
-		len(c.Looks)+len(c.Baselines)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0
+		len(c.Looks)+len(c.Baselines)+len(c.Promotions)+len(c.Refusals)+len(c.Commands)+len(c.Events) == 0 && c.Watched.IsZero()
 }
 
 // Asked is a command and the rollout that it is for.
@@ -48,6 +49,7 @@ type Catalog struct {
 	Rollout    int64            // the highest ids given
 	Command    int64
 	Push       int64
+	Watched    time.Time // the newest of any change
 }
 
 // KeptPromotions is how many promotions of a workload a catalog holds.

@@ -27,8 +27,11 @@ func (l *look) judge(s State) judgement {
 	if s.Weight == 0 || s.NoBaseline {
 		return j
 	}
-	if s.Arrived.IsZero() || !s.Unserved.IsZero() || !l.observed() {
+	if s.Arrived.IsZero() || !l.served(s) {
 		return judgement{member: -1}
+	}
+	if blind := l.blind(s); blind != nil {
+		return *blind
 	}
 	for i := range l.plan.Members {
 		if !s.moves(l.plan, i) {
@@ -41,6 +44,27 @@ func (l *look) judge(s State) judgement {
 		j.unmeasured = j.unmeasured || m.unmeasured
 	}
 	return j
+}
+
+// blind returns the first alarm that cannot be measured because its source is
+// down, whatever it would do if it tripped (R12); nil: there is none, or nothing
+// to measure.
+func (l *look) blind(s State) *judgement {
+	if s.Weight == 0 || s.NoBaseline || !l.observed() {
+		return nil
+	}
+	for i := range l.plan.Members {
+		if !s.moves(l.plan, i) {
+			continue
+		}
+		readings := l.seen.Members[i].Readings
+		for n := range readings {
+			if readings[n].Err != "" {
+				return &judgement{member: i, reading: &readings[n]}
+			}
+		}
+	}
+	return nil
 }
 
 // judgeMember reads one member's alarms. One that is idle, or works without
@@ -57,7 +81,7 @@ func (l *look) judgeMember(s State, i int) judgement {
 		switch verdict := l.verdict(s, r); {
 		case verdict == analysis.Pass:
 		case verdict == analysis.Fail && s.waived(l.alarmCause(s, i, r)):
-		case verdict == "" && r.Err == "" && silent,
+		case verdict == "" && silent,
 			verdict == analysis.NoData && (silent || l.plan.NoDataPasses):
 			j.unmeasured = !member.Worker
 		default:

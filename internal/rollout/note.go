@@ -35,17 +35,34 @@ func (l *look) noteCapacity(s State) State {
 }
 
 // noteServed keeps Unserved and Gap: when it is not known that the gateway serves
-// the weight, nothing is counted, and time does not count either (R13).
+// the weight, or what that does cannot be measured, time does not count (R12, R13).
 func (l *look) noteServed(s State) State {
-	if s.Arrived.IsZero() || !l.observed() {
+	if s.Arrived.IsZero() {
 		return s
 	}
-	served := l.served(s)
-	if served && !s.Unserved.IsZero() {
+	counts := l.served(s) && l.blind(s) == nil
+	if counts && !s.Unserved.IsZero() {
 		s.Gap += l.now.Sub(s.Unserved)
 	}
-	s.Unserved = since(s.Unserved, !served, l.now)
+	s.Unserved = since(s.Unserved, !counts, l.lastWatched(s))
 	return s
+}
+
+// lastWatched is until when time counted at the latest, should it not count now:
+// until nobody watched any more, but not before there was anything to count.
+func (l *look) lastWatched(s State) time.Time {
+	from := s.Arrived
+	if s.Phase == Baking {
+		from = s.Since
+	}
+	switch unwatched := l.seen.Unwatched; {
+	case unwatched.IsZero() || unwatched.After(l.now):
+		return l.now
+	case unwatched.Before(from):
+		return from
+	default:
+		return unwatched
+	}
 }
 
 // noteJudgement keeps Unjudged: since when there is no clear verdict (R11).

@@ -21,6 +21,10 @@ type game struct {
 	now     time.Time
 	command int64
 	allowed map[string]bool // moves between phases that docs/life-of-a-release.md shows
+
+	looked time.Time     // when it was looked at last
+	counts bool          // at that look the weight was served and could be measured
+	held   time.Duration // of the step, or the bake, that counts
 }
 
 // TestSafety_whateverIsSeen plays any plan against any world, with any commands,
@@ -223,8 +227,12 @@ func (g *game) wild() {
 			})
 		}
 	}
+	g.seen.Unwatched = time.Time{}
 	if !often("seen", 8) {
 		g.seen.Members = nil
+		if !often("watched", 3) {
+			g.seen.Unwatched = g.now.Add(-seconds(t, "unwatched", 0, 40))
+		}
 	}
 }
 
@@ -317,6 +325,48 @@ func (g *game) look() {
 	if move := string(before.Phase) + " --> " + string(g.state.Phase); before.Phase != g.state.Phase && !g.allowed[move] {
 		g.t.Fatalf("docs/life-of-a-release.md does not show %s", move)
 	}
+	g.checkHeld(before)
+}
+
+// checkHeld holds that no time counts as hold or bake in which the weight was not
+// served, or could not be measured (R12, R13, R20).
+func (g *game) checkHeld(before rollout.State) {
+	g.t.Helper()
+	if g.counts {
+		g.held += g.now.Sub(g.looked)
+	}
+	after := &g.state
+	byItself := after.Command == before.Command && g.plan.Kind != rollout.Rollback && !after.NoBaseline
+	switch {
+	case !byItself:
+	case before.Phase == rollout.Shifting && (after.Phase == rollout.Baking || after.Phase == rollout.Shifting && after.Step > before.Step):
+		if hold := g.plan.Steps[before.Step].Hold; g.held < hold {
+			g.t.Fatalf("step %d was held %s of %s", before.Step+1, g.held, hold)
+		}
+	case before.Phase == rollout.Baking && after.Outcome == rollout.Promoted && g.seen.Newer == nil:
+		if g.held < g.plan.Bake {
+			g.t.Fatalf("it baked %s of %s", g.held, g.plan.Bake)
+		}
+	}
+	if after.Arrived.IsZero() || after.Phase != before.Phase {
+		g.held = 0
+	}
+	g.looked, g.counts = g.now, !after.Arrived.IsZero() && g.measurable()
+}
+
+// measurable reports whether the weight is served and its alarms' source is up.
+func (g *game) measurable() bool {
+	wish := g.state.Wish(g.plan)
+	for i, m := range g.seen.Members {
+		if wish.Members[i].Stable == wish.Members[i].Candidate {
+			continue
+		}
+		down := slices.ContainsFunc(m.Readings, func(r analysis.Reading) bool { return r.Err != "" })
+		if !g.plan.Members[i].Worker && m.Served != wish.Members[i].Weight || down && g.state.Weight > 0 && !g.state.NoBaseline {
+			return false
+		}
+	}
+	return len(g.seen.Members) > 0
 }
 
 // settle plays on in a world that obeys, with a person who answers when asked.

@@ -128,6 +128,7 @@ func fullLook() rollout.Look {
 			Hooks:    map[string]rollout.HookResult{"k": {Running: true, Exit: 1, TimedOut: true, Lost: true, Log: "no"}},
 			Commands: []rollout.Command{{ID: 9, Verb: rollout.Resume, By: "ada", Weight: 100, Step: 1, For: time.Minute, Reason: "done"}},
 			Ahead:    true, Newer: &rollout.Newer{Rollout: 8, Release: 43, Overlap: rollout.OverlapNext, Urgent: true, Covers: true},
+			Unwatched: at,
 		},
 	}
 }
@@ -147,7 +148,7 @@ func TestReplay_namesWhatDiffers(t *testing.T) {
 	}
 	look.Core = 0
 	err = look.Replay(p)
-	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 1: refused") {
+	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 2: refused") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -32,7 +32,7 @@ import (
 //	ada:promote  a command; ada:pause/30m/lunch, ada:set-weight/30%, ada:retry/2 (a step)
 //	ahead alone  another rollout is first, or not any more
 //	newer=r43,next,covers,urgent   waits behind; newer=none
-//	unseen       nothing is observed at this look
+//	unseen       nothing is observed at this look; unwatched=30s: nor was it since then
 //
 // Where it stands: its phase and the weight of its wish, then any of: an outcome,
 // paused running held refused obeyed unmeasured noBaseline, step=2 attempt=2
@@ -216,15 +216,20 @@ func (r *script) lookLine(when, rest string) {
 		r.members[i].Readings = nil
 	}
 	r.seen.Hooks, r.seen.Commands = nil, nil
-	unseen := false
+	unseen, unwatched := false, time.Time{}
 	for word := range strings.FieldsSeq(happens) {
 		if word == "unseen" {
 			unseen = true
 			continue
 		}
+		if since, ok := strings.CutPrefix(word, "unwatched="); ok {
+			unseen, unwatched = true, r.start.Add(r.duration(since))
+			continue
+		}
 		r.happens(word)
 	}
 	seen := r.seen
+	seen.Unwatched = unwatched
 	if !unseen {
 		seen.Members = append([]rollout.MemberSeen(nil), r.members...)
 	}

@@ -14,6 +14,10 @@ type Seen struct {
 	Commands []Command             `json:"commands,omitempty"` // of people, oldest first; those up to State.Command are ignored
 	Ahead    bool                  `json:"ahead,omitempty"`    // a rollout opened earlier, sharing a workload, has no outcome yet
 	Newer    *Newer                `json:"newer,omitempty"`    // the newest rollout that waits behind this one and covers a workload of it
+
+	// Unwatched is since when nobody has watched the world, at the first look after
+	// a break such as a server that was down. Nothing is observed at that look.
+	Unwatched time.Time `json:"unwatched,omitzero"`
 }
 
 // Newer is a rollout that waits behind another (R3).

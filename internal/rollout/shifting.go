@@ -39,7 +39,7 @@ func arrive(l *look, s State) (State, bool) {
 		return s, false
 	}
 	s.Arrived = l.now
-	return s, true
+	return l.noteServed(s), true // its source may be down already
 }
 
 // tryStep runs the step's hook in every member, at the step's weight (R24).

@@ -9,7 +9,7 @@ import (
 // CoreVersion is written into each history row, so that a replay knows which
 // rules decided. It grows when the same plan, state, seen and now may give
 // another answer than before.
-const CoreVersion = 1
+const CoreVersion = 2
 
 // Phase says how far a rollout has come.
 type Phase string
@@ -55,8 +55,8 @@ type State struct {
 	Began   time.Time `json:"began,omitzero"`   // when this attempt began: judged only on what was measured after it (R7)
 
 	// Gap is how long, since Arrived (while baking: since Since), the weight was
-	// not known to be served, Unserved since when it is not: time without counters
-	// is neither hold nor bake (R13).
+	// not known to be served or could not be measured, Unserved since when it is
+	// so: time without counters is neither hold nor bake (R13).
 	Gap      time.Duration `json:"gap,omitempty"`
 	Unserved time.Time     `json:"unserved,omitzero"`
 	// Short is since when a candidate has had fewer ready instances than the step

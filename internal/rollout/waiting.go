@@ -92,7 +92,7 @@ func (l *look) waitStep(s State) Wait {
 	case s.Held:
 		return Wait{For: "a person: " + s.Why, Then: "whoever promotes or resumes it decides", Person: true}
 	case s.Arrived.IsZero() || !s.Unserved.IsZero():
-		asks.For = l.why(s, judgement{member: -1})
+		asks.For = l.why(s, verdict)
 		return asks
 	case s.Phase == Shifting && l.plan.Steps[s.Step].Approve && !s.straight(l.plan):
 		return Wait{For: "a person's approval of " + s.at(l.plan, s.Step), Then: then, Person: true}

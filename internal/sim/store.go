@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"titrate/internal/rollout"
 )
@@ -35,6 +36,7 @@ type Store struct {
 	commands   []rollout.Asked
 	pushes     []rollout.Push
 	last       struct{ rollout, command, push int64 }
+	watched    time.Time
 }
 
 // NewStore returns an empty store.
@@ -110,6 +112,9 @@ func (s *Store) taken(c rollout.Change) error {
 
 func (s *Store) apply(c rollout.Change) {
 	s.applyCatalog(c)
+	if c.Watched.After(s.watched) {
+		s.watched = c.Watched
+	}
 	for _, r := range c.Opened {
 		s.rollouts[r.Plan.Rollout] = &r
 		s.live = append(s.live, r.Plan.Rollout)
@@ -181,7 +186,7 @@ func (s *Store) version(k rollout.Key, n rollout.Version) *rollout.VersionRecord
 // Load returns all that is alive, as a store on a disk would: nothing of it is
 // shared with what was committed.
 func (s *Store) Load(context.Context) (rollout.Catalog, error) {
-	c := rollout.Catalog{Releases: s.newest, Rollout: s.last.rollout, Command: s.last.command, Push: s.last.push}
+	c := rollout.Catalog{Releases: s.newest, Rollout: s.last.rollout, Command: s.last.command, Push: s.last.push, Watched: s.watched}
 	kept := map[*rollout.VersionRecord]bool{}
 	keep := func(k rollout.Key, n rollout.Version) {
 		if v := s.version(k, n); v != nil {

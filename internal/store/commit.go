@@ -55,6 +55,9 @@ func (s *Store) commit(ctx context.Context, c rollout.Change) error {
 		t.grow("command", a.Command.ID)
 	}
 	t.events(c.Events)
+	if !c.Watched.IsZero() {
+		t.grow("watched", nano(c.Watched))
+	}
 	if t.err != nil {
 		return s.wrap("store", t.err)
 	}

@@ -108,5 +108,10 @@ func loadSequences(ctx context.Context, tx *sql.Tx, c *rollout.Catalog) error {
 			return fmt.Errorf("sequence %s: %w", name, err)
 		}
 	}
+	var watched int64 // a database that no controller has watched with has none
+	if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(value), 0) FROM sequences WHERE name = 'watched'`).Scan(&watched); err != nil {
+		return fmt.Errorf("sequence watched: %w", err)
+	}
+	c.Watched = fromNano(watched)
 	return nil
 }

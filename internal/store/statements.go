@@ -10,7 +10,8 @@ import (
 const (
 	sqlToken    = `SELECT value FROM sequences WHERE name = 'token'`
 	sqlNumber   = `SELECT value FROM sequences WHERE name = 'event'`
-	sqlSequence = `UPDATE sequences SET value = $2 WHERE name = $1 AND value < $2`
+	sqlSequence = `INSERT INTO sequences (name, value) VALUES ($1, $2)
+		ON CONFLICT (name) DO UPDATE SET value = excluded.value WHERE sequences.value < excluded.value`
 
 	sqlApp = `INSERT INTO apps (name, release, made) VALUES ($1, $2, $3)
 		ON CONFLICT (name) DO UPDATE SET release = excluded.release`
