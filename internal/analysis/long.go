@@ -172,7 +172,7 @@ func (a *Alarm) parseMofN(of string) (m, n int, err error) {
 func roundUp(d, step time.Duration) time.Duration { return (d + step - 1) / step * step }
 
 func parseMin(m Metric, text string) (int, error) {
-	if !m.ofRequests() {
+	if !m.OfRequests() {
 		if text != "" {
 			return 0, problem(text, string(m)+" needs no minimum of requests", "leave it out")
 		}

@@ -122,7 +122,7 @@ func alarms() *rapid.Generator[Alarm] {
 		if u := m.unit(); (u == rate || u == share) && l.Above != "1.5x stable" && rapid.Bool().Draw(t, "below") {
 			l.Above, l.Below = "", l.Above
 		}
-		if m.ofRequests() {
+		if m.OfRequests() {
 			l.Min = rapid.SampledFrom([]string{"", "1", "20", "1000"}).Draw(t, "min")
 		}
 		if m.unit() != count && (l.For == "" || l.For == "30s" || l.For == "2m") {

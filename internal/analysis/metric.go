@@ -52,9 +52,9 @@ func (m Metric) unit() unit {
 	}
 }
 
-// ofRequests reports whether the metric says something about requests, so that
+// OfRequests reports whether the metric says something about requests, so that
 // too few of them say nothing (R11).
-func (m Metric) ofRequests() bool { return m.unit() == ratio || m.unit() == latency }
+func (m Metric) OfRequests() bool { return m.unit() == ratio || m.unit() == latency }
 
 // quantile returns the quantile of a latency metric in thousandths: 990 for p99.
 func (m Metric) quantile() (thousandths int, ok bool) {

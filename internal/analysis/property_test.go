@@ -80,7 +80,7 @@ func TestR27a_judgingIsDeterministicAndSane(t *testing.T) {
 			t.Fatalf("R11: failed with %d bad requests: %+v", r.Bad, r)
 		case r.Verdict == Fail && a.Metric.unit() == latency && r.Bad < 10:
 			t.Fatalf("R11: failed with %d slow requests: %+v", r.Bad, r)
-		case r.Verdict != "" && r.Verdict != NoData && a.Metric.ofRequests() && r.Requests < uint64(a.Min):
+		case r.Verdict != "" && r.Verdict != NoData && a.Metric.OfRequests() && r.Requests < uint64(a.Min):
 			t.Fatalf("R11: %s on %d requests: %+v", r.Verdict, r.Requests, r)
 		case r.Verdict == Fail && a.Missing != MissingBreaching && r.Breaching == 0:
 			t.Fatalf("failed without a breach: %+v", r)

@@ -63,7 +63,7 @@ func (j *judgement) limitSentence(r Reading) string {
 }
 
 func (j *judgement) abstainText(requests, need uint64) string {
-	if j.Metric.ofRequests() {
+	if j.Metric.OfRequests() {
 		return fmt.Sprintf("%s has nothing to compare with: stable had %d of %d requests", j.Metric, requests, need)
 	}
 	return fmt.Sprintf("%s has nothing to compare with: stable was not measured", j.Metric)

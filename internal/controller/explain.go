@@ -86,7 +86,7 @@ func ended(r rollout.Record) string {
 		s += "; " + b.Why
 	}
 	if r.State.Unmeasured {
-		s += " (unmeasured: it had no traffic)"
+		s += " (unmeasured: on health checks alone)"
 	}
 	if r.State.NoBaseline {
 		s += " (no baseline: the first release)"

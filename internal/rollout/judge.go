@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"titrate/internal/analysis"
@@ -16,7 +17,7 @@ type judgement struct {
 	well       bool
 	unmeasured bool              // well as far as health checks can tell (R11)
 	member     int               // that is not well
-	reading    *analysis.Reading // of it; nil: there is none yet
+	reading    *analysis.Reading // that says so; nil: there is none yet
 }
 
 // judge reads all armed alarms. Only a pass is well: not measured is not good,
@@ -68,19 +69,27 @@ func (l *look) blind(s State) *judgement {
 }
 
 // judgeMember reads one member's alarms. One that is idle, or works without
-// requests, does not hold the others when it has no data.
+// requests, does not hold the others when it has no data. Where each alarm about
+// its requests abstains there is no data either; with none of these alarms, health
+// is all that was asked for.
 func (l *look) judgeMember(s State, i int) judgement {
 	member, seen := &l.plan.Members[i], &l.seen.Members[i]
 	silent := member.Worker || seen.Idle >= IdleAfter
 	j := judgement{well: true, member: i}
+	measured := false
 	for n := range seen.Readings {
 		r := &seen.Readings[n]
-		if r.Abstains || r.Reaction == analysis.ReactNotify {
+		if r.Reaction == analysis.ReactNotify {
 			continue
 		}
+		asked := member.asksOfRequests(r.Alarm)
 		switch verdict := l.verdict(s, r); {
-		case verdict == analysis.Pass:
-		case verdict == analysis.Fail && s.waived(l.alarmCause(s, i, r)):
+		case r.Abstains:
+			if asked && j.reading == nil {
+				j.reading = r
+			}
+		case verdict == analysis.Pass, verdict == analysis.Fail && s.waived(l.alarmCause(s, i, r)):
+			measured = measured || asked
 		case verdict == "" && silent,
 			verdict == analysis.NoData && (silent || l.plan.NoDataPasses):
 			j.unmeasured = !member.Worker
@@ -88,10 +97,20 @@ func (l *look) judgeMember(s State, i int) judgement {
 			return judgement{member: i, reading: r}
 		}
 	}
-	if len(seen.Readings) < len(member.Alarms) {
-		j.well, j.unmeasured = silent, !member.Worker
+	j.unmeasured = j.unmeasured || !measured && !member.Worker
+	switch {
+	case len(seen.Readings) < len(member.Alarms):
+		j.well, j.unmeasured, j.reading = silent, !member.Worker, nil
+	case j.reading != nil && !measured && !silent && !l.plan.NoDataPasses:
+		j.well = false
 	}
 	return j
+}
+
+// asksOfRequests reports whether an alarm of the member is about its requests.
+func (m *Member) asksOfRequests(alarm string) bool {
+	i := slices.IndexFunc(m.Alarms, func(a analysis.Alarm) bool { return a.Name == alarm })
+	return i < 0 || m.Alarms[i].Metric.OfRequests()
 }
 
 // verdict is what a reading says of the weight that is served now: one of a
@@ -117,6 +136,8 @@ func (l *look) why(s State, j judgement) string {
 	switch {
 	case r.Err != "":
 		return fmt.Sprintf("%s of %s cannot be measured: %s", r.Alarm, workload, r.Err)
+	case r.Abstains:
+		return r.Alarm + " of " + workload + " has no verdict: " + r.Text
 	case l.verdict(s, r) == analysis.NoData:
 		return fmt.Sprintf("%s of %s has %d of %d requests", r.Alarm, workload, r.Requests, r.Min)
 	case l.verdict(s, r) == "":

@@ -137,6 +137,7 @@ func (r *script) percent(s string) rollout.Weight {
 }
 
 // planLine reads `orders=4 carts=2/worker steps=10%/1m,50%/approve,100% bake=1m …`.
+// A service has an alarm on errors; orders=2/cpu on its CPU alone, orders=2/bare none.
 func (r *script) planLine(line string) {
 	p := &r.plan
 	for word := range strings.FieldsSeq(line) {
@@ -174,10 +175,13 @@ func (r *script) planLine(line string) {
 				}
 			}
 		default:
-			count, worker, _ := strings.Cut(value, "/")
-			m := rollout.Member{Workload: key, Candidate: 2, Instances: r.number(count), Worker: worker == "worker"}
-			if !m.Worker {
-				m.Alarms = []analysis.Alarm{{Name: "errors"}}
+			count, kind, _ := strings.Cut(value, "/")
+			m := rollout.Member{Workload: key, Candidate: 2, Instances: r.number(count), Worker: kind == "worker"}
+			switch kind {
+			case "":
+				m.Alarms = []analysis.Alarm{{Name: "errors", Metric: analysis.Errors}}
+			case "cpu":
+				m.Alarms = []analysis.Alarm{{Name: "cpu", Metric: analysis.CPU}}
 			}
 			p.Members = append(p.Members, m)
 			r.members = append(r.members, rollout.MemberSeen{Stable: 1, StableReady: m.Instances})
