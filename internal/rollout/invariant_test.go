@@ -193,6 +193,11 @@ func checkWaiting(p rollout.Plan, s rollout.State, seen rollout.Seen, now time.T
 		return fmt.Errorf("R21: waits without a reason in %s: %+v", s.Phase, w)
 	case w.Until.IsZero() && !w.Person && s.Phase != rollout.Queued:
 		return fmt.Errorf("R21: waits without an end in %s: %+v", s.Phase, w)
+	case !w.Until.IsZero() && !w.Until.After(now):
+		seen.Commands = nil
+		if reflect.DeepEqual(rollout.Next(p, s, seen, now), s) {
+			return fmt.Errorf("R21: waits in %s beyond its end, and nothing follows: %+v at %s", s.Phase, w, now)
+		}
 	}
 	return nil
 }

@@ -22,14 +22,14 @@ type judgement struct {
 
 // judge reads all armed alarms. Only a pass is well: not measured is not good,
 // and not bad either. At 0 % there is nothing to measure, and a first release
-// has nothing to be compared with.
+// has nothing to be compared with; but their weight must be served, too.
 func (l *look) judge(s State) judgement {
 	j := judgement{well: true, member: -1}
-	if s.Weight == 0 || s.NoBaseline {
-		return j
-	}
 	if s.Arrived.IsZero() || !l.served(s) {
 		return judgement{member: -1}
+	}
+	if s.Weight == 0 || s.NoBaseline {
+		return j
 	}
 	if blind := l.blind(s); blind != nil {
 		return *blind

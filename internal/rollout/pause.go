@@ -29,9 +29,16 @@ func (l *look) pauseFor(s State, cause, reason string) State {
 }
 
 // goOn ends a pause. What it was for is waived, and a hook that may have run
-// counts as done: a person has looked.
+// counts as done: a person has looked. Capacity for a weight that has not been
+// given yet cannot be waived (R5): it is waited for as long again.
 func (l *look) goOn(s State, why string) State {
-	if cause := s.Pause.Cause; cause != "" {
+	switch cause := s.Pause.Cause; {
+	case cause == "":
+	case cause == s.cause(l.plan, 0, "ready") && (s.Phase == Starting || s.Weight < s.goal(l.plan)):
+		if !s.Short.IsZero() {
+			s.Short = l.now
+		}
+	default:
 		s.Waived = append(slices.Clone(s.Waived), cause)
 		s.Hooks = slices.Clone(s.Hooks)
 		for i, h := range s.Hooks {

@@ -11,8 +11,8 @@ var life = map[Phase][]rule{
 		abort,      // R6: → Ended
 		makeRoom,   // R3: of those that wait only the newest is kept: → Ended
 		obey,       // R21: what people asked
-		waitTurn,   // R3: one at a time
 		stayPaused, // R21
+		waitTurn,   // R3: one at a time
 		takeTurn,   // R9: refused: → Ended. Otherwise → Starting
 	},
 	Starting: {

@@ -43,7 +43,7 @@ func Waiting(p Plan, s State, seen Seen, now time.Time) Wait {
 			return Wait{For: l.hookName(h) + " to end", Until: h.Asked.Add(p.HookTimeout + hookGrace), Then: thenAsks}
 		}
 	}
-	if !s.Short.IsZero() {
+	if l.tooShort(s) && l.observed() || s.Phase == Starting && !s.Short.IsZero() {
 		return l.waitCapacity(s)
 	}
 	if s.Phase == Starting {
