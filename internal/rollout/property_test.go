@@ -336,7 +336,7 @@ func (g *game) checkHeld(before rollout.State) {
 		g.held += g.now.Sub(g.looked)
 	}
 	after := &g.state
-	byItself := after.Command == before.Command && g.plan.Kind != rollout.Rollback && !after.NoBaseline
+	byItself := after.Command == before.Command && !after.NoBaseline
 	switch {
 	case !byItself:
 	case before.Phase == rollout.Shifting && (after.Phase == rollout.Baking || after.Phase == rollout.Shifting && after.Step > before.Step):

@@ -44,7 +44,7 @@ func arrive(l *look, s State) (State, bool) {
 
 // tryStep runs the step's hook in every member, at the step's weight (R24).
 func tryStep(l *look, s State) (State, bool) {
-	if s.Held || s.straight(l.plan) || s.Arrived.IsZero() || s.Weight != s.goal(l.plan) {
+	if s.Held || s.NoBaseline || s.Arrived.IsZero() || s.Weight != s.goal(l.plan) {
 		return s, false
 	}
 	return l.askHooks(s, HookStep)
@@ -74,7 +74,7 @@ func (l *look) holds(s State) bool {
 	switch {
 	case s.Phase == Baking: // R3, R20
 		return !s.NoBaseline && l.seen.Newer == nil && l.since(s, s.Since) < l.plan.Bake
-	case s.straight(l.plan):
+	case s.NoBaseline:
 		return false
 	}
 	step := &l.plan.Steps[s.Step]
@@ -111,10 +111,6 @@ func (s State) unarrived() State {
 	s.Arrived, s.Gap, s.Unserved, s.Unjudged = time.Time{}, 0, time.Time{}, time.Time{}
 	return s
 }
-
-// straight reports whether the rollout goes to all traffic in one step, without
-// strategy: it rolls back (R8), or there is nothing to compare with (R2).
-func (s State) straight(p *Plan) bool { return p.Kind == Rollback || s.NoBaseline }
 
 // at names a step for people.
 func (s State) at(p *Plan, step int) string {

@@ -5,7 +5,7 @@ import "time"
 // attempt begins an attempt: candidates at 0 %, judged only on what is measured
 // from now on (R7). It needs a look that has observed the world.
 func (l *look) attempt(s State, number, step int, why string) State {
-	if s.straight(l.plan) {
+	if s.NoBaseline {
 		step = len(l.plan.Steps) - 1
 	}
 	s.Restarts = make([]int, len(l.plan.Members))

@@ -94,7 +94,7 @@ func (l *look) waitStep(s State) Wait {
 	case s.Arrived.IsZero() || !s.Unserved.IsZero():
 		asks.For = l.why(s, verdict)
 		return asks
-	case s.Phase == Shifting && l.plan.Steps[s.Step].Approve && !s.straight(l.plan):
+	case s.Phase == Shifting && l.plan.Steps[s.Step].Approve && !s.NoBaseline:
 		return Wait{For: "a person's approval of " + s.at(l.plan, s.Step), Then: then, Person: true}
 	case l.holds(s) && s.Phase == Shifting:
 		return Wait{For: s.at(l.plan, s.Step) + " to be held", Until: s.Arrived.Add(s.Gap + l.plan.Steps[s.Step].Hold), Then: then}

@@ -6,7 +6,7 @@ import "titrate/internal/rollout"
 // plan says (R13, R20).
 func (h *history) checkHeld(r *rollout.Record, look *rollout.Look) {
 	b, a := &look.Before, &look.After
-	if a.Command != b.Command || r.Plan.Kind == rollout.Rollback || b.NoBaseline {
+	if a.Command != b.Command || b.NoBaseline {
 		return
 	}
 	switch {
