@@ -3,10 +3,11 @@ package rollout
 import "fmt"
 
 // makeRoom ends a rollout that has not begun because a newer one that waits too
-// will move all that it would have moved (R3). Under `queue` each has its turn.
+// will move all that it would have moved (R3). Under `queue` each has its turn. A
+// rollback keeps its place: a push did not ask for it, and does not undo it (R8).
 func makeRoom(l *look, s State) (State, bool) {
 	newer := l.seen.Newer
-	if newer == nil || !newer.Covers || newer.Overlap == OverlapQueue && !newer.Urgent {
+	if newer == nil || !newer.Covers || newer.Overlap == OverlapQueue && !newer.Urgent || l.plan.Kind == Rollback {
 		return s, false
 	}
 	return l.goBack(s, Back{Outcome: Superseded, Member: -1, Why: fmt.Sprintf("%s took its place before it began", newer.Release)}), true
