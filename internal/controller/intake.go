@@ -54,7 +54,7 @@ func (i *intake) forget(id int64) {
 // Push accepts a push: once it is stored it will be built and delivered, even if
 // the server dies on the way. Lines for the person who pushed go to progress as
 // they come. When ctx ends the push goes on without its listener. A push that is
-// under way already is joined, not begun again.
+// under way already is joined, not begun again, unless it has become urgent.
 func (c *Controller) Push(ctx context.Context, p rollout.Push, progress io.Writer) (Delivered, error) {
 	if c.Builder == nil {
 		return Delivered{}, problem(Unavailable, "", "this server builds nothing")
@@ -78,7 +78,7 @@ func (c *Controller) accept(ctx context.Context, p rollout.Push) (*course, error
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	for _, open := range c.memory.pushes {
-		if open.App == p.App && open.Commit == p.Commit && open.Branch == p.Branch && slices.Equal(open.Envs, p.Envs) {
+		if open.App == p.App && open.Commit == p.Commit && open.Branch == p.Branch && slices.Equal(open.Envs, p.Envs) && (open.Urgent || !p.Urgent) {
 			return c.intake.course(open.ID), nil
 		}
 	}

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"titrate/internal/rollout"
@@ -70,12 +71,18 @@ func (m *memory) ahead(l *live) bool {
 	return false
 }
 
-// newer returns the newest rollout that waits behind l, or nil.
+// newer returns the newest rollout that waits behind l, or nil. It is urgent if
+// any that waits is.
 func (m *memory) newer(l *live) *rollout.Newer {
 	var newest *live
+	urgent := false
 	for _, f := range l.members {
 		for _, o := range m.byKey[f.key] {
-			if o.State.Phase == rollout.Queued && o.Plan.Rollout > l.Plan.Rollout && (newest == nil || o.Plan.Rollout > newest.Plan.Rollout) {
+			if o.State.Phase != rollout.Queued || o.Plan.Rollout <= l.Plan.Rollout {
+				continue
+			}
+			urgent = urgent || o.Plan.Urgent
+			if newest == nil || o.Plan.Rollout > newest.Plan.Rollout {
 				newest = o
 			}
 		}
@@ -83,13 +90,18 @@ func (m *memory) newer(l *live) *rollout.Newer {
 	if newest == nil {
 		return nil
 	}
-	n := &rollout.Newer{
-		Rollout: newest.Plan.Rollout, Release: newest.Plan.Release, Overlap: newest.Plan.Overlap, Urgent: newest.Plan.Urgent, Covers: true,
+	return &rollout.Newer{
+		Rollout: newest.Plan.Rollout, Release: newest.Plan.Release, Overlap: newest.Plan.Overlap, Urgent: urgent,
+		Covers: covers(newest.Plan, l.Plan),
 	}
-	for _, f := range l.members {
-		if newest.index(f.key.Workload) < 0 {
-			n.Covers = false
+}
+
+// covers reports whether plan p moves every workload that o does.
+func covers(p, o rollout.Plan) bool {
+	for _, m := range o.Members {
+		if !slices.ContainsFunc(p.Members, func(n rollout.Member) bool { return n.Workload == m.Workload }) {
+			return false
 		}
 	}
-	return n
+	return true
 }

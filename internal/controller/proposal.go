@@ -54,7 +54,7 @@ func (p *proposal) propose(w *work, v rollout.VersionRecord) EffectKind {
 	v.Digest, v.Refused, v.Ended, v.Made = digestOf(v), "", "", p.change.At
 	e := Effect{Key: v.Key, Stable: w.Stable}
 	switch known, open := w.sameAs(v.Digest), p.memory.unfinished(v.Key); {
-	case open != nil && w.candidateOf(open) != nil && w.candidateOf(open).Digest == v.Digest:
+	case open != nil && w.candidateOf(open) != nil && w.candidateOf(open).Digest == v.Digest && !p.hurries(open):
 		e.What, e.Version, e.Rollout = InProgress, w.candidateOf(open).Number, open.Plan.Rollout
 	case open == nil && w.stable() != nil && w.stable().Digest == v.Digest:
 		e.What, e.Version = Unchanged, w.Stable
@@ -120,7 +120,7 @@ func (p *proposal) open(e manifest.Environment) error {
 		}
 		if len(names) > 0 {
 			plan := e.Plan(names...)
-			plan.Urgent = p.urgent
+			plan.Urgent = p.urgent || p.replacesUrgent(plan)
 			p.start(plan, moving)
 		}
 	}
@@ -165,6 +165,28 @@ func (p *proposal) opensAgain(v rollout.VersionRecord) bool {
 	}
 	p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: v.Key, What: Opens, Version: v.Number, Stable: p.memory.works[v.Key].Stable})
 	return true
+}
+
+// hurries reports whether a rollout that waits is to be opened again, because it
+// is urgent now (R3).
+func (p *proposal) hurries(waits *live) bool {
+	return p.urgent && waits.State.Phase == rollout.Queued && !waits.Plan.Urgent
+}
+
+// replacesUrgent reports whether a rollout by plan takes the place of an urgent one
+// that waits: what that one was to end must not go on for it (R3).
+func (p *proposal) replacesUrgent(plan rollout.Plan) bool {
+	if plan.Overlap == rollout.OverlapQueue {
+		return false
+	}
+	for i := range plan.Members {
+		for _, o := range p.memory.byKey[plan.Key(i)] {
+			if o.State.Phase == rollout.Queued && o.Plan.Urgent && covers(plan, o.Plan) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // behind names a workload of a group whose wanted version is refused: the group
