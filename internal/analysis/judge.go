@@ -145,7 +145,7 @@ func (j *judgement) compare(r *Reading, used []point, begin, end int) bool {
 		}
 		return !r.Abstains
 	}
-	if need := j.reference(); !known || requests < need {
+	if need := j.need(); !known || requests < need {
 		frozen := j.frozen()
 		if len(frozen) == 0 || j.Metric.sample(frozen) < need {
 			r.Abstains, r.Text = true, j.abstainText(requests, need)
@@ -160,6 +160,15 @@ func (j *judgement) compare(r *Reading, used []point, begin, end int) bool {
 		r.Limit = j.Limit * max(r.Stable, 1/float64(requests))
 	}
 	return true
+}
+
+// need is how many requests of stable make it a measure in the same windows. One
+// that worked before is none while it is idle, whatever the metric.
+func (j *judgement) need() uint64 {
+	if b := j.baseline; b != nil && b.Requests > 0 {
+		return max(j.reference(), 1)
+	}
+	return j.reference()
 }
 
 // frozen is the baseline as a data point.

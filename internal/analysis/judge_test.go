@@ -233,16 +233,37 @@ func TestR11_relativeAlarmsUseTheBaselineWhereStableHasTooFew(t *testing.T) {
 
 func TestR11_relativeAlarmsAbstainWithoutAnything(t *testing.T) {
 	t.Parallel()
-	p := try(t, "cpu > 2x stable for 1s")
+	p := try(t, "memory > 2x stable for 1s")
 	p.stable = nil
-	p.did(0, 1, Window{Length: time.Second, CPU: 1})
-	if r := p.says(1, "", "cpu has nothing to compare with: stable was not measured"); !r.Abstains {
+	p.did(0, 1, Window{Length: time.Second, Memory: 1 << 20})
+	if r := p.says(1, "", "memory has nothing to compare with: stable was not measured"); !r.Abstains {
 		t.Errorf("%+v", r)
 	}
 	p.baseline = &Baseline{}
 	p.a.Metric = Errors
 	if r := p.judge(1); !r.Abstains {
 		t.Errorf("an empty baseline: %+v", r)
+	}
+}
+
+// TestR11_anIdleStableIsNoMeasureOfMemory has a bake: the candidate has all
+// traffic, and stable is compared by what it used when it had some.
+func TestR11_anIdleStableIsNoMeasureOfMemory(t *testing.T) {
+	t.Parallel()
+	p := try(t, "memory > 2x stable for 2s")
+	p.stableDid(0, 2, Window{Length: time.Second, Memory: 10 << 20})
+	p.did(0, 2, Window{Length: time.Second, Requests: 1000, Memory: 90 << 20})
+	if r := p.judge(2); r.Verdict != Fail {
+		t.Errorf("a worker's stable, which never has requests: %+v", r)
+	}
+	p.baseline = &Baseline{Window{Length: time.Second, Requests: 5000, Memory: 80 << 20}}
+	if r := p.judge(2); r.Verdict != Pass || r.Stable != 80<<20 {
+		t.Errorf("stable had 80 MiB when it worked: %+v", r)
+	}
+	p.stableDid(2, 4, Window{Length: time.Second, Requests: 10, Memory: 20 << 20})
+	p.did(2, 4, Window{Length: time.Second, Requests: 1000, Memory: 90 << 20})
+	if r := p.judge(4); r.Verdict != Fail || r.Stable != 20<<20 {
+		t.Errorf("a stable that works is compared in the same windows: %+v", r)
 	}
 }
 

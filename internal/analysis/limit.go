@@ -44,7 +44,7 @@ func (a *Alarm) parseLimit(text string) error {
 
 // parseFactor reads "1.2x" of "1.2x stable".
 func (a *Alarm) parseFactor(text, factor string) error {
-	if u := a.Metric.unit(); u == rate || u == count {
+	if u := a.Metric.unit(); u == rate || u == count || a.Metric == CPU {
 		return problem(text, string(a.Metric)+" cannot be compared with stable: it depends on the weight", "write a number: "+exampleLimit(a.Metric))
 	}
 	number, ok := strings.CutSuffix(factor, "x")

@@ -116,7 +116,10 @@ func alarms() *rapid.Generator[Alarm] {
 		}
 		limits := map[unit][]string{
 			ratio: {"0%", "1%", "2.5%", "7%", "99.999999%", "2x stable"}, latency: {"1us", "250ms", "1.234567s", "1h", "1.2x stable"},
-			rate: {"0", "0.5", "5", "100000"}, share: {"0%", "80%", "333.3%", "1.5x stable"}, count: {"0", "2"},
+			rate: {"0", "0.5", "5", "100000"}, share: {"0%", "80%", "333.3%"}, count: {"0", "2"},
+		}
+		if m == Memory {
+			limits[share] = append(limits[share], "1.5x stable")
 		}
 		l.Above = rapid.SampledFrom(limits[m.unit()]).Draw(t, "limit")
 		if u := m.unit(); (u == rate || u == share) && l.Above != "1.5x stable" && rapid.Bool().Draw(t, "below") {

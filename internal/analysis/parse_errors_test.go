@@ -248,8 +248,13 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 			"restarts cannot be compared with stable: it depends on the weight", "write a number: 2",
 		},
 		{
-			"cpu < 2x stable",
+			"cpu > 2x stable",
 			"      ~~~~~~~~~",
+			"cpu cannot be compared with stable: it depends on the weight", "write a number: 80%",
+		},
+		{
+			"memory < 2x stable",
+			"         ~~~~~~~~~",
 			"a relative alarm trips above only", "write > or above",
 		},
 		{

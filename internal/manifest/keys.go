@@ -250,7 +250,7 @@ func nestedKeys() []Key {
 		{Name: "hook", Places: inStep, kind: command(), Example: "hook: ./smoke", Doc: "A shell line to run at this weight; a failure rolls back."},
 
 		{Name: "metric", Places: inAlarm, kind: written("a metric: 5xx_rate, p99, rps", map[string]any{"type": "string"}), Example: "metric: 5xx_rate", Doc: "5xx (5xx_rate), 4xx (4xx_rate), errors (error_rate), p50 … p999, rps, cpu, memory, restarts."},
-		{Name: "above", Places: inAlarm, kind: written("a limit: 1%, 800ms, 1.2x stable", textOrNumber()), Example: "above: 1%", Doc: "The limit above which the alarm breaches, or a multiple of what the stable version shows: 1.2x stable."},
+		{Name: "above", Places: inAlarm, kind: written("a limit: 1%, 800ms, 1.2x stable", textOrNumber()), Example: "above: 1%", Doc: "The limit above which the alarm breaches, or a multiple of what the stable version shows: 1.2x stable. What depends on the weight (rps, cpu, restarts) has no such multiple."},
 		{Name: "below", Places: inAlarm, kind: written("a limit: 5", textOrNumber()), Example: "below: 5", Doc: "The limit below which the alarm breaches; for rps, cpu and memory."},
 		{Name: "for", Places: inAlarm, kind: written("a duration: 1m", map[string]any{"type": "string"}), Default: "`1m`", Example: "for: 2m", Doc: "How long it must breach. A data point is 10 s long, or 1 s where this is shorter than 10 s; with of, it is an Nth of this."},
 		{Name: "of", Places: inAlarm, kind: written("M of N: 3 of 5", map[string]any{"type": "string", "pattern": `^\d+ of \d+$`}), Default: "all data points", Example: "of: 3 of 5", Doc: "M of N: the time is split into N data points, and M of them must breach, as CloudWatch has it. 3 of 5 for 2m are five data points of 24 s."},
