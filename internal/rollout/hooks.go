@@ -116,7 +116,7 @@ func (s State) counts(h HookRecord) bool {
 // hookFaults reports hooks that failed, and asks about those that may have run (R24).
 func (l *look) hookFaults(s State, report func(fault) bool) bool {
 	for _, h := range s.Hooks {
-		if !s.counts(h) || h.Exit == 0 && h.Problem == "" {
+		if !s.counts(h) || h.Waived || h.Exit == 0 && h.Problem == "" {
 			continue
 		}
 		name := l.hookName(h)

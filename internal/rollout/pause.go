@@ -29,7 +29,7 @@ func (l *look) pauseFor(s State, cause, reason string) State {
 }
 
 // goOn ends a pause. What it was for is waived, and a hook that may have run
-// counts as done: a person has looked. Capacity for a weight that has not been
+// counts as done, in later attempts too: a person has looked. Capacity for a weight that has not been
 // given yet cannot be waived (R5): it is waited for as long again.
 func (l *look) goOn(s State, why string) State {
 	switch cause := s.Pause.Cause; {
@@ -42,7 +42,9 @@ func (l *look) goOn(s State, why string) State {
 		s.Waived = append(slices.Clone(s.Waived), cause)
 		s.Hooks = slices.Clone(s.Hooks)
 		for i, h := range s.Hooks {
-			s.Hooks[i].Done = h.Done || h.Key == cause
+			if h.Key == cause {
+				s.Hooks[i].Done, s.Hooks[i].Waived = true, true
+			}
 		}
 	}
 	s.Pause, s.Why = nil, why

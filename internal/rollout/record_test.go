@@ -114,7 +114,7 @@ func fullLook() rollout.Look {
 		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Restarts: []int{3},
 		Pause: &rollout.Pause{Owner: "ada", Reason: "lunch", Since: at, Until: at, Cause: "orders/alarm errors@1"},
 		Back:  &rollout.Back{Outcome: rollout.RolledBack, Why: "5xx", Member: 1, Evidence: &reading, Since: at, From: 2000, Hurried: true},
-		Hooks: []rollout.HookRecord{{Key: "k", Kind: rollout.HookStep, Member: 1, Command: "./smoke", Attempt: 2, Step: 1, Asked: at, Done: true, Exit: 1, Problem: "timed out"}},
+		Hooks: []rollout.HookRecord{{Key: "k", Kind: rollout.HookStep, Member: 1, Command: "./smoke", Attempt: 2, Step: 1, Asked: at, Done: true, Exit: 1, Problem: "timed out", Waived: true}},
 		Held:  true, HeldAt: 2000, Waived: []string{"orders/alarm errors@0"}, Unmeasured: true, NoBaseline: true,
 		Notices: []string{"orders: latency"}, Command: 9, Refused: "it is not paused",
 	}

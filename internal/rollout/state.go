@@ -134,4 +134,5 @@ type HookRecord struct {
 	Done    bool      `json:"done,omitempty"`
 	Exit    int       `json:"exit,omitempty"`
 	Problem string    `json:"problem,omitempty"` // timeout, or no exit record; not Done then means that a person is asked
+	Waived  bool      `json:"waived,omitempty"`  // a person said go on in spite of how it ended
 }
