@@ -66,6 +66,7 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 		return old, problem(Invalid, "", "the plan has %d steps", len(plan.Steps))
 	}
 	plan.Rollout, plan.Attempt, plan.From = p.memory.rollout+1, max(old.State.Attempt, 1)+1, from
+	plan.Ran = ranBefore(old, plan)
 	for i, m := range plan.Members {
 		k := plan.Key(i)
 		w := p.memory.works[k]
@@ -125,6 +126,21 @@ func (c *Controller) planAgain(ctx context.Context, p *proposal, old rollout.Pla
 		plan.Members[i].Candidate = old.Members[at].Candidate
 	}
 	return plan, nil
+}
+
+// ranBefore returns the release hooks that a rollout asked for, by the members of
+// the plan that tries it again (R24).
+func ranBefore(old rollout.Record, plan rollout.Plan) []rollout.HookRecord {
+	var ran []rollout.HookRecord
+	for _, h := range old.State.Hooks {
+		workload := old.Plan.Members[h.Member].Workload
+		i := slices.IndexFunc(plan.Members, func(m rollout.Member) bool { return m.Workload == workload })
+		if h.Kind == rollout.HookRelease && i >= 0 {
+			h.Member = i
+			ran = append(ran, h)
+		}
+	}
+	return ran
 }
 
 // kept reports, as an error, that a version cannot run any more.

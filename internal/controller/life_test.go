@@ -203,6 +203,36 @@ func TestStep_hooksRunWithTheCandidatesEnvironment(t *testing.T) {
 	p.ended(d.Rollouts[0], rollout.Failed)
 }
 
+// TestR24_aRetryKnowsHowTheReleaseHookEnded retries when the node has long
+// forgotten the hook: it is not run again, and a person decides.
+func TestR24_aRetryKnowsHowTheReleaseHookEnded(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	text := strings.Replace(cofe, "route: /orders", "route: /orders, hooks: { release: ./migrate }", 1)
+	d := p.deliver(text, map[string]string{"orders": "o2", "payments": "p1"})
+	p.until("the hook is asked for", func() bool { return len(p.Wanted().Hooks) == 1 })
+	p.hands.hooks[p.Wanted().Hooks[0].Key] = rollout.HookResult{Exit: 1}
+	p.ended(d.Rollouts[0], rollout.Failed)
+	clear(p.hands.hooks)
+	r, err := p.Command(t.Context(), d.Rollouts[0], rollout.Command{Verb: rollout.Retry, By: "ana"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := r.Plan.Rollout
+	p.until("a person is asked", func() bool { return p.rollout(id).State.Pause != nil })
+	if hooks := p.Wanted().Hooks; len(hooks) != 0 {
+		t.Errorf("it runs again: %+v", hooks)
+	}
+	if _, err := p.Command(t.Context(), id, rollout.Command{Verb: rollout.Resume, By: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	p.ended(id, rollout.Promoted)
+	if got, err := p.Replay(t.Context(), id); err != nil || !got.Agrees() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestExplain_tellsWhyAReleaseWasRefusedAndReplayAgrees(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)

@@ -51,7 +51,6 @@ func (l *look) hook(s State, kind HookKind, i int) string {
 
 // hookKey makes a hook run at most once: a release hook once per release and
 // environment, whatever rollout or attempt asks; the others once per attempt.
-// A retry therefore asks for the release hook too, and is told how it ended.
 func (l *look) hookKey(h HookRecord) string {
 	p, workload := l.plan, l.plan.Members[h.Member].Workload
 	switch h.Kind {
@@ -113,14 +112,17 @@ func (s State) counts(h HookRecord) bool {
 	return h.Kind == HookRelease || h.Attempt == s.Attempt
 }
 
-// hookFaults reports hooks that failed, and asks about those that may have run (R24).
+// hookFaults reports hooks that failed, and asks about those that may have run
+// (R24). A release hook that failed before a retry is asked about, too: it does not
+// run again, and whoever tries again may have mended what it left.
 func (l *look) hookFaults(s State, report func(fault) bool) bool {
 	for _, h := range s.Hooks {
 		if !s.counts(h) || h.Waived || h.Exit == 0 && h.Problem == "" {
 			continue
 		}
 		name := l.hookName(h)
-		f := fault{cause: h.Key, member: h.Member, asks: !h.Done}
+		earlier := h.Attempt < s.Attempt
+		f := fault{cause: h.Key, member: h.Member, asks: !h.Done || earlier}
 		switch {
 		case h.Problem == "":
 			f.why = fmt.Sprintf("%s exited %d%s", name, h.Exit, lastLine(l.seen.Hooks[h.Key].Log))
@@ -128,6 +130,9 @@ func (l *look) hookFaults(s State, report func(fault) bool) bool {
 			f.why = name + " " + h.Problem
 		default:
 			f.why = name + " left " + h.Problem
+		}
+		if earlier {
+			f.why += "; it does not run again"
 		}
 		if !report(f) {
 			return false

@@ -23,6 +23,10 @@ type Plan struct {
 	Steps   []Step   `json:"steps"`          // at least one; the last has weight Full
 	From    int      `json:"from,omitempty"` // index of the step to begin with (retry --from-step)
 
+	// Ran are the release hooks that earlier attempts asked for, with how they
+	// ended: they are not run again (R24).
+	Ran []HookRecord `json:"ran,omitempty"`
+
 	// FullCapacity asks for all instances of the candidate before the first
 	// step, as blue-green does (R10).
 	FullCapacity bool `json:"full_capacity,omitempty"`

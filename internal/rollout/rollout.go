@@ -1,6 +1,9 @@
 package rollout
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // life is the whole life of a rollout. In each phase these rules are asked at
 // every look, in this order, and the first that decides ends the look. So what
@@ -69,7 +72,7 @@ var life = map[Phase][]rule{
 func New(p Plan, now time.Time) State {
 	return State{
 		Phase: Queued, Why: "it waits for its turn", Since: moment(now),
-		Attempt: max(p.Attempt, 1), Step: p.From,
+		Attempt: max(p.Attempt, 1), Step: p.From, Hooks: slices.Clone(p.Ran),
 	}
 }
 

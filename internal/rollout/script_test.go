@@ -138,6 +138,7 @@ func (r *script) percent(s string) rollout.Weight {
 
 // planLine reads `orders=4 carts=2/worker steps=10%/1m,50%/approve,100% bake=1m …`.
 // A service has an alarm on errors; orders=2/cpu on its CPU alone, orders=2/bare none.
+// ran=3: each release hook exited 3 in an attempt before this rollout.
 func (r *script) planLine(line string) {
 	p := &r.plan
 	for word := range strings.FieldsSeq(line) {
@@ -165,6 +166,13 @@ func (r *script) planLine(line string) {
 			p.SourceErrorRollback = true
 		case "attempt":
 			p.Attempt = r.number(value)
+		case "ran":
+			for i, m := range p.Members {
+				p.Ran = append(p.Ran, rollout.HookRecord{
+					Key: fmt.Sprintf("%s/%s/%s/%s/release", p.App, p.Env, p.Release, m.Workload), Kind: rollout.HookRelease,
+					Member: i, Command: "./release", Attempt: 1, Asked: r.start, Done: true, Exit: r.number(value),
+				})
+			}
 		case "from":
 			p.From = r.number(value) - 1
 		case "hooks":
