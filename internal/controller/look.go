@@ -34,6 +34,7 @@ func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSee
 	seen := rollout.MemberSeen{Stable: w.Stable, Served: c.sight.share(m.key, m.candidate, l.asked), Idle: c.sight.idle(m.name, now)}
 	if v := w.versions[m.candidate]; v != nil {
 		seen.Refused = v.Refused
+		seen.Same = l.State.Phase == rollout.Queued && w.stable() != nil && w.stable().Digest == v.Digest
 	}
 	base := w.Stable
 	if m.base != 0 {

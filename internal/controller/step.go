@@ -132,7 +132,7 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 		switch s.Outcome {
 		case rollout.Promoted:
 			m.settle(ch, l, w)
-			if w.Stable == member.Candidate {
+			if w.Stable == member.Candidate || s.Unmoved(i) {
 				continue
 			}
 			p := rollout.Promotion{Key: k, Version: member.Candidate, From: w.Stable, Rollout: l.Plan.Rollout, At: look.At}
@@ -151,7 +151,7 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 			if b := s.Back; b != nil && b.Member >= 0 && b.Member != i {
 				continue // the fault is another member's: with that mended, this version goes on (R23)
 			}
-			if v == nil || l.Plan.Kind == rollout.Rollback || v.Refused != "" || w.Stable == member.Candidate {
+			if v == nil || l.Plan.Kind == rollout.Rollback || v.Refused != "" || w.Stable == member.Candidate || s.Unmoved(i) {
 				continue
 			}
 			ch.Refusals = append(ch.Refusals, rollout.Refusal{Key: k, Version: member.Candidate, Ended: s.Outcome, Why: s.Why})

@@ -2,9 +2,11 @@ package rollout
 
 import "slices"
 
-// moves reports whether member i has anything to move: its candidate may have
-// become stable while the rollout waited for its turn.
-func (s State) moves(p *Plan, i int) bool { return s.Stable[i] != p.Members[i].Candidate }
+// moves reports whether member i has anything to move: its candidate, or the same
+// under another number, may have become stable while the rollout waited (R1).
+func (s State) moves(p *Plan, i int) bool {
+	return s.Stable[i] != p.Members[i].Candidate && !s.Unmoved(i)
+}
 
 // goal is the weight that the rollout is on its way to.
 func (s State) goal(p *Plan) Weight {

@@ -89,7 +89,7 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 	raised := after.Weight > before.Weight
 	patienceOver := after.Phase == rollout.Returning && now.Sub(after.Back.Since) >= 10*time.Second && after.Back.Outcome != rollout.Superseded
 	for i, m := range p.Members {
-		if after.Stable[i] == m.Candidate {
+		if after.Stable[i] == m.Candidate || after.Unmoved(i) {
 			continue
 		}
 		share := after.Weight
@@ -117,7 +117,7 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 func checkOutcome(p rollout.Plan, before, after rollout.State) error {
 	moving := false
 	for i := range after.Stable {
-		moving = moving || after.Stable[i] != p.Members[i].Candidate
+		moving = moving || after.Stable[i] != p.Members[i].Candidate && !after.Unmoved(i)
 	}
 	over := after.Phase == rollout.Retiring || after.Phase == rollout.Ended
 	switch {
@@ -160,10 +160,11 @@ func checkWish(p rollout.Plan, s rollout.State) error {
 	}
 	for i, m := range w.Members {
 		n := p.Members[i].Instances
+		still := m.Stable == m.Candidate || s.Unmoved(i)
 		switch {
-		case m.Stable == m.Candidate && (m.Weight != 0 || m.StableInstances != n || m.CandidateInstances != 0):
+		case still && (m.Weight != 0 || m.StableInstances != n || m.CandidateInstances != 0):
 			return fmt.Errorf("moves what is stable: %+v", m)
-		case m.Stable == m.Candidate:
+		case still:
 		case m.Weight > 0 && m.CandidateInstances*10000 < int(m.Weight)*n:
 			return fmt.Errorf("traffic without capacity: %+v", m)
 		case m.Stable == 0 && m.Weight != 0 && m.Weight != rollout.Full:

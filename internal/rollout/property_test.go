@@ -247,6 +247,7 @@ func (g *game) wildMembers(often func(string, int) bool) {
 			Stable: rapid.SampledFrom([]rollout.Version{1, 1, 1, 0, 2}).Draw(t, "stable"), Ready: rapid.IntRange(0, n).Draw(t, "ready"),
 			StableReady: n, Served: -1, Open: rapid.IntRange(0, 1).Draw(t, "open"),
 		}
+		m.Same = g.state.Phase == rollout.Queued && m.Stable == 1 && !often("differs", 8)
 		if before != nil {
 			m.Restarts = before[i].Restarts + rapid.IntRange(0, 10).Draw(t, "restarts")/10
 		}
@@ -358,7 +359,7 @@ func (g *game) checkHeld(before rollout.State) {
 func (g *game) measurable() bool {
 	wish := g.state.Wish(g.plan)
 	for i, m := range g.seen.Members {
-		if wish.Members[i].Stable == wish.Members[i].Candidate {
+		if wish.Members[i].Stable == wish.Members[i].Candidate || g.state.Unmoved(i) {
 			continue
 		}
 		down := slices.ContainsFunc(m.Readings, func(r analysis.Reading) bool { return r.Err != "" })

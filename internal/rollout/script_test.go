@@ -25,6 +25,7 @@ import (
 //	ready        as many candidates are ready as are wished; also ready=2, orders.ready=2
 //	served       the gateway serves the wished shares; also served=?, served=10%
 //	stableReady=1 restarts=2 open=3 idle=12m failure=oom refused=r42 stable=v7 (v0: none)
+//	same         stable is the candidate's artifact and config under another number
 //	errors=pass  a verdict of the alarm: pass fail inconclusive no-data down abstain;
 //	             latency/pause=fail is another alarm with that reaction;
 //	             errors=fail@90s is of a window that closed then
@@ -351,6 +352,8 @@ func (r *script) member(i int, name, value string, given bool) {
 		if m.Stable == 0 {
 			m.StableReady = 0
 		}
+	case "same":
+		m.Same = true
 	case "stableReady":
 		m.StableReady = r.number(value)
 	case "restarts":

@@ -32,6 +32,7 @@ type Newer struct {
 // MemberSeen is what was observed of one member.
 type MemberSeen struct {
 	Stable      Version            `json:"stable"`            // the environment's stable version of the workload now; 0: none
+	Same        bool               `json:"same,omitempty"`    // while Queued: Stable has the candidate's digest: they are the same thing to run (R1)
 	Refused     string             `json:"refused,omitempty"` // why the candidate may not be tried again (R9); retry clears it
 	Ready       int                `json:"ready"`             // ready instances of the candidate
 	StableReady int                `json:"stable_ready"`

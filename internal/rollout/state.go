@@ -69,6 +69,7 @@ type State struct {
 	Took     bool      `json:"took,omitempty"` // a candidate has been given traffic, in any attempt
 
 	Stable     []Version    `json:"stable,omitempty"`   // by member: the base to go back to, known from Starting on; 0: first release (R2)
+	Same       []bool       `json:"same,omitempty"`     // by member: its candidate is the same thing to run as Stable, so nothing of it moves (R1); nil: none is
 	Restarts   []int        `json:"restarts,omitempty"` // by member: the count of its candidate's restarts when the attempt began
 	Pause      *Pause       `json:"pause,omitempty"`
 	Back       *Back        `json:"back,omitempty"`        // set with every end but promotion, when it is decided
@@ -82,6 +83,10 @@ type State struct {
 	Command    int64        `json:"command"`               // the last command that was carried out or refused
 	Refused    string       `json:"refused,omitempty"`     // why that command was refused; empty if it was carried out
 }
+
+// Unmoved reports whether member i stays with its stable version, though the
+// candidate has another number.
+func (s State) Unmoved(i int) bool { return i < len(s.Same) && s.Same[i] }
 
 // Over reports whether the outcome is known. What is left to do then (drain,
 // keep) can change nothing about it, and the next rollout may begin.

@@ -1,6 +1,9 @@
 package rollout
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // makeRoom ends a rollout that has not begun because a newer one that waits too
 // will move all that it would have moved (R3). Under `queue` each has its turn. A
@@ -30,9 +33,14 @@ func takeTurn(l *look, s State) (State, bool) {
 			return l.goBack(s, Back{Outcome: Failed, Member: i, Why: why}), true
 		}
 	}
-	s.Stable = make([]Version, len(l.plan.Members))
+	n := len(l.plan.Members)
+	same := make([]bool, n)
+	s.Stable = make([]Version, n)
 	for i, m := range l.seen.Members {
-		s.Stable[i] = m.Stable
+		s.Stable[i], same[i] = m.Stable, m.Same
+	}
+	if slices.Contains(same, true) {
+		s.Same = same
 	}
 	return l.begin(s)
 }

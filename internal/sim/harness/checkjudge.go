@@ -32,7 +32,7 @@ func (h *history) checkJudged(r *rollout.Record, look *rollout.Look) {
 	b, a := &look.Before, &look.After
 	for i, m := range r.Plan.Members {
 		n, known := h.natures[h.checks.artifacts[tried{r.Plan.Key(i), m.Candidate}]]
-		if !known || i >= len(a.Stable) || a.Stable[i] == m.Candidate {
+		if !known || i >= len(a.Stable) || a.Stable[i] == m.Candidate || a.Unmoved(i) {
 			continue
 		}
 		measured := !m.Worker && h.loads[m.Workload] > 0 && a.Stable[i] != 0 && !r.Plan.NoDataPasses

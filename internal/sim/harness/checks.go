@@ -102,7 +102,7 @@ func (h *history) checkCapacity(r *rollout.Record, look *rollout.Look) {
 	}
 	for i, m := range r.Plan.Members {
 		stable := a.Stable[i]
-		if stable == m.Candidate {
+		if stable == m.Candidate || a.Unmoved(i) {
 			continue
 		}
 		k, v, need := r.Plan.Key(i), m.Candidate, a.Weight.Instances(m.Instances)
@@ -148,7 +148,7 @@ func (h *history) checkOutcome(r *rollout.Record, look *rollout.Look) {
 	h.holds(abortWins, a.Weight == 0, "rollout %d is %s at %s", look.Rollout, a.Outcome, a.Weight)
 	for i, m := range r.Plan.Members {
 		k := r.Plan.Key(i)
-		if !a.Took || a.Stable[i] == m.Candidate || h.store.Stable(k) == m.Candidate {
+		if !a.Took || a.Stable[i] == m.Candidate || a.Unmoved(i) || h.store.Stable(k) == m.Candidate {
 			continue
 		}
 		for key, split := range h.world.Table {
@@ -185,12 +185,12 @@ func (h *history) checkGuard(r *rollout.Record, look *rollout.Look) {
 	b, a := &look.Before, &look.After
 	for i, m := range r.Plan.Members {
 		t := tried{r.Plan.Key(i), m.Candidate}
-		if b.Phase == rollout.Queued && a.Phase == rollout.Starting && r.Plan.Kind != rollout.Rollback && a.Stable[i] != m.Candidate {
+		if b.Phase == rollout.Queued && a.Phase == rollout.Starting && r.Plan.Kind != rollout.Rollback && a.Stable[i] != m.Candidate && !a.Unmoved(i) {
 			outcome, refused := h.checks.refused[t]
 			h.holds(loopGuard, !refused, "rollout %d of %s %s begins, which is %s", r.Plan.Rollout, m.Workload, m.Candidate, outcome)
 		}
 		anothers := a.Back != nil && a.Back.Member >= 0 && a.Back.Member != i // fault: R23
-		if a.Over() && !b.Over() && h.store.Stable(t.key) != m.Candidate && !anothers {
+		if a.Over() && !b.Over() && h.store.Stable(t.key) != m.Candidate && !a.Unmoved(i) && !anothers {
 			switch a.Outcome {
 			case rollout.RolledBack, rollout.Aborted, rollout.Failed:
 				h.checks.refused[t] = a.Outcome
