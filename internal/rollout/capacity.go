@@ -21,7 +21,7 @@ func (s State) goal(p *Plan) Weight {
 // rollout's weight. With no stable version there is nothing to share with (R2).
 func (s State) share(p *Plan, i int) Weight {
 	switch {
-	case !s.moves(p, i):
+	case !s.moves(p, i) || s.ahead(i):
 		return 0
 	case s.Stable[i] == 0 && s.Weight > 0:
 		return Full
@@ -61,12 +61,17 @@ func (l *look) stableCarries(s State, w Weight) bool {
 	if !l.observed() {
 		return false
 	}
-	for i, m := range l.seen.Members {
-		if s.moves(l.plan, i) && s.Stable[i] != 0 && m.StableReady < w.Instances(l.plan.Members[i].Instances) {
+	for i := range l.plan.Members {
+		if s.moves(l.plan, i) && !s.ahead(i) && !l.stableOfCarries(s, i, w) {
 			return false
 		}
 	}
 	return true
+}
+
+// stableOfCarries reports whether the stable version of member i can carry weight w.
+func (l *look) stableOfCarries(s State, i int, w Weight) bool {
+	return s.Stable[i] == 0 || l.seen.Members[i].StableReady >= w.Instances(l.plan.Members[i].Instances)
 }
 
 // baseless reports whether a member has no version to give traffic back to.

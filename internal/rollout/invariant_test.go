@@ -83,13 +83,20 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 	if after.Weight < 0 || after.Weight > rollout.Full {
 		return fmt.Errorf("weight %d", after.Weight)
 	}
+	ahead := -1 // the member that went back before the others (R23)
+	if b := after.Back; b != nil && b.Ahead {
+		ahead = b.Member
+		if n := p.Members[ahead].Instances; (before.Back == nil || !before.Back.Ahead) && after.Stable[ahead] != 0 && seen.Members[ahead].StableReady < n {
+			return fmt.Errorf("R5: %s goes back ahead with %d of %d ready", p.Members[ahead].Workload, seen.Members[ahead].StableReady, n)
+		}
+	}
 	if after.Weight == before.Weight {
 		return nil
 	}
 	raised := after.Weight > before.Weight
 	patienceOver := after.Phase == rollout.Returning && now.Sub(after.Back.Since) >= 10*time.Second && after.Back.Outcome != rollout.Superseded
 	for i, m := range p.Members {
-		if after.Stable[i] == m.Candidate || after.Unmoved(i) {
+		if after.Stable[i] == m.Candidate || after.Unmoved(i) || i == ahead {
 			continue
 		}
 		share := after.Weight

@@ -113,7 +113,7 @@ func fullLook() rollout.Look {
 		Phase: rollout.Returning, Outcome: rollout.RolledBack, Why: "orders v17: 5xx was 7.9 %", Since: at, Attempt: 2, Step: 1, Weight: 2000,
 		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Same: []bool{true}, Restarts: []int{3},
 		Pause: &rollout.Pause{Owner: "ada", Reason: "lunch", Since: at, Until: at, Cause: "orders/alarm errors@1"},
-		Back:  &rollout.Back{Outcome: rollout.RolledBack, Why: "5xx", Member: 1, Evidence: &reading, Since: at, From: 2000, Hurried: true},
+		Back:  &rollout.Back{Outcome: rollout.RolledBack, Why: "5xx", Member: 1, Evidence: &reading, Since: at, From: 2000, Hurried: true, Ahead: true},
 		Hooks: []rollout.HookRecord{{Key: "k", Kind: rollout.HookStep, Member: 1, Command: "./smoke", Attempt: 2, Step: 1, Asked: at, Done: true, Exit: 1, Problem: "timed out", Waived: true}},
 		Held:  true, HeldAt: 2000, Waived: []string{"orders/alarm errors@0"}, Unmeasured: true, NoBaseline: true,
 		Notices: []string{"orders: latency"}, Command: 9, Refused: "it is not paused",

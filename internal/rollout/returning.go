@@ -27,8 +27,9 @@ func (l *look) goBack(s State, b Back) State {
 	return s
 }
 
-// takeBack takes the weight from all candidates at once (R23); through the steps
-// in reverse if the plan says so and an alarm, not a failure or a person, is why.
+// takeBack takes the weight from all candidates at once, or from the one that is
+// why if only the others' stable versions are not ready (R23); through the steps in
+// reverse if the plan says so and an alarm, not a failure or a person, is why.
 func takeBack(l *look, s State) (State, bool) {
 	if s.Weight == 0 {
 		return s, false
@@ -44,11 +45,26 @@ func takeBack(l *look, s State) (State, bool) {
 	// What gives way is healthy: it keeps its traffic until stable can carry it (R3).
 	patient := s.Back.Outcome == Superseded || waited < returnPatience
 	if patient && !l.stableCarries(s, Full-to) {
-		return s, false
+		return l.goAhead(s, to)
 	}
 	s.Weight, s.Since = to, l.now
 	return s.unarrived(), true
 }
+
+// goAhead takes all traffic from the member that is why, as soon as its own stable
+// version can carry it. The others' patience runs on.
+func (l *look) goAhead(s State, to Weight) (State, bool) {
+	i := s.Back.Member
+	if to > 0 || i < 0 || s.ahead(i) || !l.observed() || !l.stableOfCarries(s, i, Full) {
+		return s, false
+	}
+	back := *s.Back
+	back.Ahead, s.Back = true, &back
+	return s, true
+}
+
+// ahead reports whether member i's traffic is back before that of the others.
+func (s State) ahead(i int) bool { return s.Back != nil && s.Back.Ahead && s.Back.Member == i }
 
 // below is the greatest weight of a step that is less than w, or 0.
 func (p *Plan) below(w Weight) Weight {

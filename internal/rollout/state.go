@@ -111,6 +111,7 @@ type Back struct {
 	Since    time.Time         `json:"since"`
 	From     Weight            `json:"from"`              // the candidate's weight when it was decided
 	Hurried  bool              `json:"hurried,omitempty"` // a person asked for all of it at once, though the plan is gradual
+	Ahead    bool              `json:"ahead,omitempty"`   // Member's traffic is back already; the others' waits for their stable versions (R23)
 }
 
 // HookKind names the moment of a hook.

@@ -102,7 +102,8 @@ func (h *history) checkCapacity(r *rollout.Record, look *rollout.Look) {
 	}
 	for i, m := range r.Plan.Members {
 		stable := a.Stable[i]
-		if stable == m.Candidate || a.Unmoved(i) {
+		wentAhead := b.Back != nil && b.Back.Ahead && b.Back.Member == i // R23
+		if stable == m.Candidate || a.Unmoved(i) || wentAhead {
 			continue
 		}
 		k, v, need := r.Plan.Key(i), m.Candidate, a.Weight.Instances(m.Instances)
