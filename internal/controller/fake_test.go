@@ -33,6 +33,7 @@ type hands struct {
 	failing  map[string]float64 // by "orders v2": the share of its requests that fail
 	slow     map[string]bool    // by "orders v2": once it has all traffic it takes ten times as long
 	broken   map[string]string  // by "orders v2": it never gets ready, and why
+	silent   map[string]bool    // by "orders v2": it takes connections and answers nothing
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
 }
@@ -77,6 +78,10 @@ func (h *hands) seen(now time.Time) (world.Seen, world.Served) {
 			seen := world.FleetSeen{Key: w.Key, Version: f.Version, Ready: f.Count}
 			if why := h.broken[name(w.Key, f.Version)]; why != "" {
 				seen.Ready, seen.Failure = 0, why
+			}
+			if h.silent[name(w.Key, f.Version)] {
+				seen.Ready = 0
+				s.Instances = append(s.Instances, world.Instance{Key: w.Key, Version: f.Version, State: world.InstanceStarting, Why: "GET :8080/healthz → no answer in 3s"})
 			}
 			s.Fleets = append(s.Fleets, seen)
 		}

@@ -46,6 +46,9 @@ func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSee
 		// Before the target knows of this attempt, it shows the instances and the
 		// failure of an earlier one (R7).
 		seen.Ready, seen.Failure = candidate.Ready, candidate.Failure
+		if l.State.Phase == rollout.Starting {
+			seen.Unready = c.sight.unwell[fleetKey{m.key, m.candidate}]
+		}
 	}
 	if l.State.Phase == rollout.Retiring {
 		seen.Open = candidate.Open

@@ -469,3 +469,15 @@ func TestDeliver_toAManualEnvironmentCarriesTheSameRelease(t *testing.T) {
 	_, err = p.Deliver(t.Context(), d)
 	wantKind(t, err, controller.NotFound)
 }
+
+func TestR14_aVersionThatNeverAnswersIsToldAsThat(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	p.hands.silent = map[string]bool{"orders v2": true}
+	d := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	p.ended(d.Rollouts[0], rollout.Failed)
+	if why := p.rollout(d.Rollouts[0]).State.Why; !strings.Contains(why, "was not ready in") || !strings.Contains(why, "no answer in 3s") {
+		t.Errorf("%q", why)
+	}
+}

@@ -13,8 +13,9 @@ type sight struct {
 	seen   world.Seen
 	served world.Served
 	fleets map[fleetKey]world.FleetSeen
-	cursor uint64 // of the last window counted
-	blind  error  // why the meter cannot be read; nil: it can
+	unwell map[fleetKey]string // why an instance is not ready
+	cursor uint64              // of the last window counted
+	blind  error               // why the meter cannot be read; nil: it can
 }
 
 type fleetKey struct {
@@ -42,6 +43,12 @@ func (c *Controller) Observe(seen world.Seen, served world.Served) {
 	s.fleets = make(map[fleetKey]world.FleetSeen, len(seen.Fleets))
 	for _, f := range seen.Fleets {
 		s.fleets[fleetKey{f.Key, f.Version}] = f
+	}
+	s.unwell = map[fleetKey]string{}
+	for _, in := range seen.Instances {
+		if in.Why != "" {
+			s.unwell[fleetKey{in.Key, in.Version}] = in.Why
+		}
 	}
 	c.memory.compare(&before, s)
 	if seen.Stamp.Less(c.want.acked) {

@@ -122,7 +122,7 @@ func fullLook() rollout.Look {
 		Rollout: 7, Sequence: 3, Core: rollout.CoreVersion, At: at, Before: state, After: state,
 		Seen: rollout.Seen{
 			Members: []rollout.MemberSeen{{
-				Stable: 16, Same: true, Refused: "r41", Ready: 2, StableReady: 4, Restarts: 3, Failure: "exit 1", Served: 2000, Open: 3, Idle: time.Minute,
+				Stable: 16, Same: true, Refused: "r41", Ready: 2, Unready: "404", StableReady: 4, Restarts: 3, Failure: "exit 1", Served: 2000, Open: 3, Idle: time.Minute,
 				Readings: []analysis.Reading{reading},
 			}},
 			Hooks:    map[string]rollout.HookResult{"k": {Running: true, Exit: 1, TimedOut: true, Lost: true, Log: "no"}},

@@ -24,7 +24,7 @@ import (
 //
 //	ready        as many candidates are ready as are wished; also ready=2, orders.ready=2
 //	served       the gateway serves the wished shares; also served=?, served=10%
-//	stableReady=1 restarts=2 open=3 idle=12m failure=oom refused=r42 stable=v7 (v0: none)
+//	stableReady=1 restarts=2 open=3 idle=12m failure=oom unready=404 refused=r42 stable=v7 (v0: none)
 //	same         stable is the candidate's artifact and config under another number
 //	errors=pass  a verdict of the alarm: pass fail inconclusive no-data down abstain;
 //	             latency/pause=fail is another alarm with that reaction;
@@ -364,6 +364,8 @@ func (r *script) member(i int, name, value string, given bool) {
 		m.Idle = r.duration(value)
 	case "failure":
 		m.Failure = value
+	case "unready":
+		m.Unready = value
 	case "refused":
 		m.Refused = value
 	default:

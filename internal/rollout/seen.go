@@ -35,6 +35,7 @@ type MemberSeen struct {
 	Same        bool               `json:"same,omitempty"`    // while Queued: Stable has the candidate's digest: they are the same thing to run (R1)
 	Refused     string             `json:"refused,omitempty"` // why the candidate may not be tried again (R9); retry clears it
 	Ready       int                `json:"ready"`             // ready instances of the candidate
+	Unready     string             `json:"unready,omitempty"` // while Starting: what is seen of one that is not
 	StableReady int                `json:"stable_ready"`
 	Restarts    int                `json:"restarts"`           // of the candidate, cumulative
 	Failure     string             `json:"failure,omitempty"`  // an instance of the candidate exited or could not start before it was ready: what was seen, with its last lines

@@ -95,10 +95,11 @@ func (l *look) healthFaults(s State, report func(fault) bool) bool {
 		return true
 	}
 	i, ready, needs := l.shortest(s)
-	return report(fault{
-		cause: s.cause(l.plan, 0, "ready"), member: i,
-		why: fmt.Sprintf("%s was not ready in %s: %d of %d instances", l.candidate(i), span(l.plan.StartTimeout), ready, needs),
-	})
+	why := fmt.Sprintf("%s was not ready in %s: %d of %d instances", l.candidate(i), span(l.plan.StartTimeout), ready, needs)
+	if l.observed() && l.seen.Members[i].Unready != "" {
+		why += "; " + l.seen.Members[i].Unready
+	}
+	return report(fault{cause: s.cause(l.plan, 0, "ready"), member: i, why: why})
 }
 
 // alarmFaults reports alarms that fail, by their reaction (R27), and a metric
