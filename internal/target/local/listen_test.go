@@ -3,6 +3,7 @@ package local
 import (
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -64,4 +65,27 @@ func TestSockets_bothWaysSeeTheSame(t *testing.T) {
 			t.Errorf("%s: inode %s by netlink, %s in /proc", ln.Addr(), a, b)
 		}
 	}
+}
+
+func TestPorts_nobodyGetsTheSameOne(t *testing.T) {
+	t.Parallel()
+	s := &Supervisor{taken: map[int]bool{}, ports: ports{low: 39000, high: 39020}} // few, so that they would meet
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	got := map[int]bool{}
+	for range 12 {
+		wg.Go(func() {
+			port, err := s.exchangePort(t.Context(), 0)
+			if err != nil {
+				return // they may run out by chance
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if got[port] {
+				t.Errorf("port %d was given twice", port)
+			}
+			got[port] = true
+		})
+	}
+	wg.Wait()
 }

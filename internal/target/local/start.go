@@ -70,16 +70,11 @@ func (in *instance) start(ctx context.Context) error {
 // that is there already goes on.
 func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, error) {
 	s := in.s
-	s.mu.Lock()
-	delete(s.taken, in.rec.Port)
-	taken := maps.Clone(s.taken)
-	s.mu.Unlock()
-	port, err := s.ports.free(ctx, taken)
+	port, err := s.exchangePort(ctx, in.snapshot().Port)
 	if err != nil {
 		return instanceRecord{}, world.Fleet{}, err
 	}
 	s.mu.Lock()
-	s.taken[port] = true
 	spec := in.f.spec
 	known := !in.rec.Spawned.IsZero()
 	in.rec.Port, in.rec.Addr = port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
@@ -98,6 +93,29 @@ func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, e
 		return rec, spec, err
 	}
 	return rec, spec, nil
+}
+
+// exchangePort gives a port back and takes a free one, which is nobody else's from
+// then on: two programs that share their ports (SO_REUSEPORT) would not notice.
+func (s *Supervisor) exchangePort(ctx context.Context, old int) (int, error) {
+	s.mu.Lock()
+	delete(s.taken, old)
+	taken := maps.Clone(s.taken)
+	s.mu.Unlock()
+	for {
+		port, err := s.ports.free(ctx, taken)
+		if err != nil {
+			return 0, err
+		}
+		s.mu.Lock()
+		lost := s.taken[port]
+		s.taken[port] = true
+		s.mu.Unlock()
+		if !lost {
+			return port, nil
+		}
+		taken[port] = true
+	}
 }
 
 func (in *instance) openOutputs(dir string) error {
