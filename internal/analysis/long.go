@@ -169,7 +169,12 @@ func (a *Alarm) parseMofN(of string) (m, n int, err error) {
 }
 
 // roundUp returns the least multiple of step that is not less than d.
-func roundUp(d, step time.Duration) time.Duration { return (d + step - 1) / step * step }
+func roundUp(d, step time.Duration) time.Duration {
+	if rest := d % step; rest > 0 {
+		return d - rest + step
+	}
+	return d
+}
 
 func parseMin(m Metric, text string) (int, error) {
 	if !m.OfRequests() {

@@ -31,7 +31,7 @@ func boundLog(path string, most int64) error {
 	if err != nil {
 		return fmt.Errorf("bound the log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // nothing is written through it
+	defer log.Close()
 	info, err := log.Stat()
 	if err != nil || info.Size() <= most {
 		return err

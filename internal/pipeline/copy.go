@@ -71,7 +71,7 @@ func copyFile(to string, tree *os.Root, name string, may allow) error {
 	if err != nil {
 		return err
 	}
-	defer in.Close() //nolint:errcheck // only read
+	defer in.Close()
 	info, err := in.Stat()
 	if err != nil {
 		return err
