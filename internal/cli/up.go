@@ -189,25 +189,24 @@ func (s *session) downCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := daemon.ReadRunning(dir)
-			if errors.Is(err, fs.ErrNotExist) {
-				fmt.Fprintln(s.Err, "Nothing is up on", dir)
-				return s.emit(downAnswer{dir, false}, nothing)
-			}
-			if err != nil {
-				return err
-			}
-			return s.down(cmd.Context(), dir, r)
+			return s.down(cmd.Context(), dir)
 		},
 	}
 }
 
-func (s *session) down(ctx context.Context, dir string, r daemon.Running) error {
-	if !daemon.KeeperLives(dir) {
+func (s *session) down(ctx context.Context, dir string) error {
+	keeper, err := daemon.Keeper(dir)
+	switch {
+	case err != nil:
+		return err
+	case keeper == nil && !recorded(dir):
+		fmt.Fprintln(s.Err, "Nothing is up on", dir)
+		return s.emit(downAnswer{dir, false}, nothing)
+	case keeper == nil:
 		return killed(dir)
 	}
-	if err := syscall.Kill(r.PID, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("ask process %d to end: %w", r.PID, err)
+	if err := keeper.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("ask process %d to end: %w", keeper.Pid, err)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
@@ -218,11 +217,17 @@ func (s *session) down(ctx context.Context, dir string, r daemon.Running) error 
 		case <-tick.C:
 		}
 	}
-	if _, err := daemon.ReadRunning(dir); err == nil { // it takes this away when it ends by itself
+	if recorded(dir) { // it takes this away when it ends by itself
 		return killed(dir)
 	}
 	fmt.Fprintln(s.Err, "Everything is stopped. titrate up starts it again.")
 	return s.emit(downAnswer{dir, true}, nothing)
+}
+
+// recorded reports whether a keeper has left word of what is up, readable or not.
+func recorded(dir string) bool {
+	_, err := daemon.ReadRunning(dir)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func killed(dir string) error {

@@ -138,22 +138,19 @@ func onSignal(sig os.Signal, ch chan struct{}) (end func()) {
 // takes server and node over from it: an upgrade without a connection lost. It
 // returns when the folder is free; where no keeper lives there is nothing to do.
 func Replace(ctx context.Context, dir string) error {
-	if !KeeperLives(dir) {
-		return nil
-	}
-	r, err := ReadRunning(dir)
-	if err != nil {
+	k, err := Keeper(dir)
+	if err != nil || k == nil {
 		return err
 	}
-	if err := syscall.Kill(r.PID, letGoSignal); err != nil {
-		return fmt.Errorf("ask process %d to let go: %w", r.PID, err)
+	if err := k.Signal(letGoSignal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("ask process %d to let go: %w", k.Pid, err)
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for KeeperLives(dir) {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("process %d does not let go: %w", r.PID, ctx.Err())
+			return fmt.Errorf("process %d does not let go: %w", k.Pid, ctx.Err())
 		case <-tick.C:
 		}
 	}
@@ -199,3 +196,13 @@ func (f folder) keepInternalAddr(addr string) error {
 
 // KeeperLives reports whether a keeper holds the data folder dir.
 func KeeperLives(dir string) bool { return keeper.Held(dir) }
+
+// Keeper is the process that holds the data folder dir, to be sent a signal; nil
+// when none does. up.json is not asked: it may be old or damaged.
+func Keeper(dir string) (*os.Process, error) {
+	k, err := keeper.Holder(dir)
+	if errors.Is(err, keeper.ErrHolder) {
+		return nil, fmt.Errorf("error[T0706]: who holds the data folder cannot be told, so nobody was sent a signal: %w\n  help    end the process titrate up by hand: ps -C titrate -o pid,args", err)
+	}
+	return k, err
+}

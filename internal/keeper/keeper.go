@@ -14,7 +14,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +54,7 @@ func New(cfg Config) (*Keeper, error) {
 	if err := os.MkdirAll(k.exits, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for exit statuses: %w", err)
 	}
-	lock, err := takeLock(filepath.Join(cfg.Dir, "up.lock"))
+	lock, err := takeLock(cfg.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -67,43 +66,6 @@ func New(cfg Config) (*Keeper, error) {
 		return nil, errors.Join(err, lock.Close())
 	}
 	return k, nil
-}
-
-// HeldError says that another keeper has the data folder.
-type HeldError struct{ Dir, PID string }
-
-// Error names the folder, the process and what to type.
-func (e *HeldError) Error() string {
-	return fmt.Sprintf("error[T0701]: titrate is already up on this data folder\n  where   %s (process %s)\n  help    titrate down; or titrate up --replace to take over from it, or --data ANOTHER_FOLDER", e.Dir, e.PID)
-}
-
-func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("open the data folder's lock: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(path)
-		f.Close()
-		return nil, &HeldError{filepath.Dir(path), strings.TrimSpace(string(holder))}
-	}
-	if err := f.Truncate(0); err != nil {
-		return nil, fmt.Errorf("write the data folder's lock: %w", err)
-	}
-	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
-		return nil, fmt.Errorf("write the data folder's lock: %w", err)
-	}
-	return f, nil
-}
-
-// Held reports whether a keeper holds the data folder dir.
-func Held(dir string) bool {
-	f, err := os.Open(filepath.Join(dir, "up.lock"))
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil
 }
 
 // listen fills k.files. A socket left by a dead keeper's child wins: connections
