@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,9 +13,9 @@ import (
 )
 
 func (s *session) historyCommand() *cobra.Command {
-	var limit int
+	limit := 20
 	c := &cobra.Command{
-		Use: "history [APP]", Short: "releases: outcome, who, how long, why refused", Args: between(0, 1),
+		Use: "history [APP[/WORKLOAD][@r42|@v17] | ROLLOUT]", Short: "releases: outcome, who, how long, why refused", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {
@@ -27,15 +28,37 @@ func (s *session) historyCommand() *cobra.Command {
 			if t.rollout != 0 {
 				return s.looks(cmd, c, t.rollout)
 			}
+			if err := s.known(cmd.Context(), c, t); err != nil {
+				return err
+			}
 			rs, err := c.Releases(cmd.Context(), t.app, limit)
 			if err != nil {
 				return err
 			}
+			rs = s.among(rs, t)
 			return s.emit(rs, func(w io.Writer) { drawReleases(w, t.app, rs) })
 		},
 	}
-	c.Flags().IntVarP(&limit, "limit", "n", 20, "at most so many releases")
+	c.Flags().VarP(count[int]{&limit}, "limit", "n", "at most so many releases")
 	return c
+}
+
+// among are the releases that t and --env mean, with the rollouts that they mean.
+func (s *session) among(rs []client.Release, t target) []client.Release {
+	some := s.env != "" || t.workload != "" || t.version != 0 // then a release without any is none of them
+	meant := []client.Release{}
+	for _, r := range rs {
+		r.Rollouts = slices.DeleteFunc(r.Rollouts, func(ro client.Rollout) bool {
+			moves := func(m client.Member) bool {
+				return (t.workload == "" || m.Workload == t.workload) && (t.version == 0 || m.Candidate == t.version)
+			}
+			return s.env != "" && ro.Env != s.env || !slices.ContainsFunc(ro.Members, moves)
+		})
+		if (t.release == 0 || r.Number == t.release) && (!some || len(r.Rollouts) > 0) {
+			meant = append(meant, r)
+		}
+	}
+	return meant
 }
 
 func drawReleases(w io.Writer, app string, rs []client.Release) {

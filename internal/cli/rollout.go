@@ -2,8 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -66,9 +68,16 @@ func (s *session) find(ctx context.Context, args []string, active bool) ([]clien
 	}
 	rs, err := s.rollouts(ctx, c, t, active)
 	if err == nil && len(rs) == 0 {
-		fmt.Fprintf(s.Err, "%s has no rollout in progress: nothing to do\n", t)
+		err = &exitError{exitPolicy, &idleError{t}}
 	}
 	return rs, c, err
+}
+
+// idleError says that nothing of what is meant is in progress.
+type idleError struct{ of target }
+
+func (e *idleError) Error() string {
+	return fmt.Sprintf("%s has no rollout in progress: nothing to do\n  help    titrate rollout status %s shows the last one", e.of, e.of)
 }
 
 // steer makes the command for a verb without arguments of its own.
@@ -85,6 +94,11 @@ func (s *session) steer(name, short string, req client.CommandRequest) *cobra.Co
 // follows in a sentence each.
 func (s *session) command(ctx context.Context, args []string, req client.CommandRequest) error {
 	rs, c, err := s.find(ctx, args, req.Verb != "retry")
+	var idle *idleError
+	if errors.As(err, &idle) && req.Verb == "abort" { // what is asked for is so
+		fmt.Fprintf(s.Err, "%s has no rollout in progress: nothing to do\n", idle.of)
+		return s.emit([]client.Rollout{}, nothing)
+	}
 	if err != nil {
 		return err
 	}
@@ -185,15 +199,20 @@ func (s *session) rolloutRetry() *cobra.Command {
 	return c
 }
 
+// weightForm is how the manifest writes a weight, too: what has more decimals would
+// be another weight than the one asked for.
+var weightForm = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,2})?$`)
+
 func (s *session) rolloutSetWeight() *cobra.Command {
 	return &cobra.Command{
 		Use: "set-weight " + targetUse + " PERCENT", Short: "hold at a weight until promoted or resumed",
 		Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := args[len(args)-1]
-			w, err := strconv.ParseFloat(strings.TrimSuffix(last, "%"), 64)
-			if err != nil || w < 0 || w > 100 {
-				return usage("%q is no weight\n  help    a number from 0 to 100, in percent: titrate rollout set-weight cofe/orders 25", last)
+			number := strings.TrimSuffix(last, "%")
+			w, err := strconv.ParseFloat(number, 64)
+			if err != nil || !weightForm.MatchString(number) || w > 100 {
+				return usage("%q is no weight\n  help    a number from 0 to 100 with at most two decimals, in percent: titrate rollout set-weight cofe/orders 25", last)
 			}
 			return s.command(cmd.Context(), args[:len(args)-1], client.CommandRequest{Verb: "set-weight", Weight: w})
 		},

@@ -30,7 +30,11 @@ func TestSecret_aValueIsNeverTakenFromTheCommandLine(t *testing.T) {
 func TestSecret_isReadFromStdin(t *testing.T) {
 	t.Parallel()
 	var got string
-	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet { // the app has not been pushed yet
+			http.NotFound(w, r)
+			return
+		}
 		b, err := io.ReadAll(r.Body)
 		if err != nil {
 			t.Error(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 func (s *session) statusCommand() *cobra.Command {
 	var watch bool
 	c := &cobra.Command{
-		Use: "status [APP[/WORKLOAD]]", Short: "what runs where, at which weight, and why", Args: between(0, 1),
+		Use: "status [APP[/WORKLOAD][@r42|@v17]]", Short: "what runs where, at which weight, and why", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {
@@ -43,24 +44,9 @@ func (s *session) statusCommand() *cobra.Command {
 }
 
 func (s *session) status(ctx context.Context, c *client.Client, args []string, again bool) error {
-	var apps []client.App
-	var want target
-	if len(args) == 0 && s.app == "" {
-		all, err := c.Apps(ctx)
-		if err != nil {
-			return err
-		}
-		apps = all
-	} else {
-		t, err := s.target(ctx, c, args)
-		if err != nil {
-			return err
-		}
-		a, err := c.App(ctx, t.app)
-		if err != nil {
-			return err
-		}
-		apps, want = []client.App{a}, t
+	apps, err := s.shown(ctx, c, args)
+	if err != nil {
+		return err
 	}
 	server, err := c.Server(ctx)
 	if err != nil {
@@ -80,12 +66,69 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 			fmt.Fprintln(w, "No app yet. titrate init in your app's folder, then git push titrate; or titrate demo to see one.")
 		}
 		for _, a := range apps {
-			s.drawApp(w, a, want)
+			drawApp(w, a)
 		}
 	})
 }
 
-func (s *session) drawApp(w io.Writer, a client.App, want target) {
+// shown are the apps that args and --env mean, with what they mean of them.
+func (s *session) shown(ctx context.Context, c *client.Client, args []string) ([]client.App, error) {
+	if len(args) == 0 && s.app == "" {
+		all, err := c.Apps(ctx)
+		if err != nil || s.env == "" {
+			return all, err
+		}
+		var names []string
+		apps := []client.App{}
+		for _, a := range all {
+			names = append(names, environments(a)...)
+			if slices.Contains(environments(a), s.env) {
+				apps = append(apps, part(a, s.env, target{}))
+			}
+		}
+		if len(apps) == 0 {
+			slices.Sort(names)
+			return nil, usage("no app has an environment %s\n  saw     %s", s.env, listed(slices.Compact(names)))
+		}
+		return apps, nil
+	}
+	t, err := s.target(ctx, c, args)
+	switch {
+	case err != nil:
+		return nil, err
+	case t.rollout != 0:
+		return nil, usage("status is of an app\n  help    titrate rollout status %d shows a rollout", t.rollout)
+	}
+	if err := s.known(ctx, c, t); err != nil {
+		return nil, err
+	}
+	a, err := c.App(ctx, t.app)
+	return []client.App{part(a, s.env, t)}, err
+}
+
+// part is of an app what is in env and what t names of it; empty names are all.
+func part(a client.App, env string, t target) client.App {
+	envs := a.Environments
+	a.Environments = []client.Environment{}
+	for _, e := range envs {
+		if env != "" && e.Name != env {
+			continue
+		}
+		of := client.Environment{Name: e.Name, Workloads: []client.Workload{}}
+		for _, w := range e.Workloads {
+			if t.workload == "" || w.Name == t.workload {
+				w.Versions = slices.DeleteFunc(slices.Clone(w.Versions), func(v client.Version) bool {
+					return t.version != 0 && v.Version != t.version || t.release != 0 && v.Release != t.release
+				})
+				of.Workloads = append(of.Workloads, w)
+			}
+		}
+		a.Environments = append(a.Environments, of)
+	}
+	return a
+}
+
+func drawApp(w io.Writer, a client.App) {
 	for _, p := range a.Pushes {
 		switch p.Stage {
 		case "failed":
@@ -95,14 +138,9 @@ func (s *session) drawApp(w io.Writer, a client.App, want target) {
 		}
 	}
 	for _, e := range a.Environments {
-		if s.env != "" && e.Name != s.env {
-			continue
-		}
 		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
 		for _, wl := range e.Workloads {
-			if want.workload == "" || want.workload == wl.Name {
-				drawWorkload(w, e.Name, wl)
-			}
+			drawWorkload(w, e.Name, wl)
 		}
 	}
 	if len(a.Environments) == 0 {

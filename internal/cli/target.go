@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,7 +28,10 @@ type target struct {
 var targetForm = regexp.MustCompile(`^([a-z0-9][a-z0-9-]*)?(?:/([a-z0-9][a-z0-9-]*))?(?:@([rv])([1-9][0-9]{0,8}))?$`)
 
 func parseTarget(text string) (target, error) {
-	if id, err := strconv.ParseInt(strings.TrimPrefix(text, "#"), 10, 64); err == nil && id > 0 {
+	if id, err := strconv.ParseInt(strings.TrimPrefix(text, "#"), 10, 64); err == nil {
+		if id < 1 {
+			return target{}, usage("there is no rollout %s: they are numbered from 1\n  help    titrate history lists them", text)
+		}
 		return target{rollout: id}, nil
 	}
 	m := targetForm.FindStringSubmatch(text)
@@ -116,7 +120,7 @@ func (s *session) rollouts(ctx context.Context, c *client.Client, t target, acti
 	if err != nil || len(rs) > 0 {
 		return rs, err
 	}
-	if err := known(ctx, c, t); err != nil || active {
+	if err := s.known(ctx, c, t); err != nil || active {
 		return nil, err
 	}
 	q.Active = false
@@ -128,42 +132,6 @@ func (s *session) rollouts(ctx context.Context, c *client.Client, t target, acti
 		err = usage("%s has had no such rollout\n  help    titrate history %s", t, t.app)
 	}
 	return rs, err
-}
-
-// known is an error when there is no such app, or no such workload in it. What was
-// meant is often a workload without its app.
-func known(ctx context.Context, c *client.Client, t target) error {
-	apps, err := c.Apps(ctx)
-	if err != nil {
-		return err
-	}
-	for _, a := range apps {
-		if a.Name == t.app {
-			if names := workloads(a); t.workload != "" && !slices.Contains(names, t.workload) {
-				return usage("%s has no workload %s\n  saw     %s", t.app, t.workload, strings.Join(names, ", "))
-			}
-			return nil
-		}
-	}
-	for _, a := range apps {
-		if slices.Contains(workloads(a), t.app) {
-			return usage("there is no app %s\n  help    a workload is named with its app: %s/%s", t.app, a.Name, t.app)
-		}
-	}
-	return usage("there is no app %s\n  help    titrate status lists the apps", t.app)
-}
-
-// workloads names those of an app, in all its environments.
-func workloads(a client.App) []string {
-	var names []string
-	for _, e := range a.Environments {
-		for _, w := range e.Workloads {
-			if !slices.Contains(names, w.Name) {
-				names = append(names, w.Name)
-			}
-		}
-	}
-	return names
 }
 
 // String writes t as it is typed.
@@ -193,34 +161,43 @@ func (s *session) inEnvironment(ctx context.Context, do func(c *client.Client, a
 	if err != nil {
 		return err
 	}
-	env := s.env
-	if env == "" {
-		if env, err = s.onlyEnvironment(ctx, c, t.app); err != nil {
-			return err
-		}
+	env, err := s.environment(ctx, c, t.app)
+	if err != nil {
+		return err
 	}
 	return do(c, t.app, env)
 }
 
-// onlyEnvironment is the environment when there is no choice: of the manifest
-// here, else of the server; production when there are several and it is one.
-func (s *session) onlyEnvironment(ctx context.Context, c *client.Client, app string) (string, error) {
+// environment is the one that --env names, which must be there; else the only one.
+// What there is stands in the manifest here and on the server. An app that neither
+// knows yet may have any: secrets are set before the first push.
+func (s *session) environment(ctx context.Context, c *client.Client, app string) (string, error) {
 	var names []string
 	if m, _, err := s.manifest(); err == nil && m.Name == app {
 		for _, e := range m.Environments {
 			names = append(names, e.Name)
 		}
-	} else if a, err := c.App(ctx, app); err == nil {
-		for _, e := range a.Environments {
-			names = append(names, e.Name)
-		}
-	} else {
-		return "", err
 	}
-	switch len(names) {
-	case 0:
+	if len(names) == 0 || s.env != "" && !slices.Contains(names, s.env) {
+		a, err := c.App(ctx, app)
+		var p *client.Problem
+		unborn := errors.As(err, &p) && p.Status == http.StatusNotFound
+		switch {
+		case unborn && len(names) == 0 && s.env != "":
+			return s.env, nil
+		case err != nil && !(unborn && len(names) > 0):
+			return "", err
+		}
+		names = append(names, environments(a)...)
+	}
+	switch {
+	case s.env != "" && !slices.Contains(names, s.env):
+		return "", noEnvironment(app, s.env, names)
+	case s.env != "":
+		return s.env, nil
+	case len(names) == 0:
 		return "production", nil
-	case 1:
+	case len(names) == 1:
 		return names[0], nil
 	}
 	return "", usage("%s has several environments\n  saw     %s\n  help    --env NAME", app, strings.Join(names, ", "))
