@@ -146,6 +146,7 @@ func (c *Client) UnsetSecret(ctx context.Context, app, env, name string) error {
 type LogQuery struct {
 	Env, Workload, Contains string
 	Version, Last           int
+	Only                    map[string]int // by workload: of this version alone, and of no other workload
 	Since                   time.Duration
 	Follow                  bool
 }
@@ -164,7 +165,20 @@ func (c *Client) Logs(ctx context.Context, app string, q LogQuery, yield func(Lo
 	if q.Since > 0 {
 		v.Set("since", q.Since.String())
 	}
-	resp, err := c.do(ctx, http.MethodGet, "/api/v1/apps/"+url.PathEscape(app)+"/logs?"+v.Encode(), nil, nil)
+	for workload, version := range q.Only {
+		v.Add("only", workload+"@v"+strconv.Itoa(version))
+	}
+	return c.lines(ctx, "/api/v1/apps/"+url.PathEscape(app)+"/logs?"+v.Encode(), yield)
+}
+
+// BuildLogs calls yield for each line that the app's newest build printed until it
+// returns false; with failed, the newest that failed.
+func (c *Client) BuildLogs(ctx context.Context, app string, failed bool, yield func(LogLine) bool) error {
+	return c.lines(ctx, "/api/v1/apps/"+url.PathEscape(app)+"/builds?failed="+strconv.FormatBool(failed), yield)
+}
+
+func (c *Client) lines(ctx context.Context, path string, yield func(LogLine) bool) error {
+	resp, err := c.do(ctx, http.MethodGet, path, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -30,9 +30,11 @@ type Config struct {
 	About      client.Server
 	// Preview returns an address at which a version is reached past the split until a
 	// moment; empty when there is none. Nil: there never is.
-	Preview  func(k rollout.Key, v rollout.Version, until time.Time) string
-	Confined []string // what this machine cannot confine, beside what the node says
-	Log      *slog.Logger
+	Preview func(k rollout.Key, v rollout.Version, until time.Time) string
+	// BuildLogs returns the files that the build of a push wrote, oldest first.
+	BuildLogs func(app string, push int64) ([]string, error)
+	Confined  []string // what this machine cannot confine, beside what the node says
+	Log       *slog.Logger
 }
 
 type server struct {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -30,8 +31,14 @@ func (s *server) registerStreams(api huma.API, mux *http.ServeMux) {
 		"application/x-ndjson", "Log lines, oldest first",
 		&huma.Param{Name: "app", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}},
 		query("env", "of this environment"), query("workload", "of this workload"), query("version", "of this version"),
-		query("since", "of the last 10m"), query("last", "so many lines of the past"), query("follow", "go on as lines come"), query("contains", "only with this text"))
+		query("since", "of the last 10m"), query("last", "so many lines of the past"), query("follow", "go on as lines come"), query("contains", "only with this text"),
+		query("only", "of this version of a workload, and of no other: web@v3; several times for several"))
 	mux.HandleFunc("GET /api/v1/apps/{app}/logs", s.logs)
+	describe(operation(http.MethodGet, "/apps/{app}/builds", "builds", "What the newest build printed, one JSON object a line"),
+		"application/x-ndjson", "Log lines, oldest first; the stream is the build's step",
+		&huma.Param{Name: "app", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}},
+		query("failed", "true: the newest that failed"))
+	mux.HandleFunc("GET /api/v1/apps/{app}/builds", s.builds)
 }
 
 func query(name, doc string) *huma.Param {
@@ -58,6 +65,8 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+var onlyForm = regexp.MustCompile(`^([a-z0-9-]+)@v([1-9][0-9]{0,8})$`)
+
 func (s *server) logQuery(r *http.Request) (world.LogQuery, error) {
 	q := world.LogQuery{App: r.PathValue("app"), Env: r.FormValue("env"), Workload: r.FormValue("workload"), Contains: r.FormValue("contains")}
 	if q.Env == "" {
@@ -69,6 +78,17 @@ func (s *server) logQuery(r *http.Request) (world.LogQuery, error) {
 	}
 	bad := func(name string) error {
 		return problem(http.StatusUnprocessableEntity, "T0803", fmt.Sprintf("%s=%q cannot be read", name, r.FormValue(name)))
+	}
+	for _, only := range r.Form["only"] {
+		m := onlyForm.FindStringSubmatch(only)
+		if m == nil {
+			return q, bad("only")
+		}
+		n, _ := strconv.Atoi(m[2]) // digits only, by the pattern
+		if q.Only == nil {
+			q.Only = map[string]rollout.Version{}
+		}
+		q.Only[m[1]] = rollout.Version(n)
 	}
 	for name, into := range map[string]func(string) error{
 		"version": func(t string) error { n, err := strconv.Atoi(t); q.Version = rollout.Version(n); return err },

@@ -47,7 +47,8 @@ func tiny(t *testing.T) (env []string) {
 		"/api/v1/apps/tiny":          app,
 		"/api/v1/apps/tiny/releases": []client.Release{{Number: 7, Rollouts: []client.Rollout{done}}},
 		"/api/v1/apps/tiny/environments/production/secrets": []client.Secret{},
-		"/api/v1/rollouts": []client.Rollout{done},
+		"/api/v1/rollouts":       []client.Rollout{done},
+		"/api/v1/apps/tiny/logs": client.LogLine{Workload: "web", Version: 5, Text: "hello"},
 	})
 }
 
@@ -71,6 +72,10 @@ func TestKnown_whatDoesNotExistIsUsedWrongly(t *testing.T) {
 		"status tiny/nope":           "saw     web",
 		"status tiny@v99":            "saw     v1 to v5",
 		"status nope":                "there is no app nope",
+		"logs tiny/nope":             "saw     web",
+		"logs tiny@v99":              "saw     v1 to v5",
+		"logs tiny@r99":              "saw     r1 to r7",
+		"logs -e nope":               "saw     production",
 		"history nope":               "there is no app nope",
 		"history -e nope":            "saw     production",
 		"secret ls -e nope":          "saw     production",
@@ -89,6 +94,7 @@ func TestKnown_whatDoesNotExistIsUsedWrongly(t *testing.T) {
 		"status -e production":    exitDone,
 		"history -e production":   exitDone,
 		"secret ls -e production": exitDone,
+		"logs tiny@r7":            exitDone,
 	} {
 		if _, said, code := call(t, "", env, strings.Fields(line)...); code != want {
 			t.Errorf("%s: exit code %d, want %d\n%s", line, code, want, said)

@@ -221,7 +221,7 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 	})
 	switch {
 	case errors.Is(err, ErrBuild):
-		return Delivered{}, &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs " + app.Name}
+		return Delivered{}, &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs --build " + app.Name}
 	case err != nil:
 		return Delivered{}, fmt.Errorf("build %s: %w", p.Commit, err)
 	}

@@ -308,7 +308,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	for _, m := range modules {
 		fmt.Fprintf(req.Progress, "note    the submodule %s is not fetched: its folder is empty\n", m)
 	}
-	job := pipeline.Job{App: req.App, Label: fmt.Sprintf("push-%d", req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress}
+	job := pipeline.Job{App: req.App, Label: buildLabel(req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress}
 	for _, svc := range req.Services {
 		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build})
 	}
@@ -326,6 +326,9 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	}
 	return out, nil
 }
+
+// buildLabel names the logs of a push's build.
+func buildLabel(push int64) string { return fmt.Sprintf("push-%d", push) }
 
 // vault is the controller's Vault.
 type vault struct{ *secrets.Store }

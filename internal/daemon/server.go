@@ -142,7 +142,8 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
 		},
-		Confined: s.pipeline.Confinement(ctx), Log: cfg.Log,
+		BuildLogs: func(app string, push int64) ([]string, error) { return s.pipeline.Logs(app, buildLabel(push)) },
+		Confined:  s.pipeline.Confinement(ctx), Log: cfg.Log,
 	})
 	return s, nil
 }

@@ -22,8 +22,11 @@ type LogQuery struct {
 	Env      string          `json:"env"`
 	Workload string          `json:"workload,omitempty"` // empty: all of the environment
 	Version  rollout.Version `json:"version,omitempty"`  // 0: all
-	Since    time.Time       `json:"since,omitzero"`
-	Last     int             `json:"last,omitempty"` // at most so many lines of the past; 0: 200
-	Follow   bool            `json:"follow,omitempty"`
-	Contains string          `json:"contains,omitempty"` // only lines with this text
+	// Only is of each workload the one version that is meant, and no other workload;
+	// empty: all.
+	Only     map[string]rollout.Version `json:"only,omitempty"`
+	Since    time.Time                  `json:"since,omitzero"`
+	Last     int                        `json:"last,omitempty"` // at most so many lines of the past; 0: 200
+	Follow   bool                       `json:"follow,omitempty"`
+	Contains string                     `json:"contains,omitempty"` // only lines with this text
 }

@@ -28,6 +28,11 @@ func TestLogs_readAndFollow(t *testing.T) {
 		got[0].Instance != "orders-v3-a" || got[0].Version != 3 || got[0].Key != orders {
 		t.Errorf("the last two: %+v", got)
 	}
+	for only, want := range map[string]int{"orders": 3, "cart": 0} {
+		if got := b.logs(world.LogQuery{Only: map[string]rollout.Version{only: 3}}); len(got) != want {
+			t.Errorf("only %s: %+v", only, got)
+		}
+	}
 	if got := b.logs(world.LogQuery{Version: 4}); len(got) != 0 {
 		t.Errorf("of another version: %+v", got)
 	}

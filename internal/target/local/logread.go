@@ -125,6 +125,9 @@ func (r *logReader) workloads() []rollout.Key {
 
 func (r *logReader) wants(l world.LogLine) bool {
 	q := r.query
+	if len(q.Only) > 0 && q.Only[l.Key.Workload] != l.Version {
+		return false
+	}
 	return (q.Version == 0 || l.Version == q.Version) && !l.At.Before(q.Since) && strings.Contains(l.Text, q.Contains)
 }
 
