@@ -160,7 +160,7 @@ func (s *session) followDeploy(ctx context.Context, c *client.Client, app string
 // remove ends a workload that the manifest names no more (R28).
 func (s *session) remove(ctx context.Context, workload string) error {
 	return s.inEnvironment(ctx, func(c *client.Client, app, env string) error {
-		if ok, err := s.ask(fmt.Sprintf("%s in %s: its processes end and its addresses answer no more. Remove it? [Y/n] ", workload, env)); err != nil || !ok {
+		if ok, err := s.ask(ctx, fmt.Sprintf("%s in %s: its processes end and its addresses answer no more. Remove it? [Y/n] ", workload, env)); err != nil || !ok {
 			return err
 		}
 		if err := c.Remove(ctx, app, env, workload); err != nil {

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,38 +24,71 @@ func (s *session) initCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "init", Short: "detect the app, write titrate.yaml, add the git remote", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			repository, err := s.atRoot(cmd.Context())
+			if err != nil {
+				return err
+			}
 			seen, err := pipeline.Detect(os.DirFS(s.Dir))
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
-			name := s.app
 			if seen.Manifest {
 				app, path, err := s.manifest()
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(s.told(), "✔ %s is there: %s\n", filepath.Base(path), describeApp(app))
-				return s.addRemote(cmd.Context(), app.Name)
+				return s.addRemote(cmd.Context(), app.Name, repository)
 			}
+			name := s.app
 			if name == "" {
 				name = appName(filepath.Base(s.Dir))
 			}
 			text := draft(name, route, seen)
-			if _, problems := manifest.Parse([]byte(text), manifest.File); problems.Err() != nil {
-				return problems.Err()
+			switch _, problems := manifest.Parse([]byte(text), manifest.File); {
+			case problems.Err() == nil:
+			case s.app != "" && s.app != appName(s.app): // there is no file yet whose line could be wrong
+				return usage("--app %s is no name for an app\n  help    titrate init --app %s", s.app, appName(s.app))
+			default:
+				return &exitError{exitUsage, problems.Err()}
 			}
 			s.showDetection(name, seen, text)
-			if ok, err := s.ask(fmt.Sprintf("Write %s (%d lines) and add the git remote \"titrate\"? [Y/n] ", manifest.File, strings.Count(text, "\n"))); err != nil || !ok {
+			if err := s.remoteIsFree(cmd.Context(), name); err != nil {
+				return err
+			}
+			also := ""
+			if !repository {
+				also = ", make a git repository"
+			}
+			if ok, err := s.ask(cmd.Context(), fmt.Sprintf("Write %s (%d lines)%s and add the git remote \"titrate\"? [Y/n] ", manifest.File, strings.Count(text, "\n"), also)); err != nil || !ok {
 				return err
 			}
 			if err := os.WriteFile(filepath.Join(s.Dir, manifest.File), []byte(text), 0o644); err != nil { //nolint:gosec // a file to commit, for everybody to read
 				return fmt.Errorf("write the manifest: %w", err)
 			}
-			return s.addRemote(cmd.Context(), name)
+			return s.addRemote(cmd.Context(), name, repository)
 		},
 	}
 	c.Flags().StringVar(&route, "host", "", "host name of the service (default: APP.localhost)")
 	return c
+}
+
+// atRoot goes to the root of the repository around the working folder, where a push
+// is looked for its manifest. There may be none yet.
+func (s *session) atRoot(ctx context.Context) (repository bool, err error) {
+	root, err := s.gitSays(ctx, "rev-parse", "--show-toplevel")
+	if err != nil {
+		return false, nil //nolint:nilerr // no repository is no error: one is made
+	}
+	here, err := filepath.EvalSymlinks(s.Dir)
+	if err != nil {
+		return false, fmt.Errorf("look at the working folder: %w", err)
+	}
+	if root != here {
+		fmt.Fprintf(s.told(), "The repository's root is %s: %s stands there.\n", root, manifest.File)
+		s.Dir = root
+	}
+	return true, nil
 }
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
@@ -141,26 +174,9 @@ func (s *session) showDetection(name string, seen pipeline.Detection, text strin
 	}
 }
 
-// ask asks a yes-or-no question; yes is the default, and the answer of --yes.
-func (s *session) ask(question string) (bool, error) {
-	if s.yes {
-		return true, nil
-	}
-	if s.noInput || !s.live(s.Out) {
-		return false, usage("an answer is needed: %s\n  help    --yes", strings.TrimSpace(question))
-	}
-	fmt.Fprint(s.Out, question)
-	line, err := bufio.NewReader(s.In).ReadString('\n')
-	if err != nil {
-		return false, fmt.Errorf("read the answer: %w", err)
-	}
-	answer := strings.ToLower(strings.TrimSpace(line))
-	return answer == "" || answer == "y" || answer == "yes", nil
-}
-
 // addRemote adds the git remote and the credential helper that answers for it, so
-// that no token stands in a URL.
-func (s *session) addRemote(ctx context.Context, app string) error {
+// that no token stands in a URL. Without a repository it makes one.
+func (s *session) addRemote(ctx context.Context, app string, repository bool) error {
 	c, err := s.connect()
 	if err != nil {
 		var e *exitError
@@ -170,12 +186,36 @@ func (s *session) addRemote(ctx context.Context, app string) error {
 		}
 		return err
 	}
-	if err := s.git(ctx, "rev-parse", "--git-dir"); err != nil {
-		if err := s.git(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
+	if err := s.remoteIsFree(ctx, app); err != nil {
+		return err
+	}
+	if !repository {
+		if _, err := s.gitSays(ctx, "init", "--quiet", "--initial-branch=main"); err != nil {
 			return err
 		}
+		fmt.Fprintf(s.told(), "✔ git repository made in %s, with branch main\n", s.Dir)
 	}
 	return s.setRemote(ctx, c, app)
+}
+
+// remoteURL is where an app is pushed.
+func remoteURL(c *client.Client, app string) string {
+	return strings.TrimSuffix(c.URL, "/") + "/git/" + app + ".git"
+}
+
+// remoteIsFree is an error when a remote titrate leads elsewhere: somebody may push
+// there. Without a server no remote is added, so that any may be there.
+func (s *session) remoteIsFree(ctx context.Context, app string) error {
+	c, err := s.connect()
+	if err != nil {
+		return nil //nolint:nilerr // addRemote says so
+	}
+	now, err := s.gitSays(ctx, "remote", "get-url", "titrate")
+	if url := remoteURL(c, app); err == nil && now != url {
+		return usage("the git remote titrate leads elsewhere already\n  saw     %s\n  help    git remote set-url titrate %s\n"+
+			"          or keep it by another name: git remote rename titrate old; then titrate init", now, url)
+	}
+	return nil
 }
 
 func (s *session) setRemote(ctx context.Context, c *client.Client, app string) error {
@@ -183,15 +223,11 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	server := strings.TrimSuffix(c.URL, "/")
-	url := server + "/git/" + app + ".git"
-	if err := s.git(ctx, "remote", "get-url", "titrate"); err == nil {
-		err = s.git(ctx, "remote", "set-url", "titrate", url)
-		if err != nil {
+	url := remoteURL(c, app)
+	if _, err := s.gitSays(ctx, "remote", "get-url", "titrate"); err != nil {
+		if _, err := s.gitSays(ctx, "remote", "add", "titrate", url); err != nil {
 			return err
 		}
-	} else if err := s.git(ctx, "remote", "add", "titrate", url); err != nil {
-		return err
 	}
 	dir, err := s.dataDir()
 	if err != nil {
@@ -201,16 +237,30 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 	if s.server != "" {
 		helper += " --server " + quote(s.server)
 	}
-	key := "credential." + server
+	key := "credential." + strings.TrimSuffix(c.URL, "/")
 	// The empty value first: helpers set elsewhere are not asked about this server.
 	for _, args := range [][]string{{"config", "--replace-all", key + ".helper", ""}, {"config", "--add", key + ".helper", helper}} {
-		if err := s.git(ctx, args...); err != nil {
+		if _, err := s.gitSays(ctx, args...); err != nil {
 			return err
 		}
 	}
 	return s.emit(initAnswer{app, url}, func(w io.Writer) {
-		fmt.Fprintf(w, "✔ git remote titrate → %s\n\nNext: git push titrate HEAD\n", url)
+		fmt.Fprintf(w, "✔ git remote titrate → %s\n\nNext: %s\n", url, s.toPush(ctx))
 	})
+}
+
+// toPush is what is still to be typed until the app is pushed.
+func (s *session) toPush(ctx context.Context) string {
+	const push = "git push titrate HEAD"
+	if _, err := s.gitSays(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil { // nothing is committed yet
+		return `git add . && git commit -m "Titrate" && ` + push
+	}
+	_, unknown := s.gitSays(ctx, "ls-files", "--error-unmatch", manifest.File)
+	_, changed := s.gitSays(ctx, "diff", "--quiet", "HEAD", "--", manifest.File)
+	if unknown != nil || changed != nil {
+		return "git add " + manifest.File + ` && git commit -m "Titrate" && ` + push
+	}
+	return push
 }
 
 // initAnswer is what `titrate init` left behind.
@@ -230,12 +280,14 @@ func (s *session) told() io.Writer {
 // quote makes one shell word, since git runs helpers by a shell.
 func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
 
-func (s *session) git(ctx context.Context, args ...string) error {
+// gitSays runs git here, and returns what it wrote without the last line's end.
+func (s *session) gitSays(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Env = s.Dir, s.Env
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("git %s: %w\n%s", strings.Join(args, " "), err, out)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("git %s: %w\n%s%s", strings.Join(args, " "), err, out.Bytes(), said.Bytes())
 	}
-	return nil
+	return strings.TrimSuffix(out.String(), "\n"), nil
 }

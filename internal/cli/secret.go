@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -44,7 +45,7 @@ func (s *session) secretCommand() *cobra.Command {
 					return usage("a value on the command line ends in the shell's history\n  help    titrate secret set %s asks for it; or pipe it in", name)
 				}
 				return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
-					value, err := s.readSecret(args[0])
+					value, err := s.readSecret(cmd.Context(), args[0])
 					if err != nil {
 						return err
 					}
@@ -85,18 +86,16 @@ func nothing(io.Writer) {}
 
 // readSecret reads a value from a prompt that does not echo, or all of stdin
 // without its last line end.
-func (s *session) readSecret(name string) (string, error) {
+func (s *session) readSecret(ctx context.Context, name string) (string, error) {
 	if f, ok := s.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if s.noInput {
 			return "", usage("a value is needed\n  help    pipe it in: printf %%s VALUE | titrate secret set %s", name)
 		}
-		fmt.Fprintf(s.Err, "value of %s: ", name)
-		b, err := term.ReadPassword(int(f.Fd()))
-		fmt.Fprintln(s.Err)
+		value, err := s.askHidden(ctx, f, "value of "+name+": ")
 		if err != nil {
 			return "", fmt.Errorf("read the value: %w", err)
 		}
-		return string(b), nil
+		return value, nil
 	}
 	b, err := io.ReadAll(io.LimitReader(bufio.NewReader(s.In), maxSecret+1))
 	if err != nil {

@@ -160,7 +160,7 @@ func drawUp(w io.Writer, server client.Server) {
 	for _, line := range server.Confinement {
 		fmt.Fprintf(w, "  ▲ %s\n", line)
 	}
-	fmt.Fprint(w, "\nNext: titrate init in your app's folder, then git push titrate HEAD. titrate down stops everything.\n")
+	fmt.Fprint(w, "\nNext: titrate init in your app's folder; it says what to type then. titrate down stops everything.\n")
 }
 
 var complaintForm = regexp.MustCompile(`(?m)^error\[T\d{4}\]: .*(\n  .*)*`)
