@@ -19,6 +19,7 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "titrate"), "titrate/cmd/titrate").CombinedOutput()
 	if err != nil {
 		return dir, fmt.Errorf("build titrate: %w\n%s", err, out)
@@ -26,15 +27,23 @@ var built = sync.OnceValues(func() (string, error) {
 	return dir, nil
 })
 
+var builtIn string
+
+// TestMain removes what was built once no test needs it.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
+}
+
 // TestScripts runs testdata/script/*.txtar against the built program, each on a
 // data folder of its own with ports of its own. Scripts that take more than a few
 // seconds begin with `[!slow] skip`.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	bin, err := built()
-	if bin != "" {
-		t.Cleanup(func() { os.RemoveAll(bin) })
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ const NetworkVar = "TITRATE_BUILD_NETWORK"
 // Up keeps server and node running on a data folder until ctx ends; then it stops
 // the workloads and both of them. ready is told once the sockets are open.
 func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
+	defer OneSignal()()
 	dir := folder(cfg.Dir)
 	if err := dir.prepare(); err != nil {
 		return err
@@ -119,6 +120,15 @@ func stopWorkloads(ctx context.Context, n *node.Client) error {
 
 // letGoSignal asks a keeper to end and leave everything running.
 const letGoSignal = syscall.SIGUSR1
+
+// OneSignal keeps a second signal from ending this process in the middle of ending
+// what it runs, which would leave children behind, until done is called. The first
+// one ends the context, as ever.
+func OneSignal() (done func()) {
+	swallowed := make(chan os.Signal, 1)
+	signal.Notify(swallowed, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	return func() { signal.Stop(swallowed) }
+}
 
 // onSignal closes ch at the first sig, and returns what ends the watch.
 func onSignal(sig os.Signal, ch chan struct{}) (end func()) {

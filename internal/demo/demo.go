@@ -16,6 +16,7 @@ import (
 	"titrate/client"
 	"titrate/examples/cofe"
 	"titrate/examples/cofe/load"
+	"titrate/internal/daemon"
 )
 
 // Config says how to run.
@@ -75,6 +76,7 @@ const limit = 6 * time.Minute
 func Run(ctx context.Context, cfg Config) (*Result, error) {
 	runtime.LockOSThread() // see up
 	defer runtime.UnlockOSThread()
+	defer daemon.OneSignal()()
 	outer := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
