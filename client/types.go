@@ -120,7 +120,7 @@ type Member struct {
 	Stable    int     `json:"stable" doc:"0: none, a first release"`
 	Candidate int     `json:"candidate"`
 	Instances int     `json:"instances"`
-	Ready     int     `json:"ready" doc:"ready instances of the candidate"`
+	Ready     int     `json:"ready" doc:"ready instances of the candidate, now"`
 	Failure   string  `json:"failure,omitempty" doc:"why an instance of the candidate did not become ready"`
 	Preview   string  `json:"preview,omitempty" doc:"address at which the candidate is reached past the split, for an hour; it holds a token"`
 	Alarms    []Alarm `json:"alarms,omitempty"`

@@ -61,6 +61,9 @@ func TestAPI_theLifeOfARelease(t *testing.T) {
 	if r = i.await(t, r.ID, over); r.Outcome != "promoted" {
 		t.Fatalf("%+v", r)
 	}
+	if now, err := i.Rollout(ctx, r.ID); err != nil || now.Members[0].Ready != now.Members[0].Instances {
+		t.Errorf("promoted and healthy, but %d of %d are ready, %v", now.Members[0].Ready, now.Members[0].Instances, err)
+	}
 
 	apps, err := i.Apps(ctx)
 	if err != nil || len(apps) != 1 || apps[0].Release != 2 || apps[0].Environments[0].Workloads[0].Stable != 2 {
@@ -77,7 +80,7 @@ func TestAPI_theLifeOfARelease(t *testing.T) {
 	if err != nil || len(looks) < 4 || looks[len(looks)-1].Why == "" {
 		t.Errorf("history %+v, %v", looks, err)
 	}
-	if e, err := i.Explain(ctx, r.ID); err != nil || e.Summary == "" || len(e.Sentences) < 3 {
+	if e, err := i.Explain(ctx, r.ID); err != nil || strings.Count(e.Summary, "promoted") != 1 || len(e.Sentences) < 3 {
 		t.Errorf("explain %+v, %v", e, err)
 	}
 	if p, err := i.Replay(ctx, r.ID); err != nil || !p.Agrees || p.Looks < 4 {

@@ -195,12 +195,29 @@ func (s *server) wireRollout(r rollout.Record) client.Rollout {
 		}
 		out.Evidence = &a
 	}
+	if st.Over() {
+		s.present(&out)
+	}
 	if live && !st.Over() {
 		s.previews(&out, p)
 		w := rollout.Waiting(p, st, seen, s.Controller.Now())
 		out.Wait = client.Wait{For: w.For, Until: w.Until, Then: w.Then, Person: w.Person}
 	}
 	return out
+}
+
+// present fills in how many instances of an ended rollout's candidates are ready now:
+// nothing looks at it any more, and what it saw last is old.
+func (s *server) present(out *client.Rollout) {
+	for _, st := range s.Controller.Status(out.App, out.Env) {
+		for i, m := range out.Members {
+			for _, v := range st.Versions {
+				if m.Workload == st.Key.Workload && m.Candidate == int(v.Version) {
+					out.Members[i].Ready = v.Ready
+				}
+			}
+		}
+	}
 }
 
 // previewed is how long a preview address that was given out leads somewhere.

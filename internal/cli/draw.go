@@ -33,7 +33,7 @@ func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 		if i == len(r.Members)-1 {
 			branch, below = "└─", "  "
 		}
-		fmt.Fprintf(w, " %s %s v%d  %d/%d ready\n", branch, m.Workload, m.Candidate, m.Ready, m.Instances)
+		fmt.Fprintf(w, " %s %s v%d%s\n", branch, m.Workload, m.Candidate, readiness(r, m))
 		if m.Preview != "" {
 			fmt.Fprintf(w, " %s preview %s\n", below, m.Preview)
 		}
@@ -41,6 +41,15 @@ func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 			fmt.Fprintf(w, " %s ✖ %s\n", below, strings.ReplaceAll(m.Failure, "\n", "\n "+below+"   "))
 		}
 	}
+}
+
+// readiness says how many instances of a candidate are ready; of one that is over and
+// runs no more there is nothing to say.
+func readiness(r client.Rollout, m client.Member) string {
+	if r.Over() && m.Ready == 0 {
+		return ""
+	}
+	return fmt.Sprintf("  %d/%d ready", m.Ready, m.Instances)
 }
 
 // vessels names what the bar's two ends are, where all members agree.
@@ -98,7 +107,10 @@ func waiting(r client.Rollout, now time.Time) string {
 	// The step has been named already.
 	text := "waiting: " + strings.TrimPrefix(r.Wait.For, fmt.Sprintf("step %d of %d: ", r.Step, len(r.Steps)))
 	if r.Pause != nil {
-		text = fmt.Sprintf("॥ paused by %s: %s", r.Pause.Owner, r.Pause.Reason)
+		text = "॥ paused by " + r.Pause.Owner
+		if r.Pause.Reason != "" {
+			text += ": " + r.Pause.Reason
+		}
 	}
 	if left := r.Wait.Until.Sub(now); !r.Wait.Until.IsZero() && left > 0 {
 		text += "; " + span(left) + " left"

@@ -50,6 +50,17 @@ func scenes() []scene {
 			r.Pause = &client.Pause{Owner: "sara", Reason: "lunch", Until: noon.Add(time.Hour)}
 			r.Wait = client.Wait{For: "paused by sara: lunch", Until: noon.Add(time.Hour), Then: "it goes on"}
 		})},
+		{"paused without a reason", with(func(r *client.Rollout) {
+			r.Phase, r.Step, r.Weight = "shifting", 1, 10
+			r.Pause = &client.Pause{Owner: "local"}
+			r.Wait = client.Wait{For: "paused by local: ", Then: "step 2 of 4: 20 %"}
+		})},
+		{"promoted", with(func(r *client.Rollout) {
+			r.Phase, r.Outcome, r.Why, r.Weight = "ended", "promoted", "promoted", 100
+		})},
+		{"promoted long ago", with(func(r *client.Rollout) {
+			r.Phase, r.Outcome, r.Why, r.Weight, r.Members[0].Ready = "ended", "promoted", "promoted", 100, 0
+		})},
 		{"rolled back", with(func(r *client.Rollout) {
 			r.Phase, r.Outcome, r.Why = "ended", "rolled-back", "orders v42: 5xx was 7.9 % for 2 s, limit 1 %"
 		})},

@@ -81,7 +81,10 @@ func title(p rollout.Plan) string {
 }
 
 func ended(r rollout.Record) string {
-	s := fmt.Sprintf("%s: %s", r.State.Outcome, r.State.Why)
+	s := r.State.Why
+	if !strings.HasPrefix(s, string(r.State.Outcome)) { // "promoted: a first release"
+		s = fmt.Sprintf("%s: %s", r.State.Outcome, s)
+	}
 	if b := r.State.Back; b != nil && b.Why != "" && !strings.Contains(s, b.Why) {
 		s += "; " + b.Why
 	}
@@ -117,7 +120,11 @@ func (e *Explanation) look(p rollout.Plan, l rollout.Look) {
 	}
 	switch {
 	case a.Pause == nil && b.Pause != nil:
-		e.tell(l.At, "paused by %s: %s", b.Pause.Owner, b.Pause.Reason)
+		text := "paused by " + b.Pause.Owner
+		if b.Pause.Reason != "" {
+			text += ": " + b.Pause.Reason
+		}
+		e.tell(l.At, "%s", text)
 		e.verdicts(p, l)
 	case a.Pause != nil && b.Pause == nil && b.Back == nil:
 		e.tell(l.At, "went on after %s of pause", b.Since.Sub(a.Pause.Since).Round(time.Second))
