@@ -73,7 +73,7 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 	w := client.Workload{
 		Name: st.Key.Workload, Health: health(st), Outcome: string(st.Outcome.Outcome),
 		Sync: string(st.Sync.State), Synced: st.Sync.State == controller.AsAsked,
-		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: s.urls(st), Versions: []client.Version{}, Instances: []client.Instance{},
+		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
 	}
 	if st.Sync.Why != "" {
 		w.Sync += ": " + st.Sync.Why
@@ -142,22 +142,23 @@ func role(st controller.WorkloadStatus, v rollout.Version) string {
 	return "old"
 }
 
-// urls are where a workload answers from outside.
-func (s *server) urls(st controller.WorkloadStatus) []string {
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.About.Gateway, "http://"), ":")
+// URLs are where a workload with these hosts and routes answers from outside, by the
+// URL of the gateway.
+func URLs(gateway string, hosts, routes []string) []string {
+	_, port, _ := strings.Cut(strings.TrimPrefix(gateway, "http://"), ":")
 	var out []string
-	routes := st.Routes
+	if len(hosts) == 0 {
+		for _, r := range routes {
+			out = append(out, gateway+r)
+		}
+		return out
+	}
 	if len(routes) == 0 {
 		routes = []string{""}
 	}
-	for _, h := range st.Hosts {
+	for _, h := range hosts {
 		for _, r := range routes {
 			out = append(out, "http://"+h+":"+port+r)
-		}
-	}
-	if len(st.Hosts) == 0 {
-		for _, r := range st.Routes {
-			out = append(out, s.About.Gateway+r)
 		}
 	}
 	return out

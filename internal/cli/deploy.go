@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,9 +26,12 @@ func (s *session) deployCommand() *cobra.Command {
 				return s.remove(cmd.Context(), remove)
 			}
 			if len(args) > 0 {
-				s.Dir = filepath.Join(s.Dir, args[0])
-				if filepath.IsAbs(args[0]) {
-					s.Dir = args[0]
+				if !filepath.IsAbs(args[0]) {
+					args[0] = filepath.Join(s.Dir, args[0])
+				}
+				s.Dir = args[0]
+				if info, err := os.Stat(s.Dir); err != nil || !info.IsDir() {
+					return usage("there is no folder %s", s.Dir)
 				}
 			}
 			app, path, err := s.manifest()
@@ -102,7 +106,9 @@ func (s *session) pushFolder(ctx context.Context, c *client.Client, app, dir, me
 	for _, args := range [][]string{
 		{"init", "--quiet"},
 		{"add", "--all", "."},
-		{"commit", "--quiet", "--allow-empty", "--no-verify", "-m", message},
+		// The moment makes it a commit of its own: the same files a second time are a
+		// deploy all the same, and git pushes no commit twice.
+		{"commit", "--quiet", "--allow-empty", "--no-verify", "-m", message, "-m", "Deployed at " + time.Now().UTC().Format(time.RFC3339Nano)},
 	} {
 		if err := git(args...); err != nil {
 			return err
@@ -154,7 +160,25 @@ func (s *session) followDeploy(ctx context.Context, c *client.Client, app string
 	if watch && len(opened) > 0 {
 		return s.watch(ctx, c, opened, false)
 	}
-	return s.emit(opened, nothing)
+	if err := s.emit(opened, nothing); err != nil || len(opened) > 0 {
+		return err
+	}
+	return s.behind(a)
+}
+
+// behind is an error when nothing was opened because the version is one that was
+// refused: it is not tried again unless a person says so.
+func (s *session) behind(a client.App) error {
+	for _, e := range a.Environments {
+		for _, w := range e.Workloads {
+			refused := w.Outcome != "" && w.Outcome != "promoted" && !w.Synced && w.Orphaned == 0
+			if moving := w.Rollout != nil && !w.Rollout.Over(); refused && !moving && (s.env == "" || s.env == e.Name) {
+				return &exitError{exitPolicy, fmt.Errorf("%s in %s is %s; it is not tried again by itself\n  help    titrate rollout retry %s/%s --env %s",
+					w.Name, e.Name, w.Sync, a.Name, w.Name, e.Name)}
+			}
+		}
+	}
+	return nil
 }
 
 // remove ends a workload that the manifest names no more (R28).

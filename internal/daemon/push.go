@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/api"
 	"titrate/internal/controller"
 	"titrate/internal/manifest"
 	"titrate/internal/pipeline"
@@ -175,7 +176,10 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 				from, first[e.Rollout] = "first release", true
 			}
 			fmt.Fprintf(out, "%-12s %-16s %s → %s   rollout #%d\n", e.Key.Env, e.Key.Workload, from, e.Version, e.Rollout)
-		case controller.InProgress, controller.Behind, controller.Orphaned:
+		case controller.Behind:
+			fmt.Fprintf(out, "%-12s %-16s %s: %s; to try it again: titrate rollout retry %s/%s --env %s\n",
+				e.Key.Env, e.Key.Workload, e.What, e.Why, e.Key.App, e.Key.Workload, e.Key.Env)
+		case controller.InProgress, controller.Orphaned:
 			fmt.Fprintf(out, "%-12s %-16s %s: %s\n", e.Key.Env, e.Key.Workload, e.What, e.Why)
 		case controller.Unchanged:
 		}
@@ -191,6 +195,23 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 	s.tellFirst(ctx, first, out)
 	if later {
 		fmt.Fprintf(out, "watch: titrate rollout watch %s\n", got.App)
+	}
+	s.tellAddresses(got, out)
+}
+
+// tellAddresses says where what has been released for the first time answers.
+func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
+	for _, e := range got.Workloads {
+		if e.What != controller.Opens || e.Stable != 0 {
+			continue
+		}
+		for _, st := range s.controller.Status(e.Key.App, e.Key.Env) {
+			if st.Key == e.Key && st.Stable != 0 {
+				for _, url := range api.URLs(s.gateway, st.Hosts, st.Routes) {
+					fmt.Fprintln(out, url)
+				}
+			}
+		}
 	}
 }
 

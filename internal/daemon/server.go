@@ -95,6 +95,7 @@ type server struct {
 	handler    http.Handler
 	tmp        string
 	unstored   chan struct{} // a push could not be stored
+	gateway    string        // its URL
 }
 
 func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken string) (*server, error) {
@@ -136,6 +137,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if err != nil {
 		return nil, err
 	}
+	s.gateway = running.Gateway
 	s.handler = api.New(ctx, api.Config{
 		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(apiToken)),
 		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, Data: cfg.Dir},
