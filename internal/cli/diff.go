@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -26,9 +25,9 @@ func (s *session) diffCommand() *cobra.Command {
 			}
 			app := s.app
 			if m, path, err := s.manifest(); err == nil && (app == "" || app == m.Name) {
-				src, err := os.ReadFile(path)
+				src, err := readManifest(path)
 				if err != nil {
-					return fmt.Errorf("read the manifest: %w", err)
+					return err
 				}
 				app, req.Manifest = m.Name, string(src)
 			}

@@ -3,10 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"net/http"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -94,13 +92,13 @@ const manifestName = "titrate.yaml"
 func (s *session) manifest() (*manifest.App, string, error) {
 	for dir := s.Dir; ; dir = filepath.Dir(dir) {
 		path := filepath.Join(dir, manifestName)
-		src, err := os.ReadFile(path)
+		src, err := readManifest(path)
 		if err == nil {
 			app, err := parseManifest(src, path)
 			return app, path, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, path, fmt.Errorf("read %s: %w", path, err)
+			return nil, path, err
 		}
 		if dir == filepath.Dir(dir) {
 			return nil, "", usage("no %s here or above\n  help    titrate init writes one", manifestName)

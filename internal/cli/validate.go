@@ -1,13 +1,16 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v4"
 
 	"titrate/internal/explain"
 	"titrate/internal/manifest"
@@ -26,20 +29,23 @@ func (s *session) validateCommand() *cobra.Command {
 			if !filepath.IsAbs(full) {
 				full = filepath.Join(s.Dir, path)
 			}
-			src, err := os.ReadFile(full)
+			src, err := readManifest(full)
+			if errors.Is(err, fs.ErrNotExist) {
+				return usage("%v\n  help    titrate init writes one", err)
+			}
 			if err != nil {
-				return usage("read the manifest: %v\n  help    titrate init writes one", err)
+				return &exitError{exitUsage, err}
 			}
 			app, problems := manifest.Parse(src, path)
+			if expand && app != nil {
+				fmt.Fprint(s.Err, problems.String()) // warnings, beside what was asked for
+				return s.expand(app)
+			}
 			if err := s.showProblems(problems); err != nil {
 				return err
 			}
 			if app == nil {
 				return exit(exitUsage)
-			}
-			if expand {
-				_, err = io.WriteString(s.Out, manifest.Expand(app))
-				return err
 			}
 			if s.output == "text" {
 				fmt.Fprintf(s.Out, "✔ %s: %s\n", path, describeApp(app))
@@ -49,6 +55,31 @@ func (s *session) validateCommand() *cobra.Command {
 	}
 	c.Flags().BoolVar(&expand, "expand", false, "print it with every default and every long form")
 	return c
+}
+
+// expand writes a manifest with all that it leaves out; as JSON where that was asked
+// for.
+func (s *session) expand(app *manifest.App) error {
+	text := manifest.Expand(app)
+	var v any
+	if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		return fmt.Errorf("read the expanded manifest: %w", err)
+	}
+	return s.emit(v, func(w io.Writer) { fmt.Fprint(w, text) })
+}
+
+// readManifest reads a file that says it is a manifest, and stops where none ends.
+func readManifest(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest: %w", err)
+	}
+	defer f.Close()
+	src, err := manifest.Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("read the manifest %s: %w", path, err)
+	}
+	return src, nil
 }
 
 func (s *session) showProblems(ps manifest.Problems) error {
@@ -117,7 +148,7 @@ func (s *session) explainCommand() *cobra.Command {
 				page, ok = explain.Page(args[0])
 			}
 			if !ok {
-				return usage("there is no page about %q\n  help    titrate explain lists what there is; for a release: titrate rollout explain", args[0])
+				return usage("there is no page about %q\n  help    %stitrate explain lists what there is; for a release: titrate rollout explain", args[0], nearPage(args[0]))
 			}
 			return s.emit(struct {
 				Name string `json:"name"`
@@ -125,6 +156,19 @@ func (s *session) explainCommand() *cobra.Command {
 			}{args[0], page}, func(w io.Writer) { fmt.Fprint(w, page) })
 		},
 	}
+}
+
+// nearPage asks back with the page whose name is like a word, if there is one. The
+// library knows that of commands.
+func nearPage(word string) string {
+	pages := &cobra.Command{SuggestionsMinimumDistance: 2}
+	for _, name := range append(manifest.KeyNames(), explain.Codes()...) {
+		pages.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
+	}
+	if near := pages.SuggestionsFor(word); len(near) > 0 {
+		return "did you mean " + near[0] + "? "
+	}
+	return ""
 }
 
 // listPages names what can be explained: keys, then codes with their titles.
