@@ -34,7 +34,11 @@ func authenticate(token string, next http.Handler) http.Handler {
 		if token == "" || subtle.ConstantTimeCompare(got[:], want[:]) != 1 {
 			w.Header().Add("WWW-Authenticate", `Basic realm="titrate"`)
 			w.Header().Add("WWW-Authenticate", `Bearer`)
-			writeProblem(w, problem(http.StatusUnauthorized, "T0801", "a credential is needed"))
+			text := "a credential is needed"
+			if credential(r) != "" {
+				text = "the token is wrong"
+			}
+			writeProblem(w, problem(http.StatusUnauthorized, "T0801", text))
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, localUser)))

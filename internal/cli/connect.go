@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
-	"strings"
+	"regexp"
 
 	"titrate/client"
 	"titrate/internal/daemon"
@@ -31,12 +30,17 @@ func (s *session) dataDir() (string, error) {
 	return filepath.Join(home, ".local", "share", "titrate"), nil
 }
 
+var urlForm = regexp.MustCompile(`^https?://[^/\s]+`)
+
 // connect finds the server and a credential for it: flags before environment
 // before the server that is up on this machine.
 func (s *session) connect() (*client.Client, error) {
 	url, token := s.server, s.variable("TITRATE_TOKEN")
 	if url == "" {
 		url = s.variable("TITRATE_SERVER")
+	}
+	if url != "" && !urlForm.MatchString(url) {
+		return nil, usage("%s is no URL of a server\n  help    --server http://127.0.0.1:7070", url)
 	}
 	if url != "" && token != "" {
 		return &client.Client{URL: url, Token: token}, nil
@@ -59,11 +63,9 @@ func (s *session) connect() (*client.Client, error) {
 		url = here.API
 	}
 	if token == "" && url == here.API { // a token goes to the server that made it and to no other
-		b, err := os.ReadFile(daemon.TokenPath(dir))
-		if err != nil {
-			return nil, &exitError{exitSignIn, fmt.Errorf("read the token: %w", err)}
+		if token, err = daemon.Token(dir); err != nil {
+			return nil, &exitError{exitSignIn, err}
 		}
-		token = strings.TrimSpace(string(b))
 	}
 	if token == "" {
 		return nil, &exitError{exitSignIn, fmt.Errorf("no credential for %s\n  help    set TITRATE_TOKEN", url)}

@@ -44,13 +44,7 @@ func TokenPath(dir string) string { return folder(dir).at("keys", "token") }
 func (f folder) nodeTokenPath() string { return f.at("keys", "node.token") }
 
 // nodeToken reads it.
-func (f folder) nodeToken() (string, error) {
-	b, err := os.ReadFile(f.nodeTokenPath())
-	if err != nil {
-		return "", fmt.Errorf("read the node's token: %w", err)
-	}
-	return strings.TrimSpace(string(b)), nil
-}
+func (f folder) nodeToken() (string, error) { return readToken(f.nodeTokenPath()) }
 
 // prepare makes the data folder and what must be in it.
 func (f folder) prepare() error {
@@ -101,7 +95,23 @@ func makeToken(path, prefix string) error {
 	case info.Mode().Perm()&0o077 != 0:
 		return fmt.Errorf("error[T0705]: others can read the token\n  where   %s, mode %04o\n  help    if nobody has: chmod 600 %s; else remove it, and the next titrate up makes a new one", path, info.Mode().Perm(), path)
 	}
-	return nil
+	_, err = readToken(path)
+	return err
+}
+
+// Token reads the local user's token in the data folder dir.
+func Token(dir string) (string, error) { return readToken(TokenPath(dir)) }
+
+func readToken(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read the token: %w", err)
+	}
+	token := strings.TrimSpace(string(b))
+	if token == "" {
+		return "", fmt.Errorf("error[T0708]: the token is empty\n  where   %s\n  help    rm %s, then titrate up --replace makes a new one", path, path)
+	}
+	return token, nil
 }
 
 // Running says what is up on a data folder.
