@@ -13,10 +13,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"titrate/internal/daemon"
 	"titrate/internal/target/local"
 )
 
@@ -43,19 +46,48 @@ func Main(ctx context.Context, args []string, t Terminal) int {
 		// are the workload's and not ours.
 		return exitCode(ctx, local.Launch())
 	}
+	out := &output{Writer: t.Out}
 	s := &session{Terminal: t}
+	s.Out = out
 	root := s.root()
 	root.SetArgs(args)
-	root.SetIn(t.In)
-	root.SetOut(t.Out)
-	root.SetErr(t.Err)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("write the output: %w", out.err)
+	}
 	code := exitCode(ctx, err)
 	var quiet *exitError
 	if err != nil && (!errors.As(err, &quiet) || quiet.err != nil) {
-		fmt.Fprintln(t.Err, sentence(err))
+		s.complain(err, s.output == "json" || jsonAsked.MatchString(strings.Join(args, " ")))
 	}
 	return code
+}
+
+// jsonAsked finds -o json where the flags could not be read to their end.
+var jsonAsked = regexp.MustCompile(`(^| )(-o[ =]?|--output[ =])json( |$)`)
+
+// output is stdout, and remembers the first write that failed: a full disk must not
+// pass for success, and no command has to look at every line it writes.
+type output struct {
+	io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// screen is the terminal that w is, if it is one.
+func screen(w io.Writer) (*os.File, bool) {
+	if o, ok := w.(*output); ok {
+		w = o.Writer
+	}
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
 func (s *session) root() *cobra.Command {
@@ -67,7 +99,11 @@ func (s *session) root() *cobra.Command {
 		Args:          unknownCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.Version = daemon.Version()
+	root.SetVersionTemplate("titrate {{.Version}}\n")
 	f := root.PersistentFlags()
 	f.StringVarP(&s.app, "app", "a", "", "the app (default: that of titrate.yaml here, or the only one)")
 	f.StringVarP(&s.env, "env", "e", "", "the environment (default: the only one, or production)")
@@ -92,6 +128,12 @@ func (s *session) root() *cobra.Command {
 		s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "completion" {
+			c.Args, c.RunE = unknownCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	return root
 }
 
@@ -120,6 +162,6 @@ func (s *session) variable(name string) string {
 
 // live reports whether w is a terminal that may be drawn on.
 func (s *session) live(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && s.variable("TERM") != "dumb"
+	_, ok := screen(w)
+	return ok && s.variable("TERM") != "dumb"
 }

@@ -13,6 +13,9 @@ import (
 	"titrate/internal/demo"
 )
 
+// maxRate is more than one machine sends.
+const maxRate = 100_000
+
 func (s *session) demoCommand() *cobra.Command {
 	var check bool
 	var scenario string
@@ -20,6 +23,9 @@ func (s *session) demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "demo", Short: "the whole product on an example app: a good release, and a bad one undone", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("rate") && !(rate > 0 && rate <= maxRate) { // also no NaN
+				return usage("--rate %g: above 0, and at most %d requests a second", rate, maxRate)
+			}
 			story, err := demo.Find(scenario)
 			if err != nil {
 				return &exitError{exitUsage, err}

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"titrate/client"
@@ -75,6 +77,57 @@ func problemCode(p *client.Problem) int {
 	}
 	return exitFailed
 }
+
+// complain writes an error to stderr: a sentence, or where JSON was asked for an
+// object. Where the call names a data folder, so does what is to be typed next.
+func (s *session) complain(err error, asJSON bool) {
+	text := s.typed(sentence(err))
+	if !asJSON {
+		fmt.Fprintln(s.Err, text)
+		return
+	}
+	m := codedForm.FindStringSubmatch(text)
+	p := struct {
+		Code    string `json:"code,omitempty"`
+		Message string `json:"message"`
+		Help    string `json:"help,omitempty"`
+	}{Code: m[1]}
+	helps := false // the line before was help: what is indented further goes on with it
+	for line := range strings.Lines(m[2]) {
+		help, ok := strings.CutPrefix(line, "  help    ")
+		if !ok && helps {
+			help, ok = strings.CutPrefix(line, "          ")
+		}
+		if helps = ok; ok {
+			p.Help += help
+		} else {
+			p.Message += line
+		}
+	}
+	p.Message, p.Help = strings.TrimRight(p.Message, "\n"), strings.TrimRight(p.Help, "\n")
+	_ = json.NewEncoder(s.Err).Encode(p) // nobody is left to tell
+}
+
+// codedForm takes the code off an error's sentence.
+var codedForm = regexp.MustCompile(`(?s)^error(?:\[(T\d{4})\])?: (.*)$`)
+
+// commandForm finds this program's commands in what is to be typed.
+var commandForm = regexp.MustCompile(`\btitrate (demo|up|down|init|deploy|status|logs|diff|history|rollback|rollout|secret|version)\b`)
+
+// typed names the data folder that the call names in every command to type: without
+// it, the next call would mean another server.
+func (s *session) typed(text string) string {
+	if s.data == "" {
+		return text
+	}
+	word := s.data
+	if !plainWord.MatchString(word) {
+		word = quote(word)
+	}
+	return commandForm.ReplaceAllStringFunc(text, func(command string) string { return command + " --data " + word })
+}
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 
 // sentence writes an error for a person: what, and what to type next.
 func sentence(err error) string {

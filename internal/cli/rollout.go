@@ -180,11 +180,17 @@ func (s *session) rolloutPromote() *cobra.Command {
 
 func (s *session) rolloutPause() *cobra.Command {
 	req := client.CommandRequest{Verb: "pause"}
+	var during duration
 	c := &cobra.Command{
 		Use: "pause " + targetUse, Short: "hold where it is; alarms stay armed", Args: between(0, 1),
-		RunE: func(cmd *cobra.Command, args []string) error { return s.command(cmd.Context(), args, req) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("for") {
+				req.For = during.String()
+			}
+			return s.command(cmd.Context(), args, req)
+		},
 	}
-	c.Flags().StringVar(&req.For, "for", "", "resume by itself after this long: 30m")
+	c.Flags().Var(&during, "for", "resume by itself after this long: 30m")
 	c.Flags().StringVar(&req.Reason, "reason", "", "why, for whoever looks")
 	return c
 }
@@ -195,7 +201,7 @@ func (s *session) rolloutRetry() *cobra.Command {
 		Use: "retry " + targetUse, Short: "the same version again, from the first step", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.command(cmd.Context(), args, req) },
 	}
-	c.Flags().IntVar(&req.Step, "from-step", 0, "the step to begin with")
+	c.Flags().Var(count[int]{&req.Step}, "from-step", "the step to begin with")
 	return c
 }
 

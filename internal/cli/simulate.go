@@ -40,8 +40,9 @@ func (s *session) simulateCommand() *cobra.Command {
 		},
 	}
 	f := c.Flags()
-	f.Int64Var(&o.Looks, "looks", 1_000_000, "how many looks to take")
-	f.IntVar(&o.Histories, "histories", 0, "how many histories to play (default: as many as the looks take)")
+	o.Looks = 1_000_000
+	f.Var(count[int64]{&o.Looks}, "looks", "how many looks to take")
+	f.Var(count[int]{&o.Histories}, "histories", "how many histories to play (default: as many as the looks take)")
 	f.Uint64Var(&o.Seed, "seed", 1, "of the first history; the next ones count up from it")
 	f.StringVar(&o.Scenario, "scenario", "", harness.SteadyPushes+": a push every 3 minutes for a day (default: everything that can happen)")
 	f.BoolVarP(&verbose, "verbose", "v", false, "play one history, and tell what happens in it")

@@ -7,10 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +32,9 @@ func (s *session) upCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := addresses(cfg); err != nil {
+				return err
+			}
 			dir, err := s.dataDir()
 			if err != nil {
 				return err
@@ -55,6 +60,20 @@ func (s *session) upCommand() *cobra.Command {
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
 	return c
+}
+
+// addresses refuses what nobody can listen on, before anything is started.
+func addresses(cfg daemon.UpConfig) error {
+	for flag, addr := range map[string]string{"--api": cfg.API, "--gateway": cfg.Gateway} {
+		_, port, err := net.SplitHostPort(addr)
+		if n, nerr := strconv.ParseUint(port, 10, 16); err != nil || nerr != nil || n == 0 && port != "0" {
+			return usage("%s %s is no address to listen on\n  help    %s 127.0.0.1:7070; port 0 takes a free one", flag, addr, flag)
+		}
+	}
+	if cfg.API == cfg.Gateway && !strings.HasSuffix(cfg.API, ":0") {
+		return usage("--api and --gateway are both %s\n  help    name two addresses; port 0 takes a free one", cfg.API)
+	}
+	return nil
 }
 
 // upHere is the keeper itself.
@@ -114,7 +133,7 @@ func (s *session) awaitUp(ctx context.Context, dir string, pid int, ended <-chan
 	for {
 		server, begun := s.answers(ctx, dir, pid)
 		if server != nil {
-			return s.emit(server, func(w io.Writer) { drawUp(w, *server) })
+			return s.emit(server, func(w io.Writer) { s.drawUp(w, *server) })
 		}
 		text := complaint(said())
 		if begun && text != "" { // the keeper is up: it is a child that cannot start
@@ -140,8 +159,9 @@ func (s *session) answers(ctx context.Context, dir string, pid int) (server *cli
 	if err != nil || r.PID != pid {
 		return nil, false
 	}
-	s.server, s.data = r.API, dir
-	c, err := s.connect()
+	asking := *s
+	asking.server, asking.data = r.API, dir
+	c, err := asking.connect()
 	if err != nil {
 		return nil, true
 	}
@@ -155,12 +175,12 @@ func (s *session) answers(ctx context.Context, dir string, pid int) (server *cli
 }
 
 // drawUp says what is up, and once what this machine cannot confine.
-func drawUp(w io.Writer, server client.Server) {
+func (s *session) drawUp(w io.Writer, server client.Server) {
 	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n    data     %s\n", server.API, server.Gateway, server.Data)
 	for _, line := range server.Confinement {
 		fmt.Fprintf(w, "  ▲ %s\n", line)
 	}
-	fmt.Fprint(w, "\nNext: titrate init in your app's folder; it says what to type then. titrate down stops everything.\n")
+	fmt.Fprintln(w, s.typed("\nNext: titrate init in your app's folder; it says what to type then. titrate down stops everything."))
 }
 
 var complaintForm = regexp.MustCompile(`(?m)^error\[T\d{4}\]: .*(\n  .*)*`)
@@ -220,7 +240,7 @@ func (s *session) down(ctx context.Context, dir string) error {
 	if recorded(dir) { // it takes this away when it ends by itself
 		return killed(dir)
 	}
-	fmt.Fprintln(s.Err, "Everything is stopped. titrate up starts it again.")
+	fmt.Fprintln(s.Err, s.typed("Everything is stopped. titrate up starts it again."))
 	return s.emit(downAnswer{dir, true}, nothing)
 }
 
@@ -248,12 +268,16 @@ func (s *session) versionCommand() *cobra.Command {
 				Program string         `json:"program"`
 				Server  *client.Server `json:"server,omitempty"`
 			}{Program: daemon.Version()}
-			if c, err := s.connect(); err == nil {
-				ctx, cancel := context.WithTimeout(cmd.Context(), 2*time.Second)
-				defer cancel()
-				if server, err := c.Server(ctx); err == nil {
+			c, err := s.connect()
+			if err == nil {
+				c.Patience = 2 * time.Second
+				var server client.Server
+				if server, err = c.Server(cmd.Context()); err == nil {
 					v.Server = &server
 				}
+			}
+			if err != nil { // what this program is can be told all the same
+				fmt.Fprintln(s.Err, s.typed(sentence(err)))
 			}
 			if s.output == "json" {
 				return s.emitLine(v)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -20,14 +19,18 @@ import (
 const (
 	redrawEvery    = 200 * time.Millisecond
 	heartbeatEvery = 30 * time.Second
+	lookIn         = 5 * time.Second // for the server to answer one look
 )
 
 func (s *session) rolloutWatch() *cobra.Command {
 	var until string
-	var timeout time.Duration
+	var timeout duration
 	c := &cobra.Command{
 		Use: "watch " + targetUse, Short: "live until it is over; the exit code says how it ended", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if until != "released" && until != "paused" {
+				return usage("--until %s: released or paused", until)
+			}
 			rs, c, err := s.find(cmd.Context(), args, false)
 			if err != nil {
 				return err
@@ -35,20 +38,22 @@ func (s *session) rolloutWatch() *cobra.Command {
 			ctx := cmd.Context()
 			if timeout > 0 {
 				var cancel context.CancelFunc
-				ctx, cancel = context.WithTimeout(ctx, timeout)
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(timeout))
 				defer cancel()
 			}
 			return s.watch(ctx, c, rs, until == "paused")
 		},
 	}
 	c.Flags().StringVar(&until, "until", "released", "released or paused: with paused, a pause is success")
-	c.Flags().DurationVar(&timeout, "timeout", 0, "stop watching after this long; the rollout goes on")
+	c.Flags().Var(&timeout, "timeout", "stop watching after this long; the rollout goes on")
 	return c
 }
 
 // watch follows rs until all are over. Ctrl-C detaches.
 func (s *session) watch(ctx context.Context, c *client.Client, rs []client.Rollout, pauseIsSuccess bool) error {
-	v := &watcher{session: s, client: c, rollouts: rs, said: map[int64]string{}}
+	asking := *c
+	asking.Patience = lookIn
+	v := &watcher{session: s, client: &asking, rollouts: rs, said: map[int64]string{}}
 	live := s.output == "text" && s.live(s.Out)
 	every := redrawEvery
 	if !live {
@@ -82,7 +87,8 @@ type watcher struct {
 	rollouts []client.Rollout
 	said     map[int64]string
 	spoke    time.Time
-	height   int // lines of the region drawn last
+	height   int  // lines of the region drawn last
+	silent   bool // the server gave no answer to the last look
 }
 
 func (v *watcher) look(ctx context.Context) error {
@@ -96,9 +102,14 @@ func (v *watcher) look(ctx context.Context) error {
 			if errors.As(err, &refused) {
 				return err
 			}
-			continue // the server restarts: what was seen last stays on the screen
+			if !v.silent && ctx.Err() == nil {
+				fmt.Fprintf(v.Err, "The server does not answer; the rollout goes on, and so does the watch: %s\n", firstLine(err.Error()))
+				v.height = 0 // what is on the screen stays
+			}
+			v.silent = true
+			continue // it restarts, usually
 		}
-		v.rollouts[i] = now
+		v.rollouts[i], v.silent = now, false
 	}
 	return nil
 }
@@ -110,11 +121,11 @@ func (v *watcher) redraw() {
 		drawRollout(&b, r, time.Now())
 	}
 	if slices.ContainsFunc(v.rollouts, func(r client.Rollout) bool { return !r.Over() }) {
-		fmt.Fprintln(&b, "Ctrl-C detaches; the rollout goes on. titrate rollout abort stops it.")
+		fmt.Fprintln(&b, v.typed("Ctrl-C detaches; the rollout goes on. titrate rollout abort stops it."))
 	}
 	lines := strings.Split(strings.TrimRight(b.String(), "\n"), "\n")
 	width, height := 80, 24
-	if f, ok := v.Out.(*os.File); ok {
+	if f, ok := screen(v.Out); ok {
 		if w, h, err := term.GetSize(int(f.Fd())); err == nil {
 			width, height = w, h
 		}
@@ -177,7 +188,8 @@ func plain(r client.Rollout) string {
 func (v *watcher) detach(ctx context.Context) error {
 	for _, r := range v.rollouts {
 		if !r.Over() {
-			fmt.Fprintf(v.Err, "Detached. %s is at %s and continues. Stop it: titrate rollout abort %d\n", title(r), percent(r.Weight), r.ID)
+			text := fmt.Sprintf("Detached. %s is at %s and continues. Stop it: titrate rollout abort %d", title(r), percent(r.Weight), r.ID)
+			fmt.Fprintln(v.Err, v.typed(text))
 		}
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
