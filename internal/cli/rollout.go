@@ -103,7 +103,7 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 		return err
 	}
 	after := []client.Rollout{}
-	refused := false
+	var refused []string
 	for _, r := range rs {
 		now, err := c.Command(ctx, r.ID, req)
 		if err != nil {
@@ -111,8 +111,7 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 		}
 		after = append(after, now)
 		if now.Refused != "" {
-			refused = true
-			fmt.Fprintf(s.Err, "%s: refused: %s\n", title(now), now.Refused)
+			refused = append(refused, title(now)+": refused: "+now.Refused)
 			continue
 		}
 		fmt.Fprintf(s.Err, "%s\n", echo(r, now))
@@ -120,8 +119,8 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 	if err := s.emit(after, nothing); err != nil {
 		return err
 	}
-	if refused {
-		return exit(exitPolicy)
+	if len(refused) > 0 {
+		return &exitError{exitPolicy, errors.New(strings.Join(refused, "\n"))}
 	}
 	return nil
 }
@@ -227,14 +226,14 @@ func (s *session) rolloutSetWeight() *cobra.Command {
 
 func (s *session) rolloutUndo() *cobra.Command {
 	c := s.rollbackCommand()
-	c.Use, c.Short = "undo "+targetUse, "roll back to an earlier promoted version"
+	c.Use, c.Short = "undo [APP[/WORKLOAD]]", "roll back to an earlier promoted version"
 	return c
 }
 
 func (s *session) rollbackCommand() *cobra.Command {
 	var to string
 	c := &cobra.Command{
-		Use: "rollback " + targetUse, Short: "back to the version before, now", Args: between(0, 1),
+		Use: "rollback [APP[/WORKLOAD]]", Short: "back to the version before, now", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.connect()
 			if err != nil {
@@ -242,6 +241,12 @@ func (s *session) rollbackCommand() *cobra.Command {
 			}
 			t, err := s.target(cmd.Context(), c, args)
 			if err != nil {
+				return err
+			}
+			if t.rollout != 0 || t.release != 0 || t.version != 0 {
+				return usage("a rollback is of an app or a workload: %s says where to only with --to\n  help    titrate rollback APP[/WORKLOAD] --to v17", args[0])
+			}
+			if err := s.known(cmd.Context(), c, t); err != nil {
 				return err
 			}
 			a, err := c.Rollback(cmd.Context(), t.app, client.RollbackRequest{Env: s.env, Workload: t.workload, To: to})

@@ -63,7 +63,7 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 			fmt.Fprintf(w, "▲ %s\n", line)
 		}
 		if len(apps) == 0 {
-			fmt.Fprintln(w, "No app yet. titrate init in your app's folder, then git push titrate; or titrate demo to see one.")
+			fmt.Fprintln(w, s.typed("No app yet. titrate init in your app's folder, then git push titrate HEAD; or titrate demo to see one."))
 		}
 		for _, a := range apps {
 			drawApp(w, a)

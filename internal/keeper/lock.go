@@ -62,7 +62,7 @@ var ErrHolder = errors.New("its lock is held by another process than the one it 
 // looked at: a signal to what is returned reaches the keeper or nobody.
 func Holder(dir string) (*os.Process, error) {
 	if !Held(dir) {
-		return nil, nil //nolint:nilnil // nobody holds it, and that is no error
+		return nil, nil
 	}
 	text, err := os.ReadFile(lockPath(dir))
 	if err != nil {
