@@ -112,7 +112,7 @@ func (s *session) complain(err error, asJSON bool) {
 var codedForm = regexp.MustCompile(`(?s)^error(?:\[(T\d{4})\])?: (.*)$`)
 
 // commandForm finds this program's commands in what is to be typed.
-var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|rollout|secret|version)\b`)
+var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret) [a-z-]+|version)\b( --data)?`)
 
 // typed names the data folder that the call names in every command to type: without
 // it, the next call would mean another server.
@@ -124,7 +124,12 @@ func (s *session) typed(text string) string {
 	if !plainWord.MatchString(word) {
 		word = quote(word)
 	}
-	return commandForm.ReplaceAllStringFunc(text, func(command string) string { return command + " --data " + word })
+	return commandForm.ReplaceAllStringFunc(text, func(command string) string {
+		if strings.HasSuffix(command, " --data") { // the keeper has said it, who was told the folder
+			return command
+		}
+		return command + " --data " + word
+	})
 }
 
 var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)

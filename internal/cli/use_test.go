@@ -116,6 +116,20 @@ func TestUse_hintsNameTheDataFolder(t *testing.T) {
 	}
 }
 
+func TestTyped_namesTheDataFolderOnce(t *testing.T) {
+	t.Parallel()
+	s := &session{data: "it's/here"}
+	for text, want := range map[string]string{
+		"titrate down; or titrate rollout retry x":  `titrate down --data 'it'\''s/here'; or titrate rollout retry --data 'it'\''s/here' x`,
+		"titrate up --data x writes it anew":        "titrate up --data x writes it anew",
+		"titrate was killed, titrate explain T0706": "titrate was killed, titrate explain T0706",
+	} {
+		if got := s.typed(text); got != want {
+			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
 func TestVersion_saysThatTheServerCannotBeReached(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
