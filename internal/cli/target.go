@@ -183,7 +183,7 @@ func (s *session) environment(ctx context.Context, c *client.Client, app string)
 		switch {
 		case unborn && len(names) == 0 && s.env != "":
 			return s.env, nil
-		case err != nil && !(unborn && len(names) > 0):
+		case err != nil && (!unborn || len(names) == 0):
 			return "", err
 		}
 		names = append(names, environments(a)...)
