@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -89,9 +91,27 @@ func web(dir string) {
 			fmt.Fprint(w, os.Getpid())
 		}
 	})}
+	var fresh atomic.Int64 // connections of which no request was read yet
+	var known sync.Map
+	srv.ConnState = func(c net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			known.Store(c, nil)
+			fresh.Add(1)
+		} else if _, was := known.LoadAndDelete(c); was {
+			fresh.Add(-1)
+		}
+	}
 	go in.Handover(ctx, dir, "web", "secret", leave)
-	go srv.Serve(l)
+	served := make(chan error)
+	go func() { served <- srv.Serve(l) }()
 	<-ctx.Done()
+	// Shutdown alone drops the request of a connection that was just accepted.
+	srv.SetKeepAlivesEnabled(false)
+	l.Close()
+	<-served
+	for end := time.Now().Add(time.Second); fresh.Load() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	}
+	time.Sleep(5 * time.Millisecond)
 	srv.Shutdown(context.Background())
 }
 
