@@ -72,7 +72,7 @@ func (l *look) noteHooks(s State) State {
 		}
 		result, known := l.seen.Hooks[h.Key]
 		switch {
-		case known && result.Lost, (!known || result.Running) && l.now.Sub(h.Asked) >= l.plan.HookTimeout+hookGrace:
+		case known && result.Lost, (!known && l.observed() || known && result.Running) && l.now.Sub(h.Asked) >= l.plan.HookTimeout+hookGrace:
 			h.Problem = "no exit record: it may have run"
 			h.Done = s.Over() // nobody is asked any more
 		case !known || result.Running:

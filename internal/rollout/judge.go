@@ -101,7 +101,7 @@ func (l *look) judgeMember(s State, i int) judgement {
 	switch {
 	case len(seen.Readings) < len(member.Alarms):
 		j.well, j.unmeasured, j.reading = silent, !member.Worker, nil
-	case j.reading != nil && !measured && !silent && !l.plan.NoDataPasses:
+	case j.reading != nil && !measured && !silent && !l.plan.NoDataPasses && s.Stable[i] != 0:
 		j.well = false
 	}
 	return j

@@ -30,6 +30,9 @@ func (l *look) noteCapacity(s State) State {
 	if !s.Up || !l.observed() && s.Phase != Starting {
 		return s
 	}
+	if !l.seen.Unwatched.IsZero() && !s.Short.IsZero() {
+		s.Short = l.now
+	}
 	s.Short = since(s.Short, !l.candidatesCarry(s, max(s.goal(l.plan), s.Weight)), l.now)
 	return s
 }
