@@ -12,11 +12,11 @@ import (
 // claimed refuses a host and route that lie in those of another app, or hold them:
 // a push must not take traffic that it does not speak for (R28), and a longer route
 // takes it from a shorter one. So it is with an environment of the same app that
-// the push does not release to. Among those it releases to, envs, the manifest sees
-// to it.
-func (p *proposal) claimed(k rollout.Key, s rollout.Settings, envs []manifest.Environment) error {
+// the push does not release to, unless the manifest leaves it there. Among those it
+// releases to, envs, the manifest sees to it.
+func (p *proposal) claimed(app manifest.App, k rollout.Key, s rollout.Settings, envs []manifest.Environment) error {
 	for _, w := range p.memory.works {
-		if !w.named || w.Key.App == k.App && released(envs, w.Key.Env) {
+		if !w.named || w.Key.App == k.App && (released(envs, w.Key.Env) || says(app, w)) {
 			continue
 		}
 		if at := shared(w.settings(), s); at != "" {
@@ -72,8 +72,9 @@ func (m *memory) yield(all []world.Workload) {
 			continue
 		}
 		heir := func(w world.Workload) bool {
-			return len(w.Split) > 0 && w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && !m.works[w.Key].outstays() &&
-				samePlace(w.Hosts, w.Routes, o.Hosts, o.Routes)
+			of := m.works[w.Key]
+			return w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && !of.outstays() && samePlace(w.Hosts, w.Routes, o.Hosts, o.Routes) &&
+				slices.ContainsFunc(w.Split, func(s world.Share) bool { return of.answers(s.Version) })
 		}
 		if slices.ContainsFunc(all, heir) {
 			o.Hosts, o.Routes = nil, nil
@@ -84,4 +85,12 @@ func (m *memory) yield(all []world.Workload) {
 // samePlace reports whether two workloads answer on one host and route.
 func samePlace(hostsA, routesA, hostsB, routesB []string) bool {
 	return len(hostsA) > 0 && slices.Equal(hostsA, hostsB) && slices.Equal(routesA, routesB)
+}
+
+// says reports whether the manifest gives a workload the place that it has.
+func says(app manifest.App, w *work) bool {
+	e, _ := app.Environment(w.Key.Env)
+	s, there := e.Service(w.Key.Workload)
+	set, now := settingsOf(s), w.settings()
+	return there && slices.Equal(set.Hosts, now.Hosts) && slices.Equal(set.Routes, now.Routes)
 }

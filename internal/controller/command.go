@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"titrate/internal/rollout"
@@ -58,10 +59,7 @@ func (c *Controller) commandEnded(ctx context.Context, r rollout.Record, cmd rol
 // version is tried again (R9).
 func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, from int) (rollout.Record, error) {
 	p := c.proposal(old.Plan.App, who)
-	plan, err := c.planAgain(ctx, p, old.Plan)
-	if err != nil {
-		return old, err
-	}
+	plan := c.planAgain(ctx, p, old.Plan)
 	if from < 0 || from >= len(plan.Steps) {
 		return old, problem(Invalid, "", "the plan has %d steps", len(plan.Steps))
 	}
@@ -87,45 +85,49 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 		plan.Members[i].Instances = w.Settings.Instances
 	}
 	r := p.opened(rollout.Record{Plan: plan, Retries: old.Plan.Rollout})
-	_, err = c.finish(ctx, p)
+	_, err := c.finish(ctx, p)
 	return r, err
 }
 
 // planAgain is the plan for another attempt at a rollout's versions: that of the
-// newest release which names all their workloads; its own where there is none, or
-// where it goes back.
-func (c *Controller) planAgain(ctx context.Context, p *proposal, old rollout.Plan) (rollout.Plan, error) {
+// newest release, or its own where that release does not move just these workloads
+// together, has made a worker of one, or cannot be read; and where it goes back.
+func (c *Controller) planAgain(ctx context.Context, p *proposal, old rollout.Plan) rollout.Plan {
 	own := old
 	own.Members = slices.Clone(old.Members)
-	if old.Kind == rollout.Rollback {
-		return own, nil
-	}
 	var names []string
 	var newest rollout.Release
 	for i, m := range old.Members {
 		w := p.memory.works[old.Key(i)]
-		if w == nil || w.Orphaned != 0 {
-			return own, nil
+		if old.Kind == rollout.Rollback || w == nil || w.Orphaned != 0 {
+			return own
 		}
 		names, newest = append(names, m.Workload), max(newest, w.Release)
 	}
 	e, err := c.environment(ctx, old.App, old.Env, newest)
 	if err != nil {
-		return own, err
+		c.Log.Warn("a retry goes by its own plan", slog.Int64("rollout", old.Rollout), slog.Any("error", err))
+		return own
+	}
+	if !slices.ContainsFunc(e.Groups(), func(group []string) bool { return holds(group, names) }) {
+		return own
 	}
 	plan := e.Plan(names...)
-	if len(plan.Members) != len(old.Members) {
-		return own, nil
-	}
 	plan.Release = old.Release
 	for i := range plan.Members {
-		at := slices.IndexFunc(old.Members, func(m rollout.Member) bool { return m.Workload == plan.Members[i].Workload })
-		if at < 0 {
-			return own, nil
+		m := &plan.Members[i]
+		at := slices.IndexFunc(old.Members, func(o rollout.Member) bool { return o.Workload == m.Workload })
+		m.Candidate = old.Members[at].Candidate
+		if v := p.memory.works[plan.Key(i)].versions[m.Candidate]; v != nil && v.Config.Worker != m.Worker {
+			return own
 		}
-		plan.Members[i].Candidate = old.Members[at].Candidate
 	}
-	return plan, nil
+	return plan
+}
+
+// holds reports whether every name is in group.
+func holds(group, names []string) bool {
+	return !slices.ContainsFunc(names, func(n string) bool { return !slices.Contains(group, n) })
 }
 
 // ranBefore returns the release hooks that a rollout asked for, by the members of

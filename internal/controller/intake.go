@@ -178,6 +178,9 @@ func (c *Controller) keep(ctx context.Context, p rollout.Push, progress io.Write
 		if err == nil {
 			return nil
 		}
+		if final(err) {
+			return err // another controller is in charge: it knows the push
+		}
 		if ctx.Err() == nil {
 			c.Log.Error("the course of a push is not stored", slog.Int64("push", p.ID), slog.String("app", p.App), slog.Any("error", err))
 		}

@@ -56,7 +56,6 @@ func newMemory(c rollout.Catalog) *memory {
 	m := &memory{
 		releases: c.Releases, works: map[rollout.Key]*work{}, live: map[int64]*live{}, byKey: map[rollout.Key][]*live{},
 		pushes: c.Pushes, news: news{all: true}, rollout: c.Rollout, command: c.Command, push: c.Push,
-		stored: c.Watched,
 	}
 	if m.releases == nil {
 		m.releases = map[string]rollout.Release{}

@@ -230,7 +230,7 @@ func (p *proposal) start(plan rollout.Plan, versions []rollout.VersionRecord) ro
 	for i := range plan.Members {
 		for _, v := range versions {
 			if v.Key.Workload == plan.Members[i].Workload {
-				plan.Members[i].Candidate = v.Number
+				plan.Members[i].Candidate, plan.Members[i].Worker = v.Number, v.Config.Worker
 				plan.Release = max(plan.Release, v.Release)
 			}
 		}

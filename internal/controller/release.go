@@ -157,7 +157,7 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 			if !built {
 				return nil, problem(Invalid, "", "%s has no artifact", s.Name)
 			}
-			if err := p.claimed(rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}, settingsOf(s), envs); err != nil {
+			if err := p.claimed(d.App, rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}, settingsOf(s), envs); err != nil {
 				return nil, err
 			}
 			p.service(e, s, a, digests)

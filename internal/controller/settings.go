@@ -47,13 +47,18 @@ func spared(old, others rollout.Settings) *rollout.Settings {
 // more, until another takes its place or it is removed or promoted (R28).
 func (w *work) outstays() bool { return w.Orphaned != 0 || w.Settings.Worker && !w.settings().Worker }
 
-// settle adds that a workload's settings hold for the version that l promotes,
-// unless a newer rollout is under way that may have brought them.
-func (m *memory) settle(ch *rollout.Change, l *live, w *work) {
-	if w.Settings.Before == nil || m.unfinished(w.Key) != l {
+// settle adds what holds for the version that l promotes. The settings may have come
+// with a later push, which waits or has failed: then it keeps the instances that it
+// was planned with, and its host and route while it takes requests (R5, R28).
+func (m *memory) settle(ch *rollout.Change, l *live, w *work, i int) {
+	if w.Settings.Before == nil {
 		return
 	}
-	record := w.WorkloadRecord
-	record.Settings.Before = nil
+	record, held := w.WorkloadRecord, w.settings()
+	held.Instances = l.Plan.Members[i].Instances
+	if v := w.versions[l.Plan.Members[i].Candidate]; v != nil && v.Config.Worker {
+		held.Worker, held.Hosts, held.Routes = true, nil, nil
+	}
+	record.Settings.Before = spared(held, record.Settings)
 	ch.Workloads = append(ch.Workloads, record)
 }

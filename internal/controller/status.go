@@ -212,7 +212,7 @@ func (c *Controller) sync(w *work, s WorkloadStatus) Sync {
 			why += fmt.Sprintf(", %s kept", stable.Release)
 		}
 		return Sync{State: Late, Why: why}
-	case v != nil && v.Number > w.Stable && c.memory.refusedBeside(w) != "":
+	case v != nil && v.Number > w.Stable && (w.stable() == nil || w.stable().Digest != v.Digest) && c.memory.refusedBeside(w) != "":
 		return Sync{State: Late, Why: fmt.Sprintf("%s waits for %s, with which it moves together", v.Number, c.memory.refusedBeside(w))}
 	case c.want.acked != world.Stamp{Token: c.token, Revision: c.want.revision}:
 		return Sync{State: Pending, Why: "what is wanted has not been acknowledged yet"}

@@ -131,7 +131,7 @@ func (m *memory) conclude(ch *rollout.Change, l *live, look rollout.Look) {
 		w := m.works[k]
 		switch s.Outcome {
 		case rollout.Promoted:
-			m.settle(ch, l, w)
+			m.settle(ch, l, w, i)
 			if w.Stable == member.Candidate || s.Unmoved(i) {
 				continue
 			}

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"titrate/internal/rollout"
@@ -37,8 +38,12 @@ func (c *Controller) stillWatching(ctx context.Context, now time.Time) error {
 	if !due {
 		return nil
 	}
-	if err := c.commit(ctx, rollout.Change{At: now, Watched: now}); err != nil {
+	err := c.commit(ctx, rollout.Change{At: now, Watched: now})
+	if final(err) {
 		return fmt.Errorf("store that the world is watched: %w", err)
+	}
+	if err != nil { // a full disk, say: the worst of it is that time counts as a break
+		c.Log.Debug("not stored that the world is watched", slog.Any("error", err))
 	}
 	return nil
 }

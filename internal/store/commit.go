@@ -13,7 +13,8 @@ import (
 
 // Commit stores c in one transaction. See the controller's Store for the promise.
 // On a full disk it gives up the reserve once and tries again; from then on only
-// decisions and commands are taken, until there is room for the reserve again.
+// decisions and commands are taken, until there is room for the reserve again. That
+// the world is watched, which is stored again and again, is not worth the reserve.
 func (s *Store) Commit(ctx context.Context, c rollout.Change) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -23,7 +24,7 @@ func (s *Store) Commit(ctx context.Context, c rollout.Change) error {
 		}
 	}
 	err := s.commit(ctx, c)
-	if noRoom(err) && s.reserve.free() {
+	if noRoom(err) && !beat(c) && s.reserve.free() {
 		s.log.Warn("the disk is full: the reserve is given up", slog.String("path", s.reserve.path))
 		err = s.commit(ctx, c)
 	}
@@ -31,6 +32,12 @@ func (s *Store) Commit(ctx context.Context, c rollout.Change) error {
 		s.tell()
 	}
 	return err
+}
+
+// beat reports whether c says no more than that the world is watched.
+func beat(c rollout.Change) bool {
+	c.Watched = time.Time{}
+	return c.Empty()
 }
 
 // takesRoom reports whether c begins something new, which a full disk refuses.

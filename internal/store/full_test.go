@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"titrate/internal/rollout"
 )
@@ -50,6 +51,16 @@ func fillDisk(t *testing.T, folder string) {
 	commit(t, s, opening(token, 1, 1))
 	filler := filepath.Join(folder, "filler")
 	fill(t, filler)
+
+	// What is stored every few seconds is not worth the reserve.
+	for i := range 2000 {
+		if err := s.Commit(t.Context(), rollout.Change{Token: token, Watched: time.Unix(int64(1e9+5*i), 0)}); err != nil && !noRoom(err) {
+			t.Fatal(err)
+		}
+	}
+	if s.reserve.low() {
+		t.Fatal("the reserve was given up for heartbeats")
+	}
 
 	// The room that is left in the files themselves is used up first; then the
 	// reserve is given up, and every decision is stored.
