@@ -22,6 +22,7 @@ const (
 	Declined = "4000000000000002"
 	Poor     = "4000000000009995" // not enough money
 	Busy     = "4000000000000119" // the first try of each charge fails for a moment
+	Down     = "4000000000000341" // every try does
 )
 
 // ErrNumber is returned for a number that no card has.
@@ -65,6 +66,8 @@ func (p Provider) Token(ctx context.Context, number string) (token, last4 string
 		behaviour = "not enough money"
 	case Busy:
 		behaviour = "busy"
+	case Down:
+		behaviour = "down"
 	}
 	err = p.DB.Write(ctx, func(tx db.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO psp_cards (token, behaviour, last4) VALUES ($1, $2, $3)`, token, behaviour, last4)
@@ -101,7 +104,7 @@ func (p Provider) Charge(ctx context.Context, reference, token string, amount mo
 		case state == "refunded":
 			answer = &DeclinedError{"this charge has been voided"}
 			return nil
-		case behaviour == "busy" && tries == 1:
+		case behaviour == "busy" && tries == 1, behaviour == "down":
 			answer = ErrBusy
 			return nil
 		case behaviour != "pays" && behaviour != "busy":

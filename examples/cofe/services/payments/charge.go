@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/httpx"
@@ -35,7 +36,7 @@ func (p payments) charge(w http.ResponseWriter, r *http.Request) {
 		return err
 	})
 	if err == nil {
-		err = p.provider.Charge(ctx, e.Order, ask.Account, e.Amount)
+		err = p.ask(ctx, e, ask.Account)
 	}
 	if errors.Is(err, psp.ErrBusy) {
 		httpx.Error(w, http.StatusServiceUnavailable, err.Error())
@@ -44,6 +45,25 @@ func (p payments) charge(w http.ResponseWriter, r *http.Request) {
 	answered := err
 	reply, replayed, err := idem.Do(ctx, p.DB, key, hash, func(tx db.Tx) (idem.Reply, error) { return p.book(ctx, tx, e, answered) })
 	idem.Write(w, r, p.Log, reply, replayed, err)
+}
+
+// asks is how often the provider is asked before it counts as down.
+const asks = 3
+
+// ask has the provider charge the card. One that is busy for a moment is no failure
+// of ours, and is asked again: a reference is charged once however often it is.
+func (p payments) ask(ctx context.Context, e participant.Effect, token string) error {
+	for n := 1; ; n++ {
+		err := p.provider.Charge(ctx, e.Order, token, e.Amount)
+		if !errors.Is(err, psp.ErrBusy) || n == asks {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(n) * 10 * time.Millisecond):
+		}
+	}
 }
 
 // book writes down what the provider answered.

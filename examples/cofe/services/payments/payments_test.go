@@ -72,10 +72,10 @@ func TestCharge_isBookedOnceHoweverOftenItIsAsked(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			m := open(t, kind)
-			token := m.token(t, psp.Busy)
-			if status, body := m.post(t, "/payments/charges", "k1", charge("o-1", token)); status != http.StatusServiceUnavailable {
-				t.Fatalf("busy: %d %s", status, body)
+			if status, body := m.post(t, "/payments/charges", "k0", charge("o-0", m.token(t, psp.Down))); status != http.StatusServiceUnavailable {
+				t.Fatalf("down: %d %s", status, body)
 			}
+			token := m.token(t, psp.Busy)
 			var all sync.WaitGroup
 			for range 8 {
 				all.Go(func() {
