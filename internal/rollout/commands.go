@@ -111,10 +111,10 @@ func (l *look) resume(s State, c Command) (State, string) {
 
 // free ends all that a person may have stopped.
 func (l *look) free(s State, why string) State {
+	s.Held, s.HeldAt, s.Why = false, 0, why
 	if s.Pause != nil {
 		s = l.goOn(s, why)
 	}
-	s.Held, s.HeldAt, s.Why = false, 0, why
 	return l.patience(s)
 }
 

@@ -71,8 +71,10 @@ func (l *look) noteHooks(s State) State {
 			continue
 		}
 		result, known := l.seen.Hooks[h.Key]
+		// After a break it may have ended long ago: the next look shows it.
+		late := l.now.Sub(h.Asked) >= l.plan.HookTimeout+hookGrace && l.seen.Unwatched.IsZero()
 		switch {
-		case known && result.Lost, (!known && l.observed() || known && result.Running) && l.now.Sub(h.Asked) >= l.plan.HookTimeout+hookGrace:
+		case known && result.Lost, (!known || result.Running) && late:
 			h.Problem = "no exit record: it may have run"
 			h.Done = s.Over() // nobody is asked any more
 		case !known || result.Running:

@@ -201,6 +201,7 @@ func checkWaiting(p rollout.Plan, s rollout.State, seen rollout.Seen, now time.T
 		return fmt.Errorf("R21: waits without a reason in %s: %+v", s.Phase, w)
 	case w.Until.IsZero() && !w.Person && s.Phase != rollout.Queued:
 		return fmt.Errorf("R21: waits without an end in %s: %+v", s.Phase, w)
+	case !seen.Unwatched.IsZero(): // the first look after a break; what it was waiting for may be so at the next
 	case !w.Until.IsZero() && !w.Until.After(now):
 		seen.Commands = nil
 		if reflect.DeepEqual(rollout.Next(p, s, seen, now), s) {
