@@ -80,7 +80,7 @@ func (s State) baseless() bool { return slices.Contains(s.Stable, 0) }
 // tooShort reports whether a candidate has too few ready instances, and no
 // person said to go on in spite of it.
 func (l *look) tooShort(s State) bool {
-	return !s.Short.IsZero() && !s.waived(s.cause(l.plan, 0, "ready"))
+	return !s.Short.IsZero() && !l.waived(s, l.shortage(s))
 }
 
 // shortest is the first member whose candidate has too few ready instances.

@@ -111,11 +111,15 @@ func (l *look) resume(s State, c Command) (State, string) {
 
 // free ends all that a person may have stopped.
 func (l *look) free(s State, why string) State {
-	s.Held, s.HeldAt, s.Why = false, 0, why
+	stopped := s.Held || s.Pause != nil
 	if s.Pause != nil {
 		s = l.goOn(s, why)
 	}
-	return l.patience(s)
+	s.Held, s.HeldAt, s.Why = false, 0, why
+	if stopped {
+		s = l.patience(s)
+	}
+	return s
 }
 
 // nextStep approves: it skips the hold and the verdict, but neither capacity (R5)

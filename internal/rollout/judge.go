@@ -88,7 +88,7 @@ func (l *look) judgeMember(s State, i int) judgement {
 			if asked && j.reading == nil {
 				j.reading = r
 			}
-		case verdict == analysis.Pass, verdict == analysis.Fail && s.waived(l.alarmCause(s, i, r)):
+		case verdict == analysis.Pass, verdict == analysis.Fail && l.waived(s, l.alarmCause(s, i, r)):
 			measured = measured || asked
 		case verdict == "" && silent,
 			verdict == analysis.NoData && (silent || l.plan.NoDataPasses):

@@ -29,17 +29,12 @@ func (l *look) pauseFor(s State, cause, reason string) State {
 }
 
 // goOn ends a pause. What it was for is waived, and a hook that may have run
-// counts as done, in later attempts too: a person has looked. Capacity for a weight that has not been
-// given yet cannot be waived (R5): it is waited for as long again.
+// counts as done, in later attempts too: a person has looked.
 func (l *look) goOn(s State, why string) State {
-	switch cause := s.Pause.Cause; {
-	case cause == "":
-	case cause == s.cause(l.plan, 0, "ready") && (s.Phase == Starting || s.Weight < s.goal(l.plan)):
-		if !s.Short.IsZero() {
-			s.Short = l.now
+	if cause := s.Pause.Cause; cause != "" {
+		if !slices.Contains(s.Waived, cause) {
+			s.Waived = append(slices.Clone(s.Waived), cause)
 		}
-	default:
-		s.Waived = append(slices.Clone(s.Waived), cause)
 		s.Hooks = slices.Clone(s.Hooks)
 		for i, h := range s.Hooks {
 			if h.Key == cause {
@@ -51,10 +46,14 @@ func (l *look) goOn(s State, why string) State {
 	return l.patience(s)
 }
 
-// patience waits as long again for a verdict before the next question (R11).
+// patience waits as long again for a verdict, and for capacity, before the next
+// question (R11).
 func (l *look) patience(s State) State {
 	if !s.Unjudged.IsZero() {
 		s.Unjudged = l.now
+	}
+	if !s.Short.IsZero() {
+		s.Short = l.now
 	}
 	return s
 }

@@ -51,7 +51,7 @@ func trip(l *look, s State) (State, bool) {
 func (l *look) faults(s State) iter.Seq[fault] {
 	return func(yield func(fault) bool) {
 		report := func(f fault) bool {
-			if s.waived(f.cause) {
+			if l.waived(s, f.cause) {
 				return true
 			}
 			f.asks = f.asks || l.plan.Kind == Rollback && s.Took
@@ -99,7 +99,7 @@ func (l *look) healthFaults(s State, report func(fault) bool) bool {
 	if l.observed() && l.seen.Members[i].Unready != "" {
 		why += "; " + l.seen.Members[i].Unready
 	}
-	return report(fault{cause: s.cause(l.plan, 0, "ready"), member: i, why: why})
+	return report(fault{cause: l.shortage(s), member: i, why: why})
 }
 
 // alarmFaults reports alarms that fail, by their reaction (R27), and a metric
@@ -144,8 +144,17 @@ func (l *look) alarmCause(s State, member int, r *analysis.Reading) string {
 	return s.cause(l.plan, member, "alarm "+r.Alarm)
 }
 
-// waived reports whether a person said go on in spite of a cause.
-func (s State) waived(cause string) bool { return slices.Contains(s.Waived, cause) }
+// waived reports whether a person said go on in spite of a cause. Too few instances
+// can be borne with a weight that has been given, not with one that is to come (R5).
+func (l *look) waived(s State, cause string) bool {
+	if cause == l.shortage(s) && (s.Phase == Starting || s.Weight < s.goal(l.plan)) {
+		return false
+	}
+	return slices.Contains(s.Waived, cause)
+}
+
+// shortage is the cause of having too few ready instances.
+func (l *look) shortage(s State) string { return s.cause(l.plan, 0, "ready") }
 
 // candidate names member i's candidate for people: "orders v17".
 func (l *look) candidate(i int) string {
