@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"golang.org/x/term"
+	"golang.org/x/sys/unix"
 )
 
 // ask asks a yes-or-no question; yes is the default, and the answer of --yes.
@@ -27,21 +27,29 @@ func (s *session) ask(ctx context.Context, question string) (bool, error) {
 	return said == "" || said == "y" || said == "yes", nil
 }
 
-// askHidden asks at a terminal for what must not be seen.
+// askHidden asks at a terminal for what must not be seen. The echo is off before the
+// question stands there, and on again whatever ends it: a read that goes on behind
+// a Ctrl-C must not turn it off once more, as term.ReadPassword does.
 func (s *session) askHidden(ctx context.Context, terminal *os.File, question string) (string, error) {
 	fd := int(terminal.Fd())
-	before, err := term.GetState(fd)
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
 	if err != nil {
 		return "", fmt.Errorf("look at the terminal: %w", err)
 	}
+	hidden := *before
+	hidden.Lflag = hidden.Lflag&^unix.ECHO | unix.ICANON | unix.ISIG
+	hidden.Iflag |= unix.ICRNL
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &hidden); err != nil {
+		return "", fmt.Errorf("turn the terminal's echo off: %w", err)
+	}
+	defer func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, before) }()
 	fmt.Fprint(s.Err, question)
-	text, err := answer(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
+	line, err := answer(ctx, func() (string, error) { return bufio.NewReader(terminal).ReadString('\n') })
 	fmt.Fprintln(s.Err)
 	if err != nil {
-		_ = term.Restore(fd, before) // Ctrl-C came while it did not echo
 		return "", err
 	}
-	return string(text), nil
+	return strings.TrimSuffix(line, "\n"), nil
 }
 
 // answer is what read returns, or the end of ctx: Ctrl-C ends a prompt. Nothing ends
