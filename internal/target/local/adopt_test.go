@@ -363,9 +363,7 @@ func TestAdopt_aCopyTakesNothingOfTheOriginal(t *testing.T) {
 		return seen.Instances[0].PID
 	}
 	before := pid(b)
-	if out, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(dir, "node"), other).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	copyFolder(t, filepath.Join(dir, "node"), other)
 	second := newBench(t, dir, func(c *Config) { c.Dir = other })
 	second.revision = b.revision + 5
 	second.apply(want)
@@ -375,5 +373,23 @@ func TestAdopt_aCopyTakesNothingOfTheOriginal(t *testing.T) {
 	second.stop()
 	if now := pid(b); now != before {
 		t.Errorf("the original has %d instead of %d", now, before)
+	}
+}
+
+// copyFolder copies what lives: a record that is replaced while cp reads
+// makes cp fail, and it is asked again, as somebody at the terminal would.
+func copyFolder(t *testing.T, from, to string) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; {
+		out, err := exec.CommandContext(t.Context(), "cp", "-aT", from, to).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if err := os.RemoveAll(to); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
