@@ -211,11 +211,22 @@ func (h *hook) stay(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		<-h.proc.done // reaped here: a zombie would stay as long as this program
 		h.out.drain()
 		h.finish(ctx, rollout.HookResult{TimedOut: true, Log: h.log()})
 	case <-h.s.halt:
-		// No result: it ran in part, and the next supervisor says so.
 		fam.end(ctx, 2*time.Second, h.s.hurry)
+		if ctx.Err() != nil {
+			return
+		}
+		<-h.proc.done
+		h.out.drain()
+		// It ran in part, and the next supervisor says so: the signal's exit status
+		// would be told as the hook's own. A disk that does not take it is no reason
+		// to stay; without a record of an exit the hook is lost as well.
+		rec := h.snapshot()
+		rec.Result, rec.Finished = &rollout.HookResult{Lost: true, Log: h.log()}, h.s.cfg.Now()
+		_ = h.s.save(h.file(), rec)
 	case <-ctx.Done():
 	}
 }

@@ -1,8 +1,10 @@
 package local
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,10 +139,21 @@ func TestStop_endsHooksAndSaysThatTheyMayHaveRun(t *testing.T) {
 	hook := a.hook("long", `echo ran; sleep 100`, time.Minute)
 	a.apply(world.Wanted{Hooks: []world.Hook{hook}})
 	a.until("it runs", func(Seen) bool { return len(a.logs(world.LogQuery{Contains: "ran"})) == 1 })
+	a.Supervisor.mu.Lock()
+	h := a.hooks["long"]
+	pid := h.rec.PID
+	a.Supervisor.mu.Unlock()
 	if err := a.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("process %d was not waited for: %v", pid, err)
+	}
 	a.stop()
+	var rec hookRecord
+	if found, err := load(h.file(), &rec); !found || err != nil || rec.Result == nil || !rec.Result.Lost {
+		t.Errorf("the record says %+v, %v", rec.Result, err)
+	}
 	b := newBench(t, dir)
 	b.apply(world.Wanted{Hooks: []world.Hook{hook}})
 	b.until("lost", func(s Seen) bool { return s.Hooks["long"].Lost })
