@@ -184,11 +184,14 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 }
 
 // pollQuery asks the node to wait until shortly before ctx ends, so that it is
-// the node who answers and not the deadline.
+// the node who answers and not the deadline: on a busy machine too, where an answer
+// may take a while to arrive.
 func pollQuery(ctx context.Context, after uint64) string {
 	q := "?after=" + strconv.FormatUint(after, 10)
 	if end, ok := ctx.Deadline(); ok {
-		if wait := time.Until(end) - 200*time.Millisecond; wait > 0 {
+		left := time.Until(end)
+		spare := min(max(left/4, 200*time.Millisecond), 2*time.Second)
+		if wait := left - spare; wait > 0 {
 			q += "&wait=" + wait.String()
 		}
 	}

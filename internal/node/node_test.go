@@ -118,7 +118,7 @@ func TestClient_waitsForTheNextSeen(t *testing.T) {
 	m := &machine{seen: make(chan world.Seen, 1)}
 	c := serve(t, m)
 	m.seen <- world.Seen{Sequence: 9}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	s, err := c.Seen(ctx, 8)
 	if err != nil || s.Sequence != 9 {
@@ -129,7 +129,7 @@ func TestClient_waitsForTheNextSeen(t *testing.T) {
 func TestClient_getsAnAnswerBeforeItsDeadline(t *testing.T) {
 	t.Parallel()
 	c := serve(t, &machine{})
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	ws, err := c.Windows(ctx, 4)
 	if err != nil || len(ws) != 1 || ws[0].Cursor != 5 {
