@@ -186,7 +186,7 @@ func (in *install) want(w world.Wanted) {
 func (in *install) until(what string, is func(Seen) bool) Seen {
 	in.t.Helper()
 	var s Seen
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		b, err := os.ReadFile(filepath.Join(in.dir, "seen.json"))
 		if s = (Seen{}); err == nil && json.Unmarshal(b, &s) == nil && is(s) {
 			return s
@@ -209,7 +209,7 @@ func (in *install) killNode(f func()) {
 	os.Remove(filepath.Join(in.dir, "seen.json"))
 	kill9(in.t, old)
 	f()
-	for deadline := time.Now().Add(10 * time.Second); read() == old || read() == 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); read() == old || read() == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			in.t.Fatal("no other node came")
 		}
@@ -234,7 +234,7 @@ func TestR19_killingTheNodeLosesNoWorkload(t *testing.T) {
 	if a, b := before.pids(), after.pids(); !maps.Equal(a, b) || after.fleet(1).Restarts != 0 {
 		t.Errorf("processes %v, then %v (%d restarts)", a, b, after.fleet(1).Restarts)
 	}
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		b, _ := os.ReadFile(filepath.Join(logDir(filepath.Join(in.dir, "logs"), orders), currentLog))
 		if strings.Contains(string(b), "nobody listens") {
 			break
@@ -380,7 +380,7 @@ func TestAdopt_aCopyTakesNothingOfTheOriginal(t *testing.T) {
 // makes cp fail, and it is asked again, as somebody at the terminal would.
 func copyFolder(t *testing.T, from, to string) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; {
+	for end := time.Now().Add(time.Minute); ; {
 		out, err := exec.CommandContext(t.Context(), "cp", "-aT", from, to).CombinedOutput()
 		if err == nil {
 			return

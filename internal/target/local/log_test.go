@@ -36,7 +36,7 @@ func TestLogs_readAndFollow(t *testing.T) {
 	if got := b.logs(world.LogQuery{Version: 4}); len(got) != 0 {
 		t.Errorf("of another version: %+v", got)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var texts []string
 	for l, err := range ReadLogs(ctx, b.cfg.Logs, world.LogQuery{App: "cofe", Env: "production", Last: 1, Follow: true}) {

@@ -50,11 +50,13 @@ func TestMain(m *testing.M) {
 // apps are the workloads of the tests.
 var apps = map[string]func(args []string){
 	"serve": func([]string) { serve(os.Getenv("PORT")) },
-	"slow-start": func(args []string) {
-		d, _ := time.ParseDuration(args[0])
-		time.Sleep(d)
-		fmt.Println("listening at", time.Now().UnixNano())
-		serve(os.Getenv("PORT"))
+	"start-when-told": func([]string) {
+		for {
+			if _, err := os.Stat(filepath.Join(os.Getenv("TITRATE_STATE"), "start")); err == nil {
+				serve(os.Getenv("PORT"))
+			}
+			time.Sleep(time.Millisecond)
+		}
 	},
 	"elsewhere": func(args []string) { serve(args[0]) },
 	"crash": func([]string) {
@@ -121,7 +123,7 @@ func serve(port string) {
 func up(dir string) {
 	k, err := keeper.New(keeper.Config{
 		Dir: dir, Program: "/proc/self/exe", Children: []string{"node"}, Env: os.Environ(),
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Output: os.Stderr, Timeout: 5 * time.Second,
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Output: os.Stderr, Timeout: 30 * time.Second,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -130,7 +130,7 @@ func (l testLog) Write(p []byte) (int, error) {
 func run(v rollout.Version, count int, mode ...string) world.Fleet {
 	return world.Fleet{
 		Version: v, Count: count, Artifact: artifact, Command: append([]string{"app"}, mode...), Health: "/healthz",
-		StartTimeout: 10 * time.Second, Drain: 5 * time.Second, Release: 42, Commit: "c0ffee",
+		StartTimeout: time.Minute, Drain: time.Minute, Release: 42, Commit: "c0ffee",
 	}
 }
 
@@ -151,7 +151,7 @@ func (b *bench) apply(w world.Wanted) {
 // until waits for something to be seen.
 func (b *bench) until(what string, is func(Seen) bool) Seen {
 	b.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		seen, changed := b.Seen()
 		if is(seen) {

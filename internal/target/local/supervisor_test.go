@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -163,10 +164,10 @@ func TestR14_whatCannotBeStartedSaysWhy(t *testing.T) {
 
 func TestR14_startTimeoutSaysWhereTheProcessListens(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := heldPort(t)
 	b := newBench(t, newFolder(t))
 	f := run(1, 1, "elsewhere", strconv.Itoa(port))
-	f.StartTimeout = 700 * time.Millisecond
+	f.StartTimeout = 5 * time.Second // enough for it to listen elsewhere
 	b.want(f)
 	seen := b.until("a failure", func(s Seen) bool { return s.fleet(1).Failure != "" })
 	failure := seen.fleet(1).Failure
@@ -177,7 +178,7 @@ func TestR14_startTimeoutSaysWhereTheProcessListens(t *testing.T) {
 
 func TestSupervisor_findsAServiceThatIgnoresItsPort(t *testing.T) {
 	t.Parallel()
-	port := freePort(t)
+	port := heldPort(t)
 	b := newBench(t, newFolder(t))
 	f := run(1, 1, "elsewhere", strconv.Itoa(port))
 	f.Port = port
@@ -199,14 +200,17 @@ func TestSupervisor_takesAnotherPortWhenOneIsTaken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newFolder(t))
 	// A program that takes the port between its choice and the bind: the port is
-	// stored before the launcher starts, and the app is slow.
-	b.want(run(1, 1, "slow-start", "300ms"))
+	// stored before the launcher starts, and the app waits.
+	b.want(run(1, 1, "start-when-told"))
 	seen := b.until("a port", func(s Seen) bool { return s.instance("orders-v1-a").PID != 0 })
 	ln, err := net.Listen("tcp", seen.instance("orders-v1-a").Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	if err := os.WriteFile(filepath.Join(b.layout.state(orders), "start"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	got := b.untilReady(1, 1)[0].Addr
 	if got == ln.Addr().String() {
 		t.Errorf("ready at %s, which is not its own", got)
@@ -436,11 +440,25 @@ func TestSamples_tellWhatAVersionUses(t *testing.T) {
 	}
 }
 
-func freePort(t *testing.T) int {
+// heldPort is a port that is this test's until its end: a bound socket that does
+// not listen keeps the kernel from giving it to anybody else, and lets a program
+// that asks for it by number listen.
+func heldPort(t *testing.T) int {
 	t.Helper()
-	port, err := newPorts().free(t.Context(), nil)
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return port
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at.(*syscall.SockaddrInet4).Port
 }
