@@ -29,7 +29,7 @@ func startVariant(t *testing.T, v cofe.Variant, state string, env ...string) var
 		t.Fatal(err)
 	}
 	build(t, dir, bin, "./services/store")
-	port, path := freePort(t), filepath.Join(bin, "log")
+	port, path := heldPort(t), filepath.Join(bin, "log")
 	log, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func startVariant(t *testing.T, v cofe.Variant, state string, env ...string) var
 
 func (v variant) healthy(t *testing.T) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		if status, _ := get(t, v.url+"/healthz", ""); status == http.StatusOK {
 			return
 		}
@@ -165,7 +165,7 @@ func TestVariantCrash_diesUnderLoad(t *testing.T) {
 func TestVariantNeverHealthy_doesNotListenOnItsPort(t *testing.T) {
 	t.Parallel()
 	slow(t)
-	elsewhere := freePort(t)
+	elsewhere := heldPort(t)
 	v := startVariant(t, cofe.NeverHealthy, t.TempDir(), "STORE_ADDRESS=127.0.0.1:"+elsewhere)
 	there := v
 	there.url = "http://127.0.0.1:" + elsewhere

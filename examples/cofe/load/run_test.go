@@ -56,7 +56,11 @@ func TestRun_arrivesAtTheRateWhateverTheAnswersTake(t *testing.T) {
 	if r.OK != r.Sent || r.Failed != 0 || len(ids) != r.Sent || r.Versions["v1"].OK != r.OK || r.Journeys == 0 {
 		t.Errorf("report %+v", r)
 	}
-	if len(seconds) < 2 || seconds[0].Sent == 0 || seconds[0].Versions["v1"].OK == 0 {
+	sent, ok := 0, 0 // in the seconds that were told of; a busy machine may answer little in one
+	for _, s := range seconds {
+		sent, ok = sent+s.Sent, ok+s.Versions["v1"].OK
+	}
+	if len(seconds) < 2 || sent == 0 || ok == 0 {
 		t.Errorf("seconds %+v", seconds)
 	}
 }
@@ -65,10 +69,14 @@ func TestRun_arrivesAtTheRateWhateverTheAnswersTake(t *testing.T) {
 // request that met it.
 func TestRun_measuresFromWhenARequestWasDue(t *testing.T) {
 	t.Parallel()
-	start := time.Now()
+	var start time.Time // of the first request
+	var first sync.Once
 	stalled := make(chan struct{})
-	time.AfterFunc(1500*time.Millisecond, func() { close(stalled) })
 	url := stub(t, func(http.ResponseWriter, *http.Request) bool {
+		first.Do(func() {
+			start = time.Now()
+			time.AfterFunc(1500*time.Millisecond, func() { close(stalled) })
+		})
 		if time.Since(start) > 300*time.Millisecond {
 			<-stalled
 		}
