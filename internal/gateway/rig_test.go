@@ -188,11 +188,11 @@ func (r *rig) do(t *testing.T, method, url string, body io.Reader, headers ...st
 // eventually waits for a state that nobody announces.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	wait(ctx, is)
 	if !is() {
-		t.Fatalf("after 10 s still not: %s", what)
+		t.Fatalf("after a minute still not: %s", what)
 	}
 }
 

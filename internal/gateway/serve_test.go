@@ -15,7 +15,7 @@ import (
 
 func TestTheEndOfServeFinishesWhatIsInFlight(t *testing.T) {
 	t.Parallel()
-	r, release := moving(t, Config{Drain: 10 * time.Second, IdleGrace: 10 * time.Second}, time.Minute)
+	r, release := moving(t, Config{Drain: time.Minute, IdleGrace: time.Minute}, time.Minute)
 	got := make(chan string, 1)
 	go func() {
 		res, err := r.client.Get(r.url("/slow"))
@@ -85,7 +85,7 @@ func TestTheEndOfServeCutsWhatDoesNotFinish(t *testing.T) {
 	begun := time.Now()
 	r.stop()
 	<-r.done
-	if d := time.Since(begun); d > 5*time.Second {
+	if d := time.Since(begun); d > 30*time.Second {
 		t.Errorf("it took %s", d)
 	}
 	<-got
