@@ -146,7 +146,7 @@ func TestPush_thatCannotBeStoredIsKeptAndTakenUpAgain(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	db.now.Store(false)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	resumed := newParts(s.log)
 	resumed.start(ctx, "interrupted pushes", s.resume)

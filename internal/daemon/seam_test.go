@@ -115,7 +115,7 @@ func openNode(t *testing.T) seamtest.World {
 	return seamtest.World{
 		Target: c, Router: c, Meter: c,
 		Fleet: func(_ rollout.Key, v rollout.Version) world.Fleet {
-			return world.Fleet{Version: v, Artifact: artifact, Command: []string{"app", "serve"}, Health: "/", StartTimeout: 20 * time.Second, Drain: time.Second}
+			return world.Fleet{Version: v, Artifact: artifact, Command: []string{"app", "serve"}, Health: "/", StartTimeout: time.Minute, Drain: time.Second}
 		},
 		Send: func(_ rollout.Key, n int) { send(t, public.Addr().String(), n) },
 	}
@@ -124,7 +124,7 @@ func openNode(t *testing.T) seamtest.World {
 // answers waits until the node does.
 func answers(t *testing.T, c *node.Client) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		_, err := c.Served(t.Context())
 		if err == nil {
 			return

@@ -14,7 +14,7 @@ import (
 func TestDown_soonAfterUpWaitsForTheNodeThatHasJustBeenStarted(t *testing.T) {
 	t.Parallel()
 	dir := dataFolder(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	stopped := make(chan error, 1)
 	go func() { stopped <- stopWorkloads(ctx, node.NewClient(dir.nodeSocket(), "token")) }() // there is no socket yet
