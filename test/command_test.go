@@ -109,7 +109,7 @@ func environ(ts *testscript.TestScript) []string {
 	return env
 }
 
-const patience = 45 * time.Second
+const patience = 60 * time.Second
 
 // commandAwait runs a program again and again until what it says matches.
 func commandAwait(ts *testscript.TestScript, neg bool, args []string) {

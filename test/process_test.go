@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -34,21 +35,28 @@ func processesOf(data string) []*os.Process {
 	return found
 }
 
-// commandKill9 ends the keeper (up) or one of its children (server, node) as the
-// kernel would, without a word.
+// commandKill9 ends the keeper (up) or its children (server, node) as the kernel
+// would, without a word, in the order they are named: a child that is ended before
+// its keeper may be back already.
 func commandKill9(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: kill9 up|server|node")
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: kill9 up|server|node...")
 	}
 	keeper := running(ts).PID
-	pid := keeper
-	if args[0] != "up" {
-		pid = child(ts, keeper, "__"+args[0])
+	pids := make([]int, len(args))
+	for i, who := range args {
+		if pids[i] = keeper; who != "up" {
+			pids[i] = child(ts, keeper, "__"+who)
+		}
 	}
-	p, err := os.FindProcess(pid)
-	ts.Check(err)
-	ts.Check(p.Kill())
-	until(ts, func() (string, bool) { return "it lives", !alive(pid) })
+	for _, pid := range pids {
+		p, err := os.FindProcess(pid)
+		ts.Check(err)
+		if err := p.Kill(); !errors.Is(err, os.ErrProcessDone) {
+			ts.Check(err)
+		}
+		until(ts, func() (string, bool) { return "it lives", !alive(pid) })
+	}
 }
 
 // alive reports whether a process has not ended; one that nobody has waited for
