@@ -158,7 +158,7 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: node.NewHandler(&machine{seen: 1, changed: make(chan struct{})}, nodeToken), ReadHeaderTimeout: time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	srv := &http.Server{Handler: node.NewHandler(&machine{seen: 1, changed: make(chan struct{})}, nodeToken), ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
 	running.Go(func() { _ = srv.Serve(l) }) // it ends when it is closed
 	t.Cleanup(func() { srv.Close() })
 	n := node.NewClient(socket, nodeToken)
@@ -233,7 +233,7 @@ func (i *installation) release(t *testing.T, commit string, wait func(client.Rol
 
 func (i *installation) await(t *testing.T, id int64, wait func(client.Rollout) bool) client.Rollout {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for {
 		heard := i.store.Heard()

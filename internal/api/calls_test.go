@@ -188,7 +188,7 @@ func TestAPI_logs(t *testing.T) {
 func TestAPI_eventsResumeAfterTheLastOneSeen(t *testing.T) {
 	t.Parallel()
 	i := install(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	i.release(t, "c1", over)
 	var all []client.Event
@@ -221,7 +221,7 @@ func TestAPI_eventsResumeAfterTheLastOneSeen(t *testing.T) {
 func TestAPI_aReaderWhoseEventsAreKeptNoLongerIsToldToAskAnew(t *testing.T) {
 	t.Parallel()
 	i := install(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	i.release(t, "c1", over)
 	if err := i.store.Prune(ctx, time.Now().Add(31*24*time.Hour)); err != nil {

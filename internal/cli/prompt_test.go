@@ -61,7 +61,7 @@ func TestPrompt_theFirstCtrlCEndsIt(t *testing.T) {
 		}()
 		said := ""
 		for buf := make([]byte, 4096); !strings.Contains(said, "[Y/n] ") && !strings.Contains(said, "value of KEY: "); {
-			if err := person.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := person.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			n, err := person.Read(buf)
@@ -76,7 +76,7 @@ func TestPrompt_theFirstCtrlCEndsIt(t *testing.T) {
 			if code != exitInterrupt {
 				t.Errorf("%v: exit code %d", args, code)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Errorf("%v: it waits on", args)
 		}
 		if state, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS); err != nil || state.Lflag&unix.ECHO == 0 {

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 func config(dir string) Config {
 	return Config{
 		Dir: dir, Program: os.Args[0], Sockets: []Socket{{Name: "web", Addr: "127.0.0.1:0"}}, Children: []string{"web"},
-		Env: os.Environ(), Log: slog.New(slog.DiscardHandler), Output: os.Stderr, Token: "secret", Timeout: 10 * time.Second,
+		Env: os.Environ(), Log: slog.New(slog.DiscardHandler), Output: os.Stderr, Token: "secret", Timeout: 30 * time.Second,
 	}
 }
 
@@ -109,7 +109,7 @@ func web(dir string) {
 	srv.SetKeepAlivesEnabled(false)
 	l.Close()
 	<-served
-	for end := time.Now().Add(time.Second); fresh.Load() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(20 * time.Second); fresh.Load() > 0 && time.Now().Before(end); time.Sleep(time.Millisecond) {
 	}
 	time.Sleep(5 * time.Millisecond)
 	srv.Shutdown(context.Background())
@@ -141,7 +141,7 @@ func start(t *testing.T, dir string) *process {
 
 func (p *process) get(t *testing.T, path string) int {
 	t.Helper()
-	client := http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Get("http://" + p.addr + path)
 	if err != nil {
 		t.Fatal(err)
@@ -282,10 +282,10 @@ func eventually(t *testing.T, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
 		if ok() {
 			return
 		}
 	}
-	t.Fatal("it did not come to pass in 20 s")
+	t.Fatal("it did not come to pass in a minute")
 }

@@ -149,7 +149,7 @@ func TestSandbox_endsWhatPassesItsLimits(t *testing.T) {
 		limits  Limits
 		want    []string
 	}{
-		"sleeps for ever":  {"echo before; sleep 1000", Limits{Time: 3 * time.Second}, []string{CodeLimit, "not done in time", "last    before"}},
+		"sleeps for ever":  {"echo before; sleep 1000", Limits{Time: 8 * time.Second}, []string{CodeLimit, "not done in time", "last    before"}},
 		"prints for ever":  {"yes words", Limits{Output: 10_000}, []string{CodeLimit, "printed more", "words"}},
 		"forks for ever":   {"for i in $(seq 1000); do sleep 1000 & done; wait", Limits{Processes: 50}, []string{CodeLimit, "more than 50 processes"}},
 		"writes for ever":  {"for i in $(seq 1000); do head -c 1000000 /dev/zero > $i; done; sleep 1000", Limits{Disk: 50_000_000}, []string{CodeLimit, "wrote more"}},
