@@ -249,7 +249,7 @@ func TestR24_aHookRunsOnceWhateverIsKilled(t *testing.T) {
 	t.Parallel()
 	in := newInstall(t)
 	hook := func(key, command string) world.Hook {
-		return world.Hook{Key: key, Workload: orders, Kind: rollout.HookPreTraffic, Command: command, Timeout: time.Minute, Fleet: run(1, 0, "serve"), Rollout: 7}
+		return world.Hook{Key: key, Workload: orders, Kind: rollout.HookPreTraffic, Command: command, Timeout: 10 * time.Minute, Fleet: run(1, 0, "serve"), Rollout: 7}
 	}
 	// One ends while a node runs that did not start it; one while none does.
 	in.want(world.Wanted{Hooks: []world.Hook{
@@ -266,8 +266,20 @@ func TestR24_aHookRunsOnceWhateverIsKilled(t *testing.T) {
 		b, _ := os.ReadFile(filepath.Join(state, name))
 		return strings.Count(string(b), "\n")
 	}
+	// Until then a node that is killed leaves a hook of which nobody can tell how it
+	// ended: it would be lost, rightly.
+	stored := func() (n int) {
+		paths, _ := filepath.Glob(filepath.Join(layout{filepath.Join(in.dir, "node")}.hooks(), "*.json"))
+		for _, path := range paths {
+			var rec hookRecord
+			if _, err := load(path, &rec); err == nil && rec.PID != 0 {
+				n++
+			}
+		}
+		return n
+	}
 	in.until("both run", func(s Seen) bool {
-		return s.Hooks["stays"].Running && s.Hooks["ends"].Running && lines("stays") == 1 && lines("ends") == 1
+		return s.Hooks["stays"].Running && s.Hooks["ends"].Running && lines("stays") == 1 && lines("ends") == 1 && stored() == 2
 	})
 	in.killNode(func() { touch("now") })
 	in.until("the keeper's record counts", func(s Seen) bool { h := s.Hooks["ends"]; return !h.Running && h.Exit == 7 && !h.Lost })
