@@ -63,7 +63,7 @@ func New(cfg Config) (*Keeper, error) {
 		return nil, fmt.Errorf("become the reaper of workloads: %w", err)
 	}
 	if err := k.listen(); err != nil {
-		return nil, errors.Join(err, lock.Close())
+		return nil, errors.Join(err, releaseLock(lock))
 	}
 	return k, nil
 }
@@ -152,7 +152,7 @@ func address(fd int) string {
 // ends them. When letGo is closed it returns and leaves everything running, for
 // the next keeper to take over.
 func (k *Keeper) Run(ctx context.Context, letGo <-chan struct{}, stop func(context.Context) error) error {
-	defer k.lock.Close()
+	defer releaseLock(k.lock) //nolint:errcheck // the process ends
 	r := newReaper(k.exits, k.cfg.Log)
 	go r.run()
 	var runs []*child

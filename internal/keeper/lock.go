@@ -42,6 +42,13 @@ func takeLock(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// releaseLock lets go of the lock. It says so and does not leave it to the close: a
+// child that is being started just now has the file open too until it executes its
+// program (flock(2)).
+func releaseLock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // Held reports whether a keeper holds the data folder dir.
 func Held(dir string) bool {
 	f, err := os.Open(lockPath(dir))

@@ -62,7 +62,10 @@ func (l *lock) release() error {
 	if l == nil {
 		return nil
 	}
-	return l.file.Close()
+	// Said, and not left to the close: a child that is being started just now has
+	// the file open too until it executes its program (flock(2)).
+	err := unix.Flock(int(l.file.Fd()), unix.LOCK_UN)
+	return errors.Join(err, l.file.Close())
 }
 
 // Lease makes the caller the one writer. Its token is greater than any before:
