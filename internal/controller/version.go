@@ -18,7 +18,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 
 // configOf is what a service's process is given in an environment.
 func configOf(e manifest.Environment, s manifest.Service, digests map[string]string) rollout.VersionConfig {
-	c := rollout.VersionConfig{Env: s.Env, Port: s.Port, Health: s.Health, Worker: s.Worker}
+	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker}
 	for _, name := range s.Secrets {
 		if c.Secrets == nil {
 			c.Secrets = map[string]string{}
@@ -57,6 +57,7 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 		what = append(what, "command")
 	}
 	what = append(what, differing("env ", before.Config.Env, after.Config.Env)...)
+	what = append(what, differing("env ", before.Config.Addresses, after.Config.Addresses)...)
 	what = append(what, differing("secret ", before.Config.Secrets, after.Config.Secrets)...)
 	if before.Config.Health != after.Config.Health {
 		what = append(what, "health")
@@ -70,7 +71,7 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	return what
 }
 
-func differing(prefix string, a, b map[string]string) []string {
+func differing[V comparable](prefix string, a, b map[string]V) []string {
 	var names []string
 	for name, value := range a {
 		if other, ok := b[name]; !ok || other != value {

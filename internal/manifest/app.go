@@ -66,16 +66,19 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 
 // Service is a long-running workload, resolved for one environment.
 type Service struct {
-	Name    string
-	Build   Build  // the same in every environment
-	Port    int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
-	Health  string // path that answers 2xx or 3xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
-	Worker  bool   // takes no requests
-	Host    string // host routed to it from outside; empty: none
-	Route   string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is
-	Env     map[string]string
-	Secrets []string // names, sorted
-	Scale   int      // instances, at least 1
+	Name   string
+	Build  Build  // the same in every environment
+	Port   int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
+	Health string // path that answers 2xx or 3xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
+	Worker bool   // takes no requests
+	Host   string // host routed to it from outside; empty: none
+	Route  string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is
+	Env    map[string]string
+	// Addresses are the variables whose value is where another service of the
+	// environment is reached.
+	Addresses map[string]rollout.Address
+	Secrets   []string // names, sorted
+	Scale     int      // instances, at least 1
 
 	Strategy  string // as written, for people; "steps" when they are written one by one
 	Steps     []rollout.Step

@@ -39,6 +39,7 @@ const (
 	codeWorker       = "T0355" // a worker with something that is for requests
 	codeNoService    = "T0356" // environments.E.services names a service that is not there
 	codeBuild        = "T0357"
+	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"

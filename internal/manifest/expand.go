@@ -111,13 +111,20 @@ func (s Service) healthLine() string {
 }
 
 func (s Service) envBlock() string {
-	if len(s.Env) == 0 {
+	if len(s.Env)+len(s.Addresses) == 0 {
 		return ""
+	}
+	values := map[string]string{}
+	for k, v := range s.Env {
+		values[k] = scalar(v)
+	}
+	for k, a := range s.Addresses {
+		values[k] = writeAddress(a)
 	}
 	var b strings.Builder
 	b.WriteString("env:\n")
-	for _, k := range slices.Sorted(maps.Keys(s.Env)) {
-		fmt.Fprintf(&b, "  %s: %s\n", k, scalar(s.Env[k]))
+	for _, k := range slices.Sorted(maps.Keys(values)) {
+		fmt.Fprintf(&b, "  %s: %s\n", k, values[k])
 	}
 	return b.String()
 }

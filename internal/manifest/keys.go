@@ -8,7 +8,7 @@ import (
 )
 
 // Place is where in a manifest a key may stand; several are a set.
-type Place uint16
+type Place uint32
 
 // The places.
 const (
@@ -23,6 +23,7 @@ const (
 	inBlueGreen
 	inStep
 	inAlarm
+	inAddress // a variable that holds where a service is reached
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -45,6 +46,7 @@ func (p Place) String() string {
 		{inBlueGreen, "rollout.blueGreen"},
 		{inStep, "a step"},
 		{inAlarm, "an alarm"},
+		{inAddress, "the address of a service"},
 	}
 	var names []string
 	for _, a := range all {
@@ -74,7 +76,7 @@ type Key struct {
 // Keys returns the table: every key that a manifest may hold, now or later.
 func Keys() []Key {
 	var all []Key
-	for _, part := range [][]Key{topKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), laterKeys()} {
+	for _, part := range [][]Key{topKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), laterKeys()} {
 		all = append(all, part...)
 	}
 	return all

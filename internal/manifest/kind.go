@@ -226,10 +226,10 @@ func names(code, accepts string, most int, check func(string) error) kind {
 }
 
 // variables maps names of environment variables to their values, which are taken
-// as they are written: a port need not be quoted.
+// as they are written (a port need not be quoted), or to where a service is reached.
 func variables() kind {
 	accepts := "names with values: { LOG_LEVEL: info }"
-	value := map[string]any{"type": []string{"string", "number", "boolean"}}
+	value := map[string]any{"anyOf": []any{map[string]any{"type": []string{"string", "number", "boolean"}}, map[string]any{"$ref": "#/definitions/address"}}}
 	return kind{
 		accepts: accepts, null: true,
 		schema: map[string]any{
@@ -243,7 +243,11 @@ func variables() kind {
 				if err := checkVariable(p.name); err != nil {
 					r.fault(p.key, Problem{Code: codeVariable, Path: p.path, Message: quote(p.name) + " cannot be set in " + path, Hint: err.Error()})
 				}
-				if p.value.Kind != yaml.ScalarNode || isNull(p.value) {
+				if p.value.Kind == yaml.MappingNode {
+					if a, ok := r.address(p.value, p.path); ok {
+						out[p.name] = entry{a, p}
+					}
+				} else if p.value.Kind != yaml.ScalarNode || isNull(p.value) {
 					r.wrongType(p.value, p.path, `text; the empty one is ""`)
 				} else if len(p.value.Value) > maxValue || strings.Contains(p.value.Value, "\x00") {
 					r.fault(p.value, Problem{Code: codeRange, Path: p.path, Message: fmt.Sprintf("%s holds more than %d bytes, or a zero byte", p.path, maxValue)})

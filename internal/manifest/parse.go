@@ -109,7 +109,8 @@ type file struct {
 	defaults     layer
 	services     []section
 	environments []section
-	unread       Problems // what could not be read
+	addressed    []addressed // of the environment that is being resolved
+	unread       Problems    // what could not be read
 }
 
 // troubled reports whether a value of one of these keys could not be read
@@ -151,6 +152,7 @@ func (f *file) resolve() *App {
 			c := candidate{f: f, env: e, service: s, layers: []layer{f.defaults, s.says, e.says, own[s.name]}}
 			env.Services = append(env.Services, c.resolve())
 		}
+		f.checkAddresses(env)
 		f.reach(&env, e, own)
 		app.Environments = append(app.Environments, env)
 	}

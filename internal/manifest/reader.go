@@ -244,7 +244,7 @@ func (r *reader) strange(p pair, path string, in Place) Problem {
 			Hint: later, Help: "remove it; titrate explain " + p.name,
 		}
 	}
-	if elsewhere != 0 {
+	if n := nearest(p.name, near); elsewhere != 0 && (n == "" || distance(p.name, n) > 1) {
 		return Problem{
 			Code: codeMisplaced, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path),
 			Hint: "it is a key of " + elsewhere.String(), Help: "titrate explain " + p.name,

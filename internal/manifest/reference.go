@@ -71,6 +71,8 @@ func (k Key) nested() Place {
 		return inStep
 	case "alarms":
 		return inAlarm
+	case "env":
+		return inAddress
 	case "environments":
 		return inEnvironment
 	case "services":
@@ -118,6 +120,7 @@ func Reference() string {
 		{"rollout.blueGreen", inBlueGreen},
 		{"A step", inStep},
 		{"An alarm in its long form", inAlarm},
+		{"A variable with the address of a service", inAddress},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n", part.title)
 		for _, k := range Keys() {

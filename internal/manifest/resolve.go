@@ -87,7 +87,16 @@ func (c candidate) names(s *Service) {
 		if secrets[k] {
 			c.f.r.fault(v.key, Problem{Code: codeEnvAndSecret, Path: v.path, Message: k + " is a secret of " + s.Name + " too", Hint: "keep it in one of env and secrets"})
 		}
-		s.Env[k] = v.value.(string)
+		switch value := v.value.(type) {
+		case rollout.Address:
+			if s.Addresses == nil {
+				s.Addresses = map[string]rollout.Address{}
+			}
+			s.Addresses[k] = value
+			c.f.addressed = append(c.f.addressed, addressed{s.Name, v.pair, value})
+		case string:
+			s.Env[k] = value
+		}
 	}
 	for name := range secrets {
 		s.Secrets = append(s.Secrets, name)

@@ -289,3 +289,47 @@ environments: { production: { overlap: supersede } }
 		t.Errorf("one service is a group: %v", alone.Together)
 	}
 }
+
+// A variable that holds an address is one entry of env: a more specific place
+// may give it another meaning, and the long form says the same.
+func TestAddressesAreMergedByNameAndWrittenOut(t *testing.T) {
+	t.Parallel()
+	src := "titrate: 1\napp: shop\nservices:\n  catalog: {}\n  store:\n    env:\n      CATALOG_URL: { service: catalog, path: /v1 }\n      CATALOG_HOST: { service: catalog, as: host }\n" +
+		"environments:\n  uat:\n    services:\n      store: { env: { CATALOG_URL: http://elsewhere } }\n  production: {}\n"
+	app, problems := Parse([]byte(src), File)
+	if app == nil {
+		t.Fatal(problems)
+	}
+	of := func(app *App, env string) Service {
+		e, _ := app.Environment(env)
+		s, _ := e.Service("store")
+		return s
+	}
+	want := map[string]rollout.Address{
+		"CATALOG_URL":  {Service: "catalog", As: rollout.AddressURL, Path: "/v1"},
+		"CATALOG_HOST": {Service: "catalog", As: rollout.AddressHost},
+	}
+	if diff := cmp.Diff(want, of(app, "production").Addresses); diff != "" {
+		t.Error(diff)
+	}
+	delete(want, "CATALOG_URL")
+	if diff := cmp.Diff(want, of(app, "uat").Addresses); diff != "" {
+		t.Error(diff)
+	}
+	if got := of(app, "uat").Env["CATALOG_URL"]; got != "http://elsewhere" {
+		t.Errorf("in uat it is %q", got)
+	}
+	long := Expand(app)
+	again, problems := Parse([]byte(long), File)
+	if again == nil {
+		t.Fatalf("%s\n%s", long, problems)
+	}
+	if diff := equal(app, again); diff != "" {
+		t.Errorf("%s\n%s", long, diff)
+	}
+	for name, text := range map[string]string{"the short form": src, "the long form": long} {
+		if err := validate(t, []byte(text)); err != nil {
+			t.Errorf("the schema refuses %s: %v", name, err)
+		}
+	}
+}

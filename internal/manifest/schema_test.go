@@ -123,12 +123,12 @@ func TestExamplesOfTheTable(t *testing.T) {
 		atTop: "", inDefaults: "defaults:\n", inService: "services:\n  orders:\n", inEnvironment: "environments:\n  uat:\n",
 		inOverride: "environments:\n  uat:\n    services:\n      orders:\n", inBuild: "services:\n  orders:\n    build:\n", inHooks: "defaults:\n  hooks:\n",
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
-		inAlarm: "defaults:\n  alarms:\n    a:\n",
+		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",
 		"metric": "above: 1%", "above": "metric: 5xx", "below": "metric: rps", "for": "metric: 5xx\nabove: 1%", "of": "metric: 5xx\nabove: 1%\nfor: 5m", "min": "metric: 5xx\nabove: 1%",
-		"missing": "metric: 5xx\nabove: 1%", "react": "metric: 5xx\nabove: 1%",
+		"as": "service: catalog", "path": "service: catalog", "missing": "metric: 5xx\nabove: 1%", "react": "metric: 5xx\nabove: 1%",
 	}
 	for _, k := range Keys() {
 		for place, frame := range frames {

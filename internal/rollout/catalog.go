@@ -50,7 +50,28 @@ type VersionConfig struct {
 	Health  string            `json:"health,omitempty"`
 	Worker  bool              `json:"worker,omitempty"`
 	Uses    []string          `json:"uses,omitempty"` // its fellow workloads when it was made; no part of the digest
+	// Addresses are the variables that hold where fellow workloads are reached.
+	Addresses map[string]Address `json:"addresses,omitempty"`
 }
+
+// Address says that a variable holds the address at which a fellow workload is
+// reached through the gateway, which only the target knows.
+type Address struct {
+	Service string      `json:"service"`
+	As      AddressForm `json:"as"`
+	Path    string      `json:"path,omitempty"` // what the URL ends with: "/v1"
+}
+
+// AddressForm is how an address is written.
+type AddressForm string
+
+// The forms of an address.
+const (
+	AddressURL      AddressForm = "url"      // http://host:port, and the path
+	AddressHostPort AddressForm = "hostport" // host:port
+	AddressHost     AddressForm = "host"
+	AddressPort     AddressForm = "port"
+)
 
 // WorkloadRecord is a workload of an environment: what holds for all of its
 // versions, and which of them is stable.

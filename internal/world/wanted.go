@@ -72,6 +72,8 @@ type Fleet struct {
 	// are injected as TITRATE_URL_<NAME> (upper case, "-" as "_"): the gateway's,
 	// so that calls between services are split and measured too.
 	Uses []string `json:"uses,omitempty"`
+	// Addresses are further variables that hold such addresses.
+	Addresses map[string]rollout.Address `json:"addresses,omitempty"`
 }
 
 // Hook is a command to run at most once, keyed (R24), with the environment,

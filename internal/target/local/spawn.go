@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,10 +121,10 @@ func (s *Supervisor) env(pl place, port int) []string {
 			env[name] = v
 		}
 	}
-	for name, url := range s.cfg.URLs(pl.key, pl.fleet.Uses) {
-		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = url
+	for name, at := range s.cfg.URLs(pl.key, pl.fleet.Uses) {
+		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = at
 	}
-	for _, from := range []map[string]string{pl.fleet.Env, pl.fleet.Secrets} {
+	for _, from := range []map[string]string{s.addresses(pl), pl.fleet.Env, pl.fleet.Secrets} {
 		for name, v := range from {
 			env[name] = v
 		}
@@ -142,6 +143,33 @@ func (s *Supervisor) env(pl place, port int) []string {
 		}
 	}
 	slices.Sort(out)
+	return out
+}
+
+// addresses are the variables that hold where fellow workloads are reached. One
+// that the gateway has no address for is not set.
+func (s *Supervisor) addresses(pl place) map[string]string {
+	var services []string
+	for _, a := range pl.fleet.Addresses {
+		services = append(services, a.Service)
+	}
+	urls, out := s.cfg.URLs(pl.key, services), map[string]string{}
+	for name, a := range pl.fleet.Addresses {
+		at, err := url.Parse(urls[a.Service])
+		if err != nil || at.Host == "" {
+			continue
+		}
+		switch a.As {
+		case rollout.AddressHostPort:
+			out[name] = at.Host
+		case rollout.AddressHost:
+			out[name] = at.Hostname()
+		case rollout.AddressPort:
+			out[name] = at.Port()
+		case rollout.AddressURL:
+			out[name] = urls[a.Service] + a.Path
+		}
+	}
 	return out
 }
 
