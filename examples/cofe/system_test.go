@@ -20,6 +20,7 @@ import (
 	"titrate/examples/cofe"
 	"titrate/examples/cofe/internal/psp"
 	"titrate/examples/cofe/load"
+	"titrate/internal/porttest"
 )
 
 // market is the seven services as processes.
@@ -52,7 +53,7 @@ func open(t *testing.T, bin, database string) *market {
 	t.Helper()
 	m := &market{bin: bin, dir: t.TempDir(), ports: map[string]string{}, running: map[string]*exec.Cmd{}, database: database}
 	for _, name := range cofe.Services() {
-		m.ports[name] = heldPort(t)
+		m.ports[name] = strconv.Itoa(porttest.Held(t))
 	}
 	for _, name := range cofe.Services() {
 		m.start(t, name)
@@ -61,29 +62,6 @@ func open(t *testing.T, bin, database string) *market {
 		m.healthy(t, name)
 	}
 	return m
-}
-
-// heldPort is a port that is this test's until its end: a bound socket that does
-// not listen keeps the kernel from giving it to anybody else, and lets a program
-// that asks for it by number listen.
-func heldPort(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(at.(*syscall.SockaddrInet4).Port)
 }
 
 func (m *market) url(name string) string { return "http://127.0.0.1:" + m.ports[name] }

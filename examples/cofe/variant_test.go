@@ -7,12 +7,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"titrate/examples/cofe"
+	"titrate/internal/porttest"
 )
 
 // variant is a store built from a variant's repository, alone: what is tested
@@ -29,7 +31,7 @@ func startVariant(t *testing.T, v cofe.Variant, state string, env ...string) var
 		t.Fatal(err)
 	}
 	build(t, dir, bin, "./services/store")
-	port, path := heldPort(t), filepath.Join(bin, "log")
+	port, path := strconv.Itoa(porttest.Held(t)), filepath.Join(bin, "log")
 	log, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
@@ -165,7 +167,7 @@ func TestVariantCrash_diesUnderLoad(t *testing.T) {
 func TestVariantNeverHealthy_doesNotListenOnItsPort(t *testing.T) {
 	t.Parallel()
 	slow(t)
-	elsewhere := heldPort(t)
+	elsewhere := strconv.Itoa(porttest.Held(t))
 	v := startVariant(t, cofe.NeverHealthy, t.TempDir(), "STORE_ADDRESS=127.0.0.1:"+elsewhere)
 	there := v
 	there.url = "http://127.0.0.1:" + elsewhere

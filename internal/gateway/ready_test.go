@@ -3,36 +3,13 @@ package gateway
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 
+	"titrate/internal/porttest"
 	"titrate/internal/rollout"
 )
-
-// closedAddr is an address where nobody listens until the test's end: a bound
-// socket that does not listen keeps the kernel from giving it to anybody else.
-func closedAddr(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "127.0.0.1:" + strconv.Itoa(at.(*syscall.SockaddrInet4).Port)
-}
 
 func TestR5_NothingIsDrawnOnAnInstanceThatIsNotReady(t *testing.T) {
 	t.Parallel()
@@ -82,7 +59,7 @@ func TestR5_ARequestFailsOverToAnotherInstance(t *testing.T) {
 		fmt.Fprint(w, body)
 	})
 	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
-	r.SetInstances(orders, 1, []Endpoint{{ID: "dead", Addr: closedAddr(t)}, {ID: "dead too", Addr: closedAddr(t)}, b.Endpoint})
+	r.SetInstances(orders, 1, []Endpoint{{ID: "dead", Addr: porttest.Addr(t)}, {ID: "dead too", Addr: porttest.Addr(t)}, b.Endpoint})
 	for range 50 {
 		if status, v, body := r.do(t, http.MethodPost, r.url("/"), strings.NewReader("beans")); status != 200 || v != "v1" || body != "POSTbeans" {
 			t.Fatalf("%d %s %s", status, v, body)
@@ -102,7 +79,7 @@ func TestR5_WithoutAnyInstanceToConnectToTheVersionHasFailed(t *testing.T) {
 	stable := newBackend(t, "stable", says("ok"))
 	r.split(t, map[rollout.Version]rollout.Weight{1: 0, 2: rollout.Full})
 	r.SetInstances(orders, 1, []Endpoint{stable.Endpoint})
-	r.SetInstances(orders, 2, []Endpoint{{ID: "dead", Addr: closedAddr(t)}})
+	r.SetInstances(orders, 2, []Endpoint{{ID: "dead", Addr: porttest.Addr(t)}})
 	status, v, body := r.get(t, "/", headerRequestID, "id-7")
 	if status != http.StatusBadGateway || v != "v2" || !strings.Contains(body, "id-7") {
 		t.Errorf("%d %s %s", status, v, body)

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"titrate/internal/landlock"
+	"titrate/internal/porttest"
 	"titrate/internal/world"
 )
 
@@ -164,7 +164,7 @@ func TestR14_whatCannotBeStartedSaysWhy(t *testing.T) {
 
 func TestR14_startTimeoutSaysWhereTheProcessListens(t *testing.T) {
 	t.Parallel()
-	port := heldPort(t)
+	port := porttest.Held(t)
 	b := newBench(t, newFolder(t))
 	f := run(1, 1, "elsewhere", strconv.Itoa(port))
 	f.StartTimeout = 5 * time.Second // enough for it to listen elsewhere
@@ -178,7 +178,7 @@ func TestR14_startTimeoutSaysWhereTheProcessListens(t *testing.T) {
 
 func TestSupervisor_findsAServiceThatIgnoresItsPort(t *testing.T) {
 	t.Parallel()
-	port := heldPort(t)
+	port := porttest.Held(t)
 	b := newBench(t, newFolder(t))
 	f := run(1, 1, "elsewhere", strconv.Itoa(port))
 	f.Port = port
@@ -438,27 +438,4 @@ func TestSamples_tellWhatAVersionUses(t *testing.T) {
 			return
 		}
 	}
-}
-
-// heldPort is a port that is this test's until its end: a bound socket that does
-// not listen keeps the kernel from giving it to anybody else, and lets a program
-// that asks for it by number listen.
-func heldPort(t *testing.T) int {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at.(*syscall.SockaddrInet4).Port
 }

@@ -8,14 +8,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"titrate/examples/cofe/internal/httpx"
+	"titrate/internal/porttest"
 )
 
 func TestClient_repeatsOnlyWhatIsSafe(t *testing.T) {
@@ -121,7 +120,7 @@ func TestServe_finishesWhatItHasBegun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	address := make(chan string, 1)
 	ended := make(chan error, 1)
-	free := heldPort(t)
+	free := porttest.Addr(t)
 	go func() {
 		address <- free
 		ended <- httpx.Serve(ctx, free, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -155,27 +154,4 @@ func TestServe_finishesWhatItHasBegun(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Errorf("serve: %v", err)
 	}
-}
-
-// heldPort is the address of a port that is this test's until its end: a bound socket that does
-// not listen keeps the kernel from giving it to anybody else, and lets a program
-// that asks for it by number listen.
-func heldPort(t *testing.T) string {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(fd) })
-	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return "127.0.0.1:" + strconv.Itoa(at.(*syscall.SockaddrInet4).Port)
 }
