@@ -1,6 +1,8 @@
 package controller_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +36,30 @@ func TestR1_onlyWhatChangedMoves(t *testing.T) {
 	again := p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
 	if len(again.Rollouts) != 0 || again.Release != 2 {
 		t.Errorf("the same push again: %+v", again)
+	}
+}
+
+func TestR1_aChangedAddressIsANewVersion(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	artifacts := map[string]string{"orders": "o1", "payments": "p1"}
+	with := func(value string) string {
+		return strings.Replace(cofe, "route: /orders", "route: /orders, env: { PAY: "+value+" }", 1)
+	}
+	for _, id := range p.deliver(with("http://elsewhere"), artifacts).Rollouts {
+		p.ended(id, rollout.Promoted)
+	}
+	d := p.deliver(with("{ service: payments, path: /v1 }"), artifacts)
+	if len(d.Rollouts) != 1 || len(d.Workloads) != 2 || !slices.Equal(d.Workloads[0].Changed, []string{"env PAY"}) {
+		t.Fatalf("%+v", d)
+	}
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	want := map[string]rollout.Address{"PAY": {Service: "payments", As: rollout.AddressURL, Path: "/v1"}}
+	if f := p.hands.fleets("orders")[2]; !maps.Equal(f.Addresses, want) || len(f.Env) != 0 {
+		t.Errorf("it is given %v and %v", f.Addresses, f.Env)
+	}
+	if again := p.deliver(with("{ service: payments, as: url, path: /v1 }"), artifacts); len(again.Rollouts) != 0 {
+		t.Errorf("the same in other words: %+v", again)
 	}
 }
 

@@ -56,8 +56,10 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	if !slices.Equal(before.Artifact.Command, after.Artifact.Command) {
 		what = append(what, "command")
 	}
-	what = append(what, differing("env ", before.Config.Env, after.Config.Env)...)
-	what = append(what, differing("env ", before.Config.Addresses, after.Config.Addresses)...)
+	// A variable may have been text and hold an address now.
+	env := append(differing("env ", before.Config.Env, after.Config.Env), differing("env ", before.Config.Addresses, after.Config.Addresses)...)
+	slices.Sort(env)
+	what = append(what, slices.Compact(env)...)
 	what = append(what, differing("secret ", before.Config.Secrets, after.Config.Secrets)...)
 	if before.Config.Health != after.Config.Health {
 		what = append(what, "health")
