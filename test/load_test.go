@@ -56,7 +56,7 @@ func commandLoad(ts *testscript.TestScript, neg bool, args []string) {
 func startLoad(gateway, host string, rate int) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{cancel: cancel, said: map[string]int{}}
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	l.done.Go(func() {
 		defer client.CloseIdleConnections()
 		tick := time.NewTicker(time.Second / time.Duration(rate))
