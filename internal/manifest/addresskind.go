@@ -55,9 +55,8 @@ func addressKeys() []Key {
 	}
 }
 
-// addressed is a variable of a service that holds an address.
+// addressed is a variable that holds an address, and where it stands.
 type addressed struct {
-	by      string
 	at      pair
 	address rollout.Address
 }
@@ -73,8 +72,6 @@ func (f *file) checkAddresses(env Environment) {
 				known = append(known, o.Name)
 			}
 			p.Message, p.Hint = "there is no service "+quote(a.address.Service), didYouMean(a.address.Service, known)
-		case s.Name == a.by:
-			p.Message, p.Hint = fmt.Sprintf("%s of %s is the address of %s itself", a.at.name, a.by, a.by), "name another service"
 		case s.Worker:
 			p.Message, p.Hint = s.Name+" is a worker in "+env.Name+": it takes no requests", "name a service that does"
 		default:

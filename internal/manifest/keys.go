@@ -140,7 +140,7 @@ func serviceKeys() []Key {
 		},
 		{
 			Name: "env", Places: settings, kind: variables(), Example: "env: { LOG_LEVEL: info }",
-			Doc: "Environment variables of the process. Values are taken as written. PORT and names with TITRATE_ are Titrate's. Secrets never stand here.",
+			Doc: "Environment variables of the process. Values are taken as written; { service: NAME } is where that service of the app is reached. PORT and names with TITRATE_ are Titrate's. Secrets never stand here.",
 		},
 		{
 			Name: "secrets", Places: settings, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",

@@ -243,15 +243,16 @@ func variables() kind {
 				if err := checkVariable(p.name); err != nil {
 					r.fault(p.key, Problem{Code: codeVariable, Path: p.path, Message: quote(p.name) + " cannot be set in " + path, Hint: err.Error()})
 				}
-				if p.value.Kind == yaml.MappingNode {
+				switch {
+				case p.value.Kind == yaml.MappingNode:
 					if a, ok := r.address(p.value, p.path); ok {
 						out[p.name] = entry{a, p}
 					}
-				} else if p.value.Kind != yaml.ScalarNode || isNull(p.value) {
+				case p.value.Kind != yaml.ScalarNode || isNull(p.value):
 					r.wrongType(p.value, p.path, `text; the empty one is ""`)
-				} else if len(p.value.Value) > maxValue || strings.Contains(p.value.Value, "\x00") {
+				case len(p.value.Value) > maxValue || strings.Contains(p.value.Value, "\x00"):
 					r.fault(p.value, Problem{Code: codeRange, Path: p.path, Message: fmt.Sprintf("%s holds more than %d bytes, or a zero byte", p.path, maxValue)})
-				} else {
+				default:
 					out[p.name] = entry{p.value.Value, p}
 				}
 			}

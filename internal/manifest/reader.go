@@ -244,15 +244,17 @@ func (r *reader) strange(p pair, path string, in Place) Problem {
 			Hint: later, Help: "remove it; titrate explain " + p.name,
 		}
 	}
-	if n := nearest(p.name, near); elsewhere != 0 && (n == "" || distance(p.name, n) > 1) {
+	meant := nearest(p.name, near)
+	// One letter from a key of this place is a typo, also where it is a key of another.
+	if elsewhere != 0 && (meant == "" || distance(p.name, meant) > 1) {
 		return Problem{
 			Code: codeMisplaced, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path),
 			Hint: "it is a key of " + elsewhere.String(), Help: "titrate explain " + p.name,
 		}
 	}
 	problem := Problem{Code: codeUnknownKey, Path: p.path, Message: "unknown key " + quote(p.name) + " in " + place(path)}
-	if n := nearest(p.name, near); n != "" {
-		problem.Hint, problem.Help = "did you mean "+quote(n)+"?", "titrate explain "+n
+	if meant != "" {
+		problem.Hint, problem.Help = "did you mean "+quote(meant)+"?", "titrate explain "+meant
 	}
 	return problem
 }

@@ -93,7 +93,7 @@ func (c candidate) names(s *Service) {
 				s.Addresses = map[string]rollout.Address{}
 			}
 			s.Addresses[k] = value
-			c.f.addressed = append(c.f.addressed, addressed{s.Name, v.pair, value})
+			c.f.addressed = append(c.f.addressed, addressed{v.pair, value})
 		case string:
 			s.Env[k] = value
 		}

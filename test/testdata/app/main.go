@@ -3,6 +3,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -36,6 +37,15 @@ func main() {
 		greeting := os.Getenv("GREETING")
 		fmt.Println("the greeting is", greeting)
 		fmt.Fprintln(w, len(greeting), "letters")
+	})
+	http.HandleFunc("/fellow", func(w http.ResponseWriter, _ *http.Request) {
+		resp, err := http.Get(os.Getenv("FELLOW_URL"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
 	})
 	addr := "127.0.0.1:" + os.Getenv("PORT")
 	if mode == "elsewhere" {
