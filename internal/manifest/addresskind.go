@@ -18,18 +18,16 @@ func (r *reader) address(n *yaml.Node, at string) (rollout.Address, bool) {
 	a := rollout.Address{
 		Service: pick("", "service", l), As: rollout.AddressForm(pick(string(rollout.AddressURL), "as", l)), Path: pick("", "path", l),
 	}
-	if len(r.problems) > before {
-		return a, false
-	}
 	if a.Service == "" {
-		r.fault(n, Problem{Code: codeAddress, Path: at, Message: at + " does not say which service's address it holds", Hint: "add service: NAME"})
+		if len(r.problems) == before { // or else that is why
+			r.fault(n, Problem{Code: codeAddress, Path: at, Message: at + " does not say which service's address it holds", Hint: "add service: NAME"})
+		}
 		return a, false
 	}
 	if e, ok := l["path"]; ok && a.As != rollout.AddressURL {
 		r.fault(e.key, Problem{Code: codeAddress, Path: e.path, Message: fmt.Sprintf("as: %s has no path", a.As), Hint: "remove path, or write as: url"})
-		return a, false
 	}
-	return a, true
+	return a, true // a wrong path does not keep it from being asked whether the service is there
 }
 
 // addressKeys are the keys of a variable that holds an address.
