@@ -39,6 +39,7 @@ const (
 	codeWorker       = "T0355" // a worker with something that is for requests
 	codeNoService    = "T0356" // environments.E.services names a service that is not there
 	codeBuild        = "T0357"
+	codeImage        = "T0358" // a reference to an image, or an image beside a build
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"

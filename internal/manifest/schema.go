@@ -22,6 +22,7 @@ func definitions() []definition {
 		{"blueGreen", inBlueGreen, nil},
 		{"step", inStep, map[string]any{"anyOf": []any{map[string]any{"required": []string{"weight"}}, map[string]any{"required": []string{"hook"}}}}},
 		{"alarm", inAlarm, map[string]any{"required": []string{"metric"}}},
+		{"registry", inRegistry, map[string]any{"required": []string{"username", "password"}}},
 	}
 }
 

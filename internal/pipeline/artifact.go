@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"titrate/internal/durable"
+	"titrate/internal/rollout"
 )
 
 // Artifact is the output of a build: immutable, named by its content.
@@ -28,6 +29,8 @@ type Artifact struct {
 	BuiltAt   time.Time `json:"built_at"`
 	Toolchain string    `json:"toolchain"` // "go1.26.8 linux/amd64", or the command
 	Size      int64     `json:"size"`      // bytes of its files
+
+	Image *rollout.Image `json:"image,omitempty"` // nil: a folder that is run as a process
 }
 
 // Artifacts keeps artifacts as read-only folders, each with its description in

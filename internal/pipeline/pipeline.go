@@ -64,14 +64,20 @@ type Job struct {
 	Commit    string
 	Source    string // the exported files of the commit; read only
 	Workloads []Workload
-	Progress  io.Writer // lines for the person who pushed; nil: nobody
+	Logins    map[string]Login // to registries of images, by host as the manifest has it
+	Progress  io.Writer        // lines for the person who pushed; nil: nobody
 }
 
-// Workload is one service to build.
+// Workload is one service to build, or to take from an image.
 type Workload struct {
 	Name  string
 	Build manifest.Build
+	Image string       // the image, as the manifest has it; empty: it is built
+	Run   manifest.Run // how it is started; silent: as its artifact says
 }
+
+// Login is what a registry of images is shown. The password is in the clear.
+type Login struct{ Username, Password string }
 
 // Result is what came of one workload.
 type Result struct {
@@ -246,6 +252,10 @@ func (r *run) all(ctx context.Context) {
 	var order []string
 	var under sync.WaitGroup
 	for _, w := range r.job.Workloads {
+		if w.Image != "" {
+			under.Go(func() { r.image(ctx, w) })
+			continue
+		}
 		if w.Build.Command != "" {
 			under.Go(func() { r.command(ctx, w) })
 			continue
@@ -271,6 +281,7 @@ func (r *run) done(workload string, res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res.Workload, res.Took = workload, time.Since(r.began)
+	res.Artifact.Command = started(res.Artifact, r.of(workload).Run)
 	r.results[workload] = res
 	switch {
 	case res.Err != nil: // told as the error of the whole
