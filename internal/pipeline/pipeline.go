@@ -27,6 +27,7 @@ type Config struct {
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
 	Network  bool
+	Images   bool // the target can run images without an engine: they are pulled and unpacked
 	Limits   Limits
 	Parallel int    // steps at one time; 0: 2
 	Go       string // the go program; empty: the one on PATH
@@ -121,7 +122,7 @@ func Open(cfg Config) (*Builder, error) {
 	if err := removeAll(b.path("builds", "work")); err != nil {
 		return nil, fmt.Errorf("open builds: %w", err)
 	}
-	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("logs", "builds")} {
+	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("builds", "layers"), b.path("logs", "builds")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open builds: %w", err)
 		}
