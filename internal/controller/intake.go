@@ -211,7 +211,11 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 		App: *app, Manifest: p.Manifest, Commit: p.Commit, Message: p.Message, Author: p.Author, Branch: p.Branch,
 		Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs,
 	}
-	services, err := d.services()
+	envs, err := d.building()
+	if err != nil {
+		return Delivered{}, err
+	}
+	logins, err := c.logins(ctx, d.App, envs)
 	if err != nil {
 		return Delivered{}, err
 	}
@@ -220,7 +224,7 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 		return Delivered{}, fmt.Errorf("store the push: %w", err)
 	}
 	d.Artifact, err = c.Builder.Build(ctx, BuildRequest{
-		App: app.Name, Repo: p.Repo, Commit: p.Commit, Push: p.ID, Services: services, Progress: progress,
+		App: app.Name, Repo: p.Repo, Commit: p.Commit, Push: p.ID, Services: services(envs), Logins: logins, Progress: progress,
 	})
 	switch {
 	case errors.Is(err, ErrBuild):
@@ -231,9 +235,9 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 	return c.Deliver(ctx, d)
 }
 
-// services returns what has to be built: the services of the environments that
-// take the delivery, or of all when it only makes a release for manual ones.
-func (d Delivery) services() ([]manifest.Service, error) {
+// building returns the environments that have to be built for: those that take the
+// delivery, or the manual ones when it only makes a release for them.
+func (d Delivery) building() ([]manifest.Environment, error) {
 	envs, err := d.environments()
 	if err != nil {
 		return nil, err
@@ -248,6 +252,11 @@ func (d Delivery) services() ([]manifest.Service, error) {
 	if len(envs) == 0 {
 		return nil, problem(Invalid, "deploy: "+d.Branch+" under an environment in titrate.yaml", "no environment of %s takes branch %s", d.App.Name, d.Branch)
 	}
+	return envs, nil
+}
+
+// services returns what has to be built for environments.
+func services(envs []manifest.Environment) []manifest.Service {
 	var services []manifest.Service
 	named := map[string]bool{}
 	for _, e := range envs {
@@ -258,7 +267,7 @@ func (d Delivery) services() ([]manifest.Service, error) {
 			}
 		}
 	}
-	return services, nil
+	return services
 }
 
 // lines passes what is written on to all who listen, until they leave.

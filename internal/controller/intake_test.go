@@ -53,6 +53,7 @@ func (s *sick) Commit(ctx context.Context, c rollout.Change) error {
 type running struct {
 	*controller.Controller
 	store *store.Store
+	vault vault
 	stop  func()
 }
 
@@ -68,13 +69,13 @@ func run(t *testing.T, folder string, b controller.Builder) running {
 // runOn runs a controller on what stands before the store s.
 func runOn(t *testing.T, s *store.Store, before controller.Store, b controller.Builder) running {
 	t.Helper()
-	h := &pacedHands{hands: &hands{rps: 1000}}
-	c := controller.New(controller.Config{Store: before, Target: h, Router: h, Meter: h, Builder: b})
+	h, secrets := &pacedHands{hands: &hands{rps: 1000}}, vault{}
+	c := controller.New(controller.Config{Store: before, Target: h, Router: h, Meter: h, Builder: b, Vault: secrets})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
 	var once sync.Once
-	r := running{Controller: c, store: s, stop: func() {
+	r := running{Controller: c, store: s, vault: secrets, stop: func() {
 		once.Do(func() {
 			cancel()
 			if err := errors.Join(<-ended, s.Close()); err != nil {

@@ -141,6 +141,9 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 	if err != nil {
 		return nil, err
 	}
+	if _, err := c.logins(ctx, d.App, envs); err != nil {
+		return nil, err
+	}
 	p := c.proposal(d.App.Name, d.By)
 	p.urgent = d.Urgent
 	if err := c.release(ctx, p, d); err != nil {

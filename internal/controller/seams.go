@@ -75,8 +75,12 @@ type BuildRequest struct {
 	Commit   string
 	Push     int64 // under which the logs are kept
 	Services []manifest.Service
-	Progress io.Writer // lines for the person who pushed; never nil
+	Logins   map[string]Login // to registries of images, by host as the manifest has it
+	Progress io.Writer        // lines for the person who pushed; never nil
 }
+
+// Login is what a registry of images is shown. The password is in the clear.
+type Login struct{ Username, Password string }
 
 // ErrBuild is wrapped by what a [Builder] returns when the code could not be
 // built: a fault of the pushed code, not of the platform.

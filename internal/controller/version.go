@@ -40,7 +40,7 @@ func digestOf(v rollout.VersionRecord) string {
 	sum := sha256.Sum256(encode(struct {
 		Artifact rollout.Artifact
 		Config   rollout.VersionConfig
-	}{v.Artifact, v.Config}))
+	}{v.Artifact.Same(), v.Config}))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -52,6 +52,9 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	var what []string
 	if before.Artifact.Digest != after.Artifact.Digest {
 		what = append(what, "artifact")
+	}
+	if b, a := before.Artifact.Image, after.Artifact.Image; (b != nil) != (a != nil) || b != nil && b.Engine != a.Engine {
+		what = append(what, "image")
 	}
 	if !slices.Equal(before.Artifact.Command, after.Artifact.Command) {
 		what = append(what, "command")

@@ -126,7 +126,7 @@ func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
 	if r == nil {
 		return f
 	}
-	f.Artifact, f.Command, f.Env = r.Artifact.Digest, r.Artifact.Command, r.Config.Env
+	f.Artifact, f.Command, f.Image, f.Env = r.Artifact.Digest, r.Artifact.Command, r.Artifact.Image, r.Config.Env
 	f.Port, f.Health, f.Worker, f.Uses = r.Config.Port, r.Config.Health, r.Config.Worker, r.Config.Uses
 	f.Addresses = r.Config.Addresses
 	f.Release, f.Commit, f.Secrets = r.Release, r.Commit, s.of(*r)

@@ -329,9 +329,12 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	for _, m := range modules {
 		fmt.Fprintf(req.Progress, "note    the submodule %s is not fetched: its folder is empty\n", m)
 	}
-	job := pipeline.Job{App: req.App, Label: buildLabel(req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress}
+	job := pipeline.Job{App: req.App, Label: buildLabel(req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress, Logins: map[string]pipeline.Login{}}
 	for _, svc := range req.Services {
-		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build})
+		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run})
+	}
+	for host, l := range req.Logins {
+		job.Logins[host] = pipeline.Login(l)
 	}
 	results, err := b.pipeline.Build(ctx, job)
 	var fault *pipeline.BuildError
@@ -343,7 +346,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	}
 	out := map[string]rollout.Artifact{}
 	for _, r := range results {
-		out[r.Workload] = rollout.Artifact{Digest: r.Artifact.Digest, Command: r.Artifact.Command}
+		out[r.Workload] = rollout.Artifact{Digest: r.Artifact.Digest, Command: r.Artifact.Command, Image: r.Artifact.Image}
 	}
 	return out, nil
 }

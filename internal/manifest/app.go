@@ -10,8 +10,9 @@ import (
 // App is a checked titrate.yaml: every default applied, every error gone.
 type App struct {
 	Name         string
-	Environments []Environment // in the manifest's order; at least one ("production" when none is named)
-	Together     [][]string    // groups of workloads that are one rollout; a workload stands in at most one
+	Environments []Environment       // in the manifest's order; at least one ("production" when none is named)
+	Together     [][]string          // groups of workloads that are one rollout; a workload stands in at most one
+	Registries   map[string]Registry // of images, by host; nil when none is named
 }
 
 // Environment returns the environment of that name; ok is false when there is none.
@@ -67,7 +68,9 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 // Service is a long-running workload, resolved for one environment.
 type Service struct {
 	Name   string
-	Build  Build  // the same in every environment
+	Build  Build  // the same in every environment; means nothing with an Image
+	Image  string // the image that it runs, as written; empty: it is built
+	Run    Run    // the same in every environment
 	Port   int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
 	Health string // path that answers 2xx or 3xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
 	Worker bool   // takes no requests

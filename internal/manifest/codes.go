@@ -40,6 +40,7 @@ const (
 	codeNoService    = "T0356" // environments.E.services names a service that is not there
 	codeBuild        = "T0357"
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
+	codeImage        = "T0360" // a reference to an image, or an image beside a build
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"

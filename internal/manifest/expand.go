@@ -38,6 +38,13 @@ func Expand(app *App) string {
 			fmt.Fprintf(&b, "  - [%s]\n", strings.Join(g, ", "))
 		}
 	}
+	if len(app.Registries) > 0 {
+		b.WriteString("\nregistries:\n")
+		for _, host := range slices.Sorted(maps.Keys(app.Registries)) {
+			r := app.Registries[host]
+			fmt.Fprintf(&b, "  %s: %s\n", scalar(host), flow(field{"username", scalar(r.Username)}, field{"password", r.Password}))
+		}
+	}
 	b.WriteString("\nenvironments:\n")
 	for _, e := range app.Environments {
 		fmt.Fprintf(&b, "  %s:\n", e.Name)
@@ -67,8 +74,14 @@ func Expand(app *App) string {
 // same number, in the same order, for every service.
 func (s Service) blocks() []string {
 	b := s.Build
+	build := ""
+	if s.Image == "" {
+		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}))
+	}
 	return []string{
-		line("build", flow(field{"dir", scalar(b.Dir)}, field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)})),
+		build,
+		line("image", optional(s.Image)),
+		s.runLine(),
 		line("worker", strconv.FormatBool(s.Worker)),
 		line("port", nonzero(s.Port)),
 		s.healthLine(),
@@ -98,6 +111,17 @@ func (s Service) outside() string {
 		return line("host", none)
 	}
 	return line("host", s.Host) + line("route", scalar(s.Route))
+}
+
+func (s Service) runLine() string {
+	if len(s.Run.Args) == 0 {
+		return line("run", optional(s.Run.Line))
+	}
+	var args []string
+	for _, a := range s.Run.Args {
+		args = append(args, scalar(a))
+	}
+	return line("run", "["+strings.Join(args, ", ")+"]")
 }
 
 func (s Service) healthLine() string {

@@ -12,6 +12,7 @@ func manifests() *rapid.Generator[string] {
 	return rapid.Custom(func(t *rapid.T) string {
 		var b strings.Builder
 		b.WriteString("titrate: 1\napp: shop\n")
+		b.WriteString(rapid.SampledFrom([]string{"", "registries: { ghcr.io: { username: ana, password: TOKEN }, 'localhost:5000': { username: 5, password: P } }\n"}).Draw(t, "registries"))
 		services := []string{"store", "orders", "credits", "mail"}[:rapid.IntRange(0, 4).Draw(t, "services")]
 		worker := len(services) == 4
 		fmt.Fprintf(&b, "defaults: { %s }\n", drawSettings(t, "defaults"))
@@ -42,7 +43,9 @@ func manifests() *rapid.Generator[string] {
 }
 
 func drawBuild(t *rapid.T) string {
-	return rapid.SampledFrom([]string{"", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },"}).Draw(t, "build")
+	return rapid.SampledFrom([]string{
+		"", " image: 'localhost:5000/a/b:1.2',", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
+	}).Draw(t, "build")
 }
 
 // drawSettings draws keys with values in flow style, each with a comma after it.

@@ -24,6 +24,7 @@ const (
 	inStep
 	inAlarm
 	inAddress // a variable that holds where a service is reached
+	inRegistry
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -47,6 +48,7 @@ func (p Place) String() string {
 		{inStep, "a step"},
 		{inAlarm, "an alarm"},
 		{inAddress, "the address of a service"},
+		{inRegistry, "registries.HOST"},
 	}
 	var names []string
 	for _, a := range all {
@@ -110,6 +112,11 @@ func topKeys() []Key {
 			Name: "together", Places: atTop, kind: togetherKind(), Default: "every service moves by itself", Example: "together: [credits, giftcards]",
 			Doc: "Services that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of services, a list of such lists, or all (R23).",
 		},
+		{
+			Name: "registries", Places: atTop, kind: registriesKind(), Default: "images are pulled without a login",
+			Example: "registries:\n  ghcr.io: { username: ana, password: GHCR_TOKEN }",
+			Doc:     "Who pulls images from which registry. The password is the name of a secret, set with `titrate secret set` in an environment that the push goes to.",
+		},
 	}
 }
 
@@ -119,6 +126,14 @@ func serviceKeys() []Key {
 		{
 			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
 			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+		},
+		{
+			Name: "image", Places: inService, kind: imageKind(), Default: "the service is built: see build", Example: "image: nginx:1.27",
+			Doc: "A container image that the service runs, instead of a build: from a registry, a folder of the repository in the OCI image layout (oci:PATH), or an archive in it, as docker save makes (tar:PATH). A tag is looked up at each push, and the version holds the image's digest: the same digest is the same version (R1). The artifact is the same in every environment.",
+		},
+		{
+			Name: "run", Places: inService, kind: runKind(), Default: "as the artifact or image says", Example: "run: node worker.js",
+			Doc: "How the service is started. A shell line runs in the artifact's folder or, of an image, in its working folder in place of its entrypoint and command. A list of arguments is run as it is; of an image it stands in place of the command, and is given to the entrypoint.",
 		},
 		{
 			Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
@@ -234,6 +249,9 @@ func nestedKeys() []Key {
 		{Name: "output", Places: inBuild, kind: repoPath(), Example: "output: dist", Doc: "The file or folder that the command leaves, relative to dir: the artifact."},
 		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
 
+		{Name: "username", Places: inRegistry, kind: written("the name of who pulls", textOrNumber()), Example: "username: ana", Doc: "Who pulls."},
+		{Name: "password", Places: inRegistry, kind: text(codeVariable, "the name of a secret", map[string]any{"pattern": variablePattern.String()}, checkVariable), Example: "password: GHCR_TOKEN", Doc: "The name of the secret that holds the password or token."},
+
 		{Name: "release", Places: inHooks, kind: hook(), Example: "release: ./migrate up", Doc: "Runs once per release and environment, before any traffic; not on a rollback or retry. A failure ends the rollout."},
 		{Name: "preTraffic", Aliases: []string{"BeforeAllowTraffic"}, Places: inHooks, kind: hook(), Example: "preTraffic: ./smoke", Doc: "Runs while the new version is ready at 0 %. A failure ends the rollout."},
 		{Name: "postTraffic", Aliases: []string{"AfterAllowTraffic"}, Places: inHooks, kind: hook(), Example: "postTraffic: ./check", Doc: "Runs when the new version has all traffic. A failure rolls back."},
@@ -285,7 +303,6 @@ func laterKeys() []Key {
 		later(settings, "each request is drawn by weight", "sticky"),
 		later(settings, "connections: drain closes them within the drain time", "keepFor"),
 		later(settings, "alarms take traffic back", "damage", "shield"),
-		later(settings, "a service is built from the repository: build", "image"),
 		later(settings, "it belongs to functions; declare a service",
 			"runtime", "memory", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),

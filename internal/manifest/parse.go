@@ -67,6 +67,7 @@ func (r *reader) app(src []byte) *App {
 	}
 	f.fill(root)
 	app := f.resolve()
+	app.Registries = pick(map[string]Registry(nil), "registries", top)
 	if together, ok := top["together"]; ok {
 		f.group(app, together.value.(groups))
 	}

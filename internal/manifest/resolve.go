@@ -37,6 +37,8 @@ func (c candidate) resolve() Service {
 	s := Service{
 		Name: c.service.name, Line: c.service.key.Line,
 		Build:  pick(Build{Dir: "."}, "build", l...),
+		Image:  pick("", "image", l...),
+		Run:    pick(Run{}, "run", l...),
 		Port:   pick(0, "port", l...),
 		Health: pick("", "health", l...),
 		Worker: pick(false, "worker", l...),
@@ -50,6 +52,13 @@ func (c candidate) resolve() Service {
 		NoDataPasses:        pick("", "noData", l...) == "pass",
 		SourceErrorRollback: pick("", "onSourceError", l...) == "rollback",
 	}
+	if s.Image != "" {
+		c.refuseBuild()
+		s.Build = Build{}
+	}
+	if e, ok := c.layers[1]["run"]; ok && s.Build.Run != "" {
+		c.f.r.fault(e.key, Problem{Code: codeBuild, Path: e.path, Message: c.service.name + " has a run and a build.run", Hint: "keep one"})
+	}
 	strategy := pick(defaultStrategy(), "rollout", l...)
 	s.Strategy, s.Steps, s.BlueGreen = cmp.Or(strategy.Text, "steps"), strategy.Steps, strategy.BlueGreen
 	c.names(&s)
@@ -60,6 +69,14 @@ func (c candidate) resolve() Service {
 		s.Port, s.Health = 0, ""
 	}
 	return s
+}
+
+// refuseBuild reports an image beside a build of the same service. What defaults
+// say of builds is meant for the others.
+func (c candidate) refuseBuild() {
+	if e, ok := c.layers[1]["build"]; ok {
+		c.f.r.fault(e.key, Problem{Code: codeImage, Path: e.path, Message: c.service.name + " has an image: it is not built", Hint: "remove build, or image"})
+	}
 }
 
 func defaultStrategy() Strategy {

@@ -69,6 +69,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"titrate: 1\napp: x\ndefaults: { rollout: Linear }", "titrate: 1\napp: x\ndefaults: { rollout: { steps: [10] } }",
 		"titrate: 1\napp: x\ndefaults: { bake: 300 }", "titrate: 1\napp: x\nenvironments: { uat: { deploy: pull_request } }",
 		"titrate: 1\napp: x\ndefaults: { connections: keep }", "titrate: 1\napp: x\ndefaults: { scale: { min: 1 } }", "titrate: 1\napp: x\nservices: { a: { route: x } }",
+		"titrate: 1\napp: x\nservices: { a: { image: '' } }", "titrate: 1\napp: x\nservices: { a: { run: [] } }", "titrate: 1\napp: x\nregistries: { ghcr.io: { username: x } }",
 	} {
 		if validate(t, []byte(src)) == nil {
 			t.Errorf("accepted: %q", src)
@@ -102,14 +103,14 @@ func TestTableOfKeys(t *testing.T) {
 	}
 	// The keys that this version promises to serve.
 	promised := strings.Fields("titrate app defaults services environments deploy build port health host route env secrets scale worker " +
-		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError")
+		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries")
 	for _, name := range promised {
 		if !slices.Contains(KeyNames(), name) {
 			t.Errorf("%s is not served", name)
 		}
 	}
 	// The rest of the language.
-	for _, name := range strings.Fields("functions waves budget notify sticky damage image from soak approve window freeze target expires runtime memory timeout http cron queue batch topic bucket event") {
+	for _, name := range strings.Fields("functions waves budget notify sticky damage from soak approve window freeze target expires runtime memory timeout http cron queue batch topic bucket event") {
 		if !slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.Later != "" }) {
 			t.Errorf("%s is not known", name)
 		}
@@ -124,11 +125,13 @@ func TestExamplesOfTheTable(t *testing.T) {
 		inOverride: "environments:\n  uat:\n    services:\n      orders:\n", inBuild: "services:\n  orders:\n    build:\n", inHooks: "defaults:\n  hooks:\n",
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
 		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
+		inRegistry: "registries:\n  ghcr.io:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",
 		"metric": "above: 1%", "above": "metric: 5xx", "below": "metric: rps", "for": "metric: 5xx\nabove: 1%", "of": "metric: 5xx\nabove: 1%\nfor: 5m", "min": "metric: 5xx\nabove: 1%",
 		"as": "service: catalog", "path": "service: catalog", "missing": "metric: 5xx\nabove: 1%", "react": "metric: 5xx\nabove: 1%",
+		"username": "password: TOKEN", "password": "username: ana",
 	}
 	for _, k := range Keys() {
 		for place, frame := range frames {
@@ -142,6 +145,9 @@ func TestExamplesOfTheTable(t *testing.T) {
 				depth = len(last) - len(strings.TrimLeft(last, " ")) + 2
 			}
 			body := k.Example + "\n" + besides[k.Name]
+			if place == inService {
+				body = k.Example // what its name needs in a build it needs there alone
+			}
 			if place == inStep {
 				body = strings.Replace(body, "weight: 10%", "weight: 100%", 1)
 				if k.Name != "weight" {

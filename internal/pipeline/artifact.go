@@ -17,7 +17,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"titrate/internal/durable"
+	"titrate/internal/rollout"
 )
 
 // Artifact is the output of a build: immutable, named by its content.
@@ -28,6 +31,9 @@ type Artifact struct {
 	BuiltAt   time.Time `json:"built_at"`
 	Toolchain string    `json:"toolchain"` // "go1.26.8 linux/amd64", or the command
 	Size      int64     `json:"size"`      // bytes of its files
+
+	Image *rollout.Image `json:"image,omitempty"` // nil: a folder that is run as a process
+	Tree  string         `json:"tree,omitempty"`  // of an image: the digest of its unpacked files
 }
 
 // Artifacts keeps artifacts as read-only folders, each with its description in
@@ -108,7 +114,8 @@ func (a *Artifacts) renew(digest string) (Artifact, error) {
 // Verify reads an artifact whole and reports whether it is what was stored: a
 // [CorruptError] says what is not.
 func (a *Artifacts) Verify(digest string) error {
-	if _, err := a.Describe(digest); err != nil {
+	art, err := a.Describe(digest)
+	if err != nil {
 		return err
 	}
 	root, err := os.OpenRoot(a.Path(digest))
@@ -120,7 +127,11 @@ func (a *Artifacts) Verify(digest string) error {
 	if err != nil {
 		return &CorruptError{Path: a.Path(digest), Saw: err.Error()}
 	}
-	if got := digestOf(list); got != digest {
+	want := digest
+	if art.Image != nil {
+		want = art.Tree
+	}
+	if got := digestOf(list); got != want {
 		return &CorruptError{Path: a.Path(digest), Saw: "its files hash to " + short(got) + "…"}
 	}
 	return nil
@@ -175,6 +186,53 @@ func (a *Artifacts) keep(from string, art Artifact) (Artifact, error) {
 		return Artifact{}, fmt.Errorf("keep artifact: %w", err)
 	}
 	return art, nil
+}
+
+// keepImage moves the unpacked files of an image into the store, under the digest of
+// the image. Modes and owners stay as the image has them: what runs it sees the
+// files through a mount that cannot be written to.
+func (a *Artifacts) keepImage(from string, art Artifact) (Artifact, error) {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	root, err := os.OpenRoot(from)
+	if err != nil {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	defer root.Close() //nolint:errcheck // nothing is written through it any more
+	list, size, err := listFiles(root.FS())
+	if err != nil {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	art.Tree, art.Size = digestOf(list), size
+	if kept, err := a.renew(art.Digest); err == nil {
+		return kept, nil
+	}
+	if err := syncDisk(from); err != nil {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	text, err := json.MarshalIndent(art, "", "  ")
+	if err != nil {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	to := a.Path(art.Digest)
+	if err := os.Rename(from, to); err != nil && !errors.Is(err, fs.ErrExist) {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	if err := durable.WriteFile(to+".json", text); err != nil {
+		return Artifact{}, fmt.Errorf("keep image: %w", err)
+	}
+	return art, nil
+}
+
+// syncDisk writes all that is pending on the disk of dir: for the ten thousands of
+// files of an image that is one wait and not one each.
+func syncDisk(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
 }
 
 // GC removes the artifacts whose digest keep does not name and that were made or

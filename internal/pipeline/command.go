@@ -136,7 +136,7 @@ func (r *run) keepOutput(ctx context.Context, w Workload, source string, art Art
 		if err := copyInto(dir, sub, may); err != nil {
 			return art, notKept(ctx, w, err)
 		}
-		if w.Build.Run == "" {
+		if w.Build.Run == "" && w.Run.Silent() {
 			return art, fault(w, CodeOutput, StepKeep, output+" is a folder, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
 		}
 	case !info.Mode().IsRegular():
@@ -147,7 +147,7 @@ func (r *run) keepOutput(ctx context.Context, w Workload, source string, art Art
 		}
 		if w.Build.Run == "" {
 			art.Command = []string{"./" + path.Base(output)}
-			if info.Mode()&0o111 == 0 {
+			if info.Mode()&0o111 == 0 && w.Run.Silent() {
 				return art, fault(w, CodeOutput, StepKeep, output+" is not executable, and nothing says how to start it", "chmod +x in the command, or build: {run: …}")
 			}
 		}

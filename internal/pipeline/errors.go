@@ -17,6 +17,7 @@ const (
 	CodeLimit     = "T0517" // time, output, disk or processes
 	CodeNoSpace   = "T0518" // the disk of the data folder is full
 	CodeCorrupt   = "T0519" // a stored artifact is not what was stored
+	CodeImage     = "T0530" // an image cannot be had or run
 )
 
 // The steps of a build.
@@ -25,6 +26,7 @@ const (
 	StepFetch   = "fetch"
 	StepCompile = "compile"
 	StepKeep    = "keep"
+	StepPull    = "pull"
 )
 
 // BuildError says that a workload could not be built, for a reason that lies in
@@ -60,6 +62,9 @@ func (e *BuildError) Error() string {
 
 // where names the build as the manifest has it.
 func where(w Workload) string {
+	if w.Image != "" {
+		return fmt.Sprintf("services.%s.image = %s", w.Name, w.Image)
+	}
 	return fmt.Sprintf("services.%s.build = %s", w.Name, w.Build.Dir)
 }
 

@@ -15,7 +15,7 @@ import (
 // one build may write. It is to be called now and then.
 func (b *Builder) GC(keep map[string]bool, age time.Duration, now time.Time) error {
 	_, err := b.artifacts.GC(keep, age, now)
-	return errors.Join(err, b.forgetInputs(), b.dropCaches())
+	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropLayers(now.Add(-age)))
 }
 
 // forgetInputs removes the records of builds whose artifact is gone.
@@ -36,6 +36,21 @@ func (b *Builder) forgetInputs() error {
 		}
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return fmt.Errorf("forget old builds: %w", err)
+		}
+	}
+	return nil
+}
+
+// dropLayers removes layers of images whose pull broke off and was not taken up again.
+func (b *Builder) dropLayers(before time.Time) error {
+	dir := b.path("builds", "layers")
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("drop old layers: %w", err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && info.ModTime().Before(before) {
+			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
 	return nil

@@ -27,6 +27,7 @@ type Config struct {
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
 	Network  bool
+	Images   bool // the target can run images without an engine: they are pulled and unpacked
 	Limits   Limits
 	Parallel int    // steps at one time; 0: 2
 	Go       string // the go program; empty: the one on PATH
@@ -64,14 +65,20 @@ type Job struct {
 	Commit    string
 	Source    string // the exported files of the commit; read only
 	Workloads []Workload
-	Progress  io.Writer // lines for the person who pushed; nil: nobody
+	Logins    map[string]Login // to registries of images, by host as the manifest has it
+	Progress  io.Writer        // lines for the person who pushed; nil: nobody
 }
 
-// Workload is one service to build.
+// Workload is one service to build, or to take from an image.
 type Workload struct {
 	Name  string
 	Build manifest.Build
+	Image string       // the image, as the manifest has it; empty: it is built
+	Run   manifest.Run // how it is started; silent: as its artifact says
 }
+
+// Login is what a registry of images is shown. The password is in the clear.
+type Login struct{ Username, Password string }
 
 // Result is what came of one workload.
 type Result struct {
@@ -115,7 +122,7 @@ func Open(cfg Config) (*Builder, error) {
 	if err := removeAll(b.path("builds", "work")); err != nil {
 		return nil, fmt.Errorf("open builds: %w", err)
 	}
-	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("logs", "builds")} {
+	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("builds", "layers"), b.path("logs", "builds")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open builds: %w", err)
 		}
@@ -246,6 +253,10 @@ func (r *run) all(ctx context.Context) {
 	var order []string
 	var under sync.WaitGroup
 	for _, w := range r.job.Workloads {
+		if w.Image != "" {
+			under.Go(func() { r.image(ctx, w) })
+			continue
+		}
 		if w.Build.Command != "" {
 			under.Go(func() { r.command(ctx, w) })
 			continue
@@ -271,6 +282,7 @@ func (r *run) done(workload string, res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res.Workload, res.Took = workload, time.Since(r.began)
+	res.Artifact.Command = started(res.Artifact, r.of(workload).Run)
 	r.results[workload] = res
 	switch {
 	case res.Err != nil: // told as the error of the whole

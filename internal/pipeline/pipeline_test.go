@@ -238,11 +238,11 @@ func TestBuild_tellsWhatIsWrong(t *testing.T) {
 		"several programs":   {[]string{"go.mod", goMod, "a/main.go", mainGo("a"), "b/main.go", mainGo("b")}, goService("shop", "."), []string{CodeNothing, "several programs: a, b", "build: a"}},
 		"Dockerfile":         {[]string{"Dockerfile", "FROM scratch\n"}, goService("shop", "."), []string{CodeDocker, "containers are not available yet"}},
 		"package.json":       {[]string{"package.json", "{}"}, goService("shop", "."), []string{CodeNothing, "Node.js", "npm start"}},
-		"command fails":      {[]string{"x", "y"}, Workload{"shop", manifest.Build{Dir: ".", Command: "echo about to fail; exit 3", Output: "x"}}, []string{CodeFailed, "exit code 3", "about to fail"}},
-		"command not there":  {[]string{"x", "y"}, Workload{"shop", manifest.Build{Dir: ".", Command: "no-such-tool", Output: "x"}}, []string{CodeFailed, "exit code 127", "PATH"}},
-		"no output":          {[]string{"x", "y"}, Workload{"shop", manifest.Build{Dir: ".", Command: "true", Output: "dist"}}, []string{CodeOutput, "left no dist"}},
-		"output not started": {[]string{"d/x", "y"}, Workload{"shop", manifest.Build{Dir: ".", Command: "true", Output: "d"}}, []string{CodeOutput, "build: {run"}},
-		"output leads out":   {[]string{"d/x", "y"}, Workload{"shop", manifest.Build{Dir: ".", Command: "ln -s /etc/passwd d/l", Output: "d", Run: "cat l"}}, []string{CodeOutput, "leads out"}},
+		"command fails":      {[]string{"x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "echo about to fail; exit 3", Output: "x"}}, []string{CodeFailed, "exit code 3", "about to fail"}},
+		"command not there":  {[]string{"x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "no-such-tool", Output: "x"}}, []string{CodeFailed, "exit code 127", "PATH"}},
+		"no output":          {[]string{"x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "true", Output: "dist"}}, []string{CodeOutput, "left no dist"}},
+		"output not started": {[]string{"d/x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "true", Output: "d"}}, []string{CodeOutput, "build: {run"}},
+		"output leads out":   {[]string{"d/x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "ln -s /etc/passwd d/l", Output: "d", Run: "cat l"}}, []string{CodeOutput, "leads out"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -288,8 +288,8 @@ func TestBuild_byACommand(t *testing.T) {
 	t.Parallel()
 	b := builder(t, nil)
 	source := files(t, "web/make.sh", "#!/bin/sh\nmkdir -p dist && sed s/NAME/world/ page > dist/page && printf '#!/bin/sh\\ncat page\\n' > dist/serve && chmod +x dist/serve\n", "web/page", "hello NAME\n", "secret", "not for web")
-	folder := Workload{"web", manifest.Build{Dir: "web", Command: "./make.sh", Output: "dist", Run: "./serve"}}
-	single := Workload{"one", manifest.Build{Dir: "web", Command: "./make.sh && cp dist/serve one && ! cat ../secret", Output: "one"}}
+	folder := Workload{Name: "web", Build: manifest.Build{Dir: "web", Command: "./make.sh", Output: "dist", Run: "./serve"}}
+	single := Workload{Name: "one", Build: manifest.Build{Dir: "web", Command: "./make.sh && cp dist/serve one && ! cat ../secret", Output: "one"}}
 	res := mustBuild(t, b, source, folder, single)
 	if got := runs(t, b, res[0].Artifact); got != "hello world" {
 		t.Errorf("it says %q", got)

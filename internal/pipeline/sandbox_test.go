@@ -46,7 +46,7 @@ func TestSandbox_buildsAtEveryLevel(t *testing.T) {
 		t.Helper()
 		bb := b(nil)
 		res := mustBuild(t, bb, files(t, "go.mod", goMod, "main.go", mainGo("here"), "web/x", "y"), goService("shop", "."),
-			Workload{"web", manifest.Build{Dir: "web", Command: "tr y z < x > out && touch $HOME/x $TMPDIR/x", Output: "out", Run: "cat out"}})
+			Workload{Name: "web", Build: manifest.Build{Dir: "web", Command: "tr y z < x > out && touch $HOME/x $TMPDIR/x", Output: "out", Run: "cat out"}})
 		if got := runs(t, bb, res[0].Artifact) + runs(t, bb, res[1].Artifact); got != "herez" {
 			t.Errorf("they say %q", got)
 		}

@@ -8,8 +8,9 @@ import (
 
 // Artifact is what a build left of one workload: immutable, named by its content.
 type Artifact struct {
-	Digest  string   `json:"digest"`  // sha-256, hex: a folder under artifacts/
-	Command []string `json:"command"` // argv, run in the artifact's folder
+	Digest  string   `json:"digest"`          // sha-256, hex: a folder under artifacts/; of an image its own, without "sha256:"
+	Command []string `json:"command"`         // argv, run in the artifact's folder; of an image: in place of what it says, empty: as it says
+	Image   *Image   `json:"image,omitempty"` // nil: a folder that is run as a process
 }
 
 // ReleaseRecord is a release as written down: one commit with its manifest and

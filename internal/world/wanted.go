@@ -55,10 +55,13 @@ type Share struct {
 
 // Fleet is one version of a workload, to run in Count instances.
 type Fleet struct {
-	Version      rollout.Version   `json:"version"`
-	Count        int               `json:"count"`
-	Artifact     string            `json:"artifact"` // sha-256 of the artifact, hex: a folder under artifacts/
-	Command      []string          `json:"command"`  // argv, run in the artifact's folder; argv[0] may be relative to it
+	Version  rollout.Version `json:"version"`
+	Count    int             `json:"count"`
+	Artifact string          `json:"artifact"` // sha-256 of the artifact, hex: a folder under artifacts/
+	Command  []string        `json:"command"`  // argv, run in the artifact's folder; argv[0] may be relative to it
+	// Image is what the fleet runs: Artifact is its digest then, and Command, unless
+	// it is empty, stands in place of what the image says. Nil: a process of this machine.
+	Image        *Image            `json:"image,omitempty"`
 	Env          map[string]string `json:"env,omitempty"`
 	Secrets      map[string]string `json:"secrets,omitempty"` // values in the clear: the socket is 0600, the snapshot keeps them encrypted
 	Port         int               `json:"port,omitempty"`    // fixed port; 0: the node chooses one and gives it as $PORT
@@ -75,6 +78,9 @@ type Fleet struct {
 	// Addresses are further variables that hold such addresses.
 	Addresses map[string]rollout.Address `json:"addresses,omitempty"`
 }
+
+// Image is a container image to run: the version's own.
+type Image = rollout.Image
 
 // Hook is a command to run at most once, keyed (R24), with the environment,
 // secrets and artifact of a fleet.

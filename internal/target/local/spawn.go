@@ -87,6 +87,9 @@ type place struct {
 
 // launch returns what the launcher is to become.
 func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
+	if pl.fleet.Image != nil {
+		return launch{}, fmt.Errorf("the image %s cannot be run here", pl.fleet.Image.Ref)
+	}
 	artifact := filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact)
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
