@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/porttest"
 	"titrate/internal/world"
 )
 
@@ -59,7 +60,8 @@ type ca struct {
 	stock             atomic.Pointer[Stock]
 }
 
-func free(t *testing.T) (net.Listener, string, int) {
+// listen on a port that the kernel chooses.
+func listen(t *testing.T) (net.Listener, string, int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,9 +84,9 @@ func newCA(t *testing.T, life int, env ...string) *ca {
 	c := &ca{dir: t.TempDir()}
 	f, _ := write(t, c.dir, "pebble", time.Now().Add(-time.Hour), time.Now().Add(time.Hour), "localhost")
 	c.roots = f.Cert
-	plain, at, httpPort := free(t)
+	plain, at, httpPort := listen(t)
 	c.http = at
-	secure, at, httpsPort := free(t)
+	secure, at, httpsPort := listen(t)
 	c.https = at
 	answers := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host, _, _ := net.SplitHostPort(r.Host)
@@ -102,15 +104,9 @@ func newCA(t *testing.T, life int, env ...string) *ca {
 	go shakes.ServeTLS(secure, "", "")
 	t.Cleanup(func() { answers.Close(); shakes.Close() })
 
-	// Ports for programs that cannot be handed a listener: free a moment ago.
-	ports := make([]int, 5)
-	for i := range ports {
-		l, _, port := free(t)
-		ports[i] = port
-		defer l.Close()
-	}
+	api, management, names, dns := porttest.Addr(t), porttest.Addr(t), porttest.Addr(t), porttest.Addr(t)
 	config := map[string]any{"pebble": map[string]any{
-		"listenAddress": fmt.Sprintf("127.0.0.1:%d", ports[0]), "managementListenAddress": fmt.Sprintf("127.0.0.1:%d", ports[1]),
+		"listenAddress": api, "managementListenAddress": management,
 		"certificate": f.Cert, "privateKey": f.Key, "httpPort": httpPort, "tlsPort": httpsPort,
 		"profiles": map[string]any{"default": map[string]any{"description": "for tests", "validityPeriod": life}},
 	}}
@@ -121,7 +117,7 @@ func newCA(t *testing.T, life int, env ...string) *ca {
 	if err := os.WriteFile(filepath.Join(c.dir, "pebble.json"), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c.addr, c.names = fmt.Sprintf("localhost:%d", ports[0]), fmt.Sprintf("http://127.0.0.1:%d", ports[2])
+	c.addr, c.names = strings.Replace(api, "127.0.0.1", "localhost", 1), "http://"+names
 	run := func(name string, args ...string) {
 		cmd := exec.CommandContext(t.Context(), filepath.Join(bin, name), args...)
 		cmd.Env = append(os.Environ(), append(env, "PEBBLE_VA_NOSLEEP=1")...)
@@ -132,11 +128,10 @@ func newCA(t *testing.T, life int, env ...string) *ca {
 		}
 		t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	}
-	dns := fmt.Sprintf("127.0.0.1:%d", ports[3])
 	c.start = func() {
-		run("pebble-challtestsrv", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1", "-dnsserver", dns, "-doh", "", "-http01", "", "-https01", "", "-tlsalpn01", "", "-management", strings.TrimPrefix(c.names, "http://"))
+		run("pebble-challtestsrv", "-defaultIPv6", "", "-defaultIPv4", "127.0.0.1", "-dnsserver", dns, "-doh", "", "-http01", "", "-https01", "", "-tlsalpn01", "", "-management", names)
 		run("pebble", "-config", filepath.Join(c.dir, "pebble.json"), "-dnsserver", dns)
-		for _, at := range []string{c.addr, strings.TrimPrefix(c.names, "http://")} {
+		for _, at := range []string{c.addr, names} {
 			await(t, "pebble listens", func() bool {
 				conn, err := net.DialTimeout("tcp", at, time.Second)
 				if err != nil {
@@ -293,7 +288,7 @@ func TestACME_aCAThatIsAskedTooOftenIsLeftAlone(t *testing.T) {
 		r.Header.Set("Content-Length", fmt.Sprint(len(body)))
 		return nil
 	}
-	front, at, _ := free(t)
+	front, at, _ := listen(t)
 	srv := &http.Server{Handler: behind}
 	go srv.ServeTLS(front, c.roots, strings.TrimSuffix(c.roots, ".crt")+".key")
 	t.Cleanup(func() { srv.Close() })
@@ -303,6 +298,29 @@ func TestACME_aCAThatIsAskedTooOftenIsLeftAlone(t *testing.T) {
 	h := s.Hosts()[0]
 	if !strings.Contains(h.Problem, "asked too often") || !h.Next.Equal(until) || asked.Load() == 0 {
 		t.Errorf("%+v, asked %d times, want the next try at %s", h, asked.Load(), until)
+	}
+}
+
+// Whoever points a name here, or only says one in a handshake, must not use up the CA's
+// limits.
+func TestACME_asksForNoHostThatIsNotReleased(t *testing.T) {
+	t.Parallel()
+	c := newCA(t, 3600)
+	c.start()
+	s := c.open(t, ACME{HTTP: c.http, HTTPS: c.https}, "shop.example.org")
+	if got := serves(t, s, "else.example.org"); got != "" {
+		t.Errorf("shown %q", got)
+	}
+	await(t, "the host that is", func() bool { return s.Covers("shop.example.org") })
+	if h := s.Hosts(); len(h) != 1 || s.Covers("else.example.org") {
+		t.Errorf("%+v", h)
+	}
+	if _, err := os.Stat(s.cfg.ACME.files("else.example.org").Cert); err == nil {
+		t.Error("the CA was asked for it")
+	}
+	d := tls.Dialer{Config: &tls.Config{ServerName: "else.example.org", InsecureSkipVerify: true}} //nolint:gosec // nothing is sent
+	if conn, err := d.DialContext(t.Context(), "tcp", c.https); err == nil || !strings.Contains(err.Error(), "unrecognized name") {
+		t.Errorf("the handshake: %v, %v", conn, err)
 	}
 }
 
