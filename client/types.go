@@ -294,6 +294,7 @@ type Server struct {
 	Version     string   `json:"version"`
 	API         string   `json:"api" doc:"address of this API"`
 	Gateway     string   `json:"gateway" doc:"address of the gateway"`
+	HTTPS       string   `json:"https,omitempty" doc:"form of a host's address over TLS: https://HOST"`
 	Data        string   `json:"data" doc:"the data folder"`
 	Node        string   `json:"node" enum:"up,down"`
 	Confinement []string `json:"confinement,omitempty" doc:"what this machine cannot confine"`

@@ -152,7 +152,7 @@ func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
 		}
 		for _, st := range s.controller.Status(e.Key.App, e.Key.Env) {
 			if st.Key == e.Key && st.Stable != 0 {
-				for _, url := range api.URLs(s.gateway, st.Hosts, st.Routes) {
+				for _, url := range api.URLs(s.gateway, s.secure, st.Hosts, st.Routes) {
 					fmt.Fprintln(out, url)
 				}
 			}
