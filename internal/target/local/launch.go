@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/landlock"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,8 @@ type launch struct {
 	Hide     []string `json:"hide"`     // what the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
 	Writable []string `json:"writable"` // … and these
+
+	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
 }
 
 // Launch turns this process into a workload: it reads what to become from the
@@ -71,6 +74,10 @@ func become(spec *os.File) error {
 	if err := limit(); err != nil {
 		return err
 	}
+	entrance, err := l.Group.Entrance() // while it is in sight
+	if err != nil {
+		return err
+	}
 	rules, err := landlock.Except(l.Hide...)
 	if err != nil {
 		return err
@@ -83,6 +90,10 @@ func become(spec *os.File) error {
 	}
 	dropCapabilities()
 	if err := landlock.Restrict(rules); err != nil {
+		return err
+	}
+	// Last, so that what this program needs itself is not counted.
+	if err := entrance.Join(); err != nil {
 		return err
 	}
 	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {
