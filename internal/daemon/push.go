@@ -52,6 +52,13 @@ func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, env := range app.Environments {
+		for _, svc := range env.Services {
+			if s.host != "" && svc.Host == s.host {
+				return hostTaken(s.host, "titrate up --host "+s.host, "give "+svc.Name+" another host in "+manifest.File)
+			}
+		}
+	}
 	return s.admit(ctx, app, src, push)
 }
 
