@@ -96,7 +96,7 @@ type up struct {
 }
 
 func running(ts *testscript.TestScript) up {
-	b, err := os.ReadFile(filepath.Join(ts.Getenv("TITRATE_DATA"), "up.json"))
+	b, err := os.ReadFile(filepath.Join(ts.Getenv("DATA"), "up.json"))
 	ts.Check(err)
 	var u up
 	ts.Check(json.Unmarshal(b, &u))

@@ -218,7 +218,11 @@ func (s *session) addFurther(ctx context.Context, repo string, repository bool) 
 
 // remoteURL is where an app is pushed.
 func remoteURL(c *client.Client, app string) string {
-	return strings.TrimSuffix(c.URL, "/") + "/git/" + app + ".git"
+	url := strings.TrimSuffix(c.URL, "/")
+	if strings.HasPrefix(url, "https://") {
+		return url + "/" + app + ".git"
+	}
+	return url + "/git/" + app + ".git"
 }
 
 // remoteIsFree is an error when a remote titrate leads elsewhere: somebody may push
@@ -247,6 +251,11 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 			return err
 		}
 	}
+	if a, err := s.access(); err != nil {
+		return err
+	} else if a.login { // titrate login has told git whom to ask
+		return s.remoteSet(ctx, app, url)
+	}
 	dir, err := s.dataDir()
 	if err != nil {
 		return err
@@ -262,6 +271,10 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 			return err
 		}
 	}
+	return s.remoteSet(ctx, app, url)
+}
+
+func (s *session) remoteSet(ctx context.Context, app, url string) error {
 	return s.emit(initAnswer{app, url}, func(w io.Writer) {
 		fmt.Fprintf(w, "✔ git remote titrate → %s\n\nNext: %s\n", url, s.toPush(ctx))
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -64,20 +63,15 @@ func (s *session) credential(_ context.Context, args []string) error {
 	if len(args) == 0 || args[len(args)-1] != "get" {
 		return nil // what git would have us store or erase is ours to keep
 	}
-	asked, err := io.ReadAll(io.LimitReader(s.In, 64<<10))
+	asked, err := s.gitAsks()
 	if err != nil {
-		return fmt.Errorf("read what git asks: %w", err)
+		return err
 	}
 	c, err := s.connect()
 	if err != nil {
 		return err
 	}
-	want := map[string]string{}
-	for line := range strings.Lines(string(asked)) {
-		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
-		want[name] = value
-	}
-	if want["protocol"]+"://"+want["host"] != strings.TrimSuffix(c.URL, "/") {
+	if asked != strings.TrimSuffix(c.URL, "/") {
 		return errors.New("git asks for another server's credential")
 	}
 	_, err = fmt.Fprintf(s.Out, "username=titrate\npassword=%s\n", c.Token)

@@ -43,6 +43,9 @@ func (s *session) upCommand() *cobra.Command {
 				return err
 			}
 			cfg.Dir = dir
+			if err := cfg.HTTPS.Check(dir); err != nil {
+				return err
+			}
 			if replace {
 				ctx, cancel := context.WithTimeout(cmd.Context(), readyIn)
 				defer cancel()
@@ -187,6 +190,9 @@ func (s *session) drawUp(w io.Writer, server client.Server) {
 	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n", server.API, server.Gateway)
 	if server.HTTPS != "" {
 		fmt.Fprintf(w, "  ✔ https    %s\n", server.HTTPS)
+	}
+	if server.URL != "" {
+		fmt.Fprintf(w, "  ✔ from elsewhere: titrate token create NAME here, then titrate login %s there\n", server.URL)
 	}
 	fmt.Fprintf(w, "    data     %s\n", server.Data)
 	for _, line := range server.Confinement {

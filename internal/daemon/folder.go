@@ -34,6 +34,7 @@ func (f folder) logs() string       { return f.at("logs") }
 func (f folder) keys() string       { return f.at("keys") }
 func (f folder) node() string       { return f.at("node") }
 func (f folder) nodeSocket() string { return f.at("node", "node.sock") }
+func (f folder) tokens() string     { return f.at("keys", "tokens.json") }
 func (f folder) running() string    { return f.at("up.json") }
 
 // TokenPath is where the local user's token stands in the data folder dir.

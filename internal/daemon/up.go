@@ -51,9 +51,6 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
-	if err := cfg.HTTPS.check(); err != nil {
-		return err
-	}
 	token, err := dir.nodeToken()
 	if err != nil {
 		return err

@@ -151,7 +151,7 @@ func serviceKeys() []Key {
 			Doc: "The path that answers 2xx or 3xx when an instance is ready for traffic.",
 		},
 		{
-			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),
+			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),
 			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc,
 		},
 		{
