@@ -1,0 +1,184 @@
+package importer
+
+import (
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// builder collects what a manifest will say, whichever file says it.
+type builder struct {
+	tree    fs.FS
+	file    string
+	options Options
+
+	app         string // as the file says; may be empty
+	services    []*unit
+	accessories []*unit
+	secrets     []Secret
+	notes       []Note
+}
+
+// unit is a service or accessory to be.
+type unit struct {
+	name string // in titrate.yaml
+	from *node
+	keys []said
+}
+
+// said is a key with its value, and the line that says so.
+type said struct {
+	key   string
+	value any // string, number, bool, []string, or []said
+	from  *node
+}
+
+// set says a key of a unit, once: a later value replaces an earlier one.
+func (u *unit) set(key string, value any, from *node) {
+	u.keys = slices.DeleteFunc(u.keys, func(s said) bool { return s.key == key })
+	u.keys = append(u.keys, said{key, value, from})
+}
+
+// add adds an entry to a key that is a mapping.
+func (u *unit) add(key, name string, value any, from *node) {
+	entries, _ := u.value(key).([]said)
+	entries = slices.DeleteFunc(slices.Clone(entries), func(s said) bool { return s.key == name })
+	at := from
+	if i := u.index(key); i >= 0 {
+		at = u.keys[i].from
+	}
+	u.set(key, append(entries, said{name, value, from}), at)
+}
+
+func (u *unit) index(key string) int {
+	return slices.IndexFunc(u.keys, func(s said) bool { return s.key == key })
+}
+
+func (u *unit) value(key string) any {
+	if i := u.index(key); i >= 0 {
+		return u.keys[i].value
+	}
+	return nil
+}
+
+func (u *unit) has(key string) bool { return u.index(key) >= 0 }
+
+// service adds a service, under a name that no other one has.
+func (b *builder) service(name string, from *node) *unit {
+	u := &unit{name: b.free(nameOf(name)), from: from}
+	b.services = append(b.services, u)
+	return u
+}
+
+func (b *builder) accessory(name string, from *node) *unit {
+	u := &unit{name: b.free(nameOf(name)), from: from}
+	b.accessories = append(b.accessories, u)
+	return u
+}
+
+func (b *builder) free(name string) string {
+	taken := func(u *unit) bool { return u.name == name }
+	for i, base := 2, name; slices.ContainsFunc(b.services, taken) || slices.ContainsFunc(b.accessories, taken); i++ {
+		name = base[:min(len(base), 36)] + "-" + strconv.Itoa(i)
+	}
+	return name
+}
+
+// secret gives a service a secret by name. from is the line that its value would
+// come from.
+func (b *builder) secret(u *unit, name string, from *node) {
+	have, _ := u.value("secrets").([]string)
+	if !slices.Contains(have, name) {
+		at := from
+		if i := u.index("secrets"); i >= 0 {
+			at = u.keys[i].from
+		}
+		u.set("secrets", append(slices.Clone(have), name), at)
+	}
+	i := slices.IndexFunc(b.secrets, func(s Secret) bool { return s.Name == name })
+	if i < 0 {
+		i = len(b.secrets)
+		b.secrets = append(b.secrets, Secret{Name: name, From: []Place{}})
+	}
+	s := &b.secrets[i]
+	if from != nil && !slices.Contains(s.From, from.where()) {
+		s.From = append(s.From, from.where())
+	}
+	if !slices.Contains(s.Services, u.name) {
+		s.Services = append(s.Services, u.name)
+	}
+}
+
+// ownHost stands for the host of a service that is reached from outside, until all
+// services are known.
+const ownHost = "\x00host"
+
+// hosts says under which names the services marked with ownHost are reached: the
+// first as the app's, the others under their own.
+func (b *builder) hosts() {
+	first := true
+	for _, u := range b.services {
+		if u.value("host") != ownHost {
+			continue
+		}
+		name := b.app + ".localhost"
+		if !first {
+			name = u.name + "." + name
+		}
+		u.set("host", name, u.keys[u.index("host")].from)
+		first = false
+	}
+}
+
+// named settles the names of the app and of what is reached from outside.
+func (b *builder) named() {
+	for _, name := range []string{b.options.Folder, b.app, b.options.App} {
+		if name != "" {
+			b.app = name
+		}
+	}
+	b.app = nameOf(b.app)
+	b.hosts()
+}
+
+// finish writes the manifest.
+func (b *builder) finish() (*Draft, error) {
+	b.named()
+	text, err := b.valid()
+	if err != nil {
+		return nil, err
+	}
+	return &Draft{App: b.app, Manifest: text, Notes: unique(b.notes), Secrets: b.toSet()}, nil
+}
+
+// toSet returns the secrets that a service is given and that nothing sets by itself.
+func (b *builder) toSet() []Secret {
+	set := []Secret{}
+	for _, s := range b.secrets {
+		s.Services = slices.DeleteFunc(s.Services, func(name string) bool {
+			return !slices.ContainsFunc(b.services, func(u *unit) bool {
+				names, _ := u.value("secrets").([]string)
+				return u.name == name && slices.Contains(names, s.Name)
+			})
+		})
+		given := slices.ContainsFunc(b.accessories, func(u *unit) bool { return u.value("secret") == s.Name })
+		if len(s.Services) > 0 && !given {
+			set = append(set, s)
+		}
+	}
+	slices.SortFunc(set, func(x, y Secret) int { return strings.Compare(x.Name, y.Name) })
+	return set
+}
+
+// nothing is the error of a file of which nothing is left.
+func (b *builder) nothing() error {
+	var out strings.Builder
+	for i, n := range unique(b.notes) {
+		if n.Kind == Lost && i < 20 {
+			fmt.Fprintf(&out, "\n          %s: %s: %s", n.Place, n.Key, n.Why)
+		}
+	}
+	return &Error{codeNothing, b.file + out.String(), "the file runs nothing that could be carried over", "titrate init looks at the code itself"}
+}

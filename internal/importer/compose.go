@@ -1,0 +1,340 @@
+package importer
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// compose reads a compose file: https://github.com/compose-spec/compose-spec.
+func (b *builder) compose(src []byte) error {
+	root, err := parseYAML(src, b.file)
+	if err != nil {
+		return &Error{codeUnread, b.file, fmt.Sprintf("this is not a compose file: %v", err), "mend the file, or name another: titrate import FILE"}
+	}
+	services := root.get("services")
+	if services == nil || services.kind != table {
+		return &Error{codeUnread, b.file, "this is not a compose file: it has no services", "a compose file has services: with names"}
+	}
+	dir := path.Dir(b.file)
+	c := &composition{
+		builder: b, loaded: map[string]*node{b.file: root}, environment: b.dotenv(path.Join(dir, ".env")),
+		byName: map[string]*unit{}, jobs: map[string]*node{}, stocks: map[string]stock{}, connections: map[string]string{},
+	}
+	b.app = c.text(root.get("name"))
+	c.top(root)
+	for _, f := range services.pairs() {
+		c.read = append(c.read, &field{f.name, c.extended(f.value, 0).take()})
+	}
+	for _, f := range c.read {
+		c.one(f.name, f.value)
+	}
+	c.hooks()
+	c.wire()
+	root.left(func(n *node) { b.leftover(n, composeReasons) })
+	for _, f := range c.read {
+		f.value.left(func(n *node) { b.leftover(n, composeReasons) })
+	}
+	for _, name := range []string{"compose.override.yaml", "compose.override.yml", "docker-compose.override.yml", "docker-compose.override.yaml"} {
+		if at := path.Join(dir, name); b.exists(at) {
+			b.notes = append(b.notes, Note{Place{at, 1}, name, Lost, "compose would read this file too; it was not", "import it by its name, if it is for production"})
+		}
+	}
+	return nil
+}
+
+// composition is a compose file that is being read.
+type composition struct {
+	*builder
+	loaded      map[string]*node // by file, for extends
+	environment map[string]Place // names in .env
+	read        []*field         // services with what they extend
+	byName      map[string]*unit
+	jobs        map[string]*node  // services that run once, by name
+	stocks      map[string]stock  // accessories, by compose name
+	connections map[string]string // compose name, by accessory
+	uses        []use
+}
+
+// use is a variable of a service that names another one.
+type use struct {
+	of          *unit
+	name, value string
+	from        *node
+}
+
+// text expands a scalar with the defaults in it, and notes what has no value.
+func (c *composition) text(n *node) string {
+	if !strings.Contains(n.str(), "$") {
+		return n.str()
+	}
+	v := vars{}
+	s := v.expand(n.text)
+	for _, name := range v.defaulted {
+		c.notes = append(c.notes, Note{n.where(), n.path, Changed, "the default of ${" + name + "} was taken", "write the value into titrate.yaml if it is another in production"})
+	}
+	for _, name := range v.missing {
+		from := ""
+		if p, ok := c.environment[name]; ok {
+			from = "; compose takes it from " + p.String()
+		}
+		c.notes = append(c.notes, Note{n.where(), n.path, Lost, "${" + name + "} has no value in this file" + from, "write the value into titrate.yaml"})
+	}
+	return s
+}
+
+// top takes what stands beside the services, and notes what is not carried over.
+func (c *composition) top(root *node) {
+	root.get("version")
+	for _, f := range root.entries() {
+		switch {
+		case strings.HasPrefix(f.name, "x-"), f.name == "networks", f.name == "secrets":
+			// Compose ignores extensions. Networks and secrets count where they are used.
+			f.value.all()
+		case f.name == "include":
+			c.note(f.value, Lost, "included files are not read", "import each, or put their services into this file")
+		case f.name == "volumes":
+			f.value.take()
+			for _, v := range f.value.pairs() {
+				for _, k := range v.value.entries() {
+					if k.name != "name" && k.name != "labels" {
+						c.note(k.value, Lost, "a volume is a folder on the machine, without drivers and options", "move the data by hand")
+					}
+				}
+				v.value.all()
+			}
+		}
+	}
+}
+
+// extended returns a service with what it extends.
+func (c *composition) extended(s *node, depth int) *node {
+	ext := s.find("extends")
+	if ext == nil || depth > 10 {
+		return s
+	}
+	ext.all()
+	name, file := ext.str(), s.file
+	if ext.kind == table {
+		name = ext.find("service").str()
+		if f := ext.find("file").str(); f != "" {
+			p, ok := repoPath(path.Dir(s.file), f)
+			if !ok || !c.exists(p) {
+				c.note(ext, Lost, "the file that is extended is not in the repository", "write what it says into this one")
+				return s
+			}
+			file = p
+		}
+	}
+	if c.loaded[file] == nil {
+		src, err := readFile(c.tree, file)
+		if err == nil {
+			c.loaded[file], err = parseYAML(src, file)
+		}
+		if err != nil {
+			c.note(ext, Lost, "the file that is extended cannot be read", "write what it says into this one")
+			return s
+		}
+	}
+	base := c.loaded[file].find("services").find(name)
+	if base == nil || base.kind != table || s.kind != table {
+		c.note(ext, Lost, "the service that is extended is not there", "name one that is")
+		return s
+	}
+	return merge(c.extended(base, depth+1), s)
+}
+
+// one reads a service.
+func (c *composition) one(name string, s *node) {
+	if s == nil || s.kind != table {
+		c.note(s, Lost, "a service is a mapping", "")
+		return
+	}
+	if profiles := s.get("profiles"); profiles != nil {
+		names := profiles.words()
+		wanted := func(p string) bool { return slices.Contains(c.options.Profiles, p) }
+		if len(names) > 0 && !slices.ContainsFunc(names, wanted) {
+			c.note(s, Lost, "compose starts it only with the profile "+strings.Join(names, " or "), "titrate import --profile "+names[0])
+			return
+		}
+	}
+	image := strings.Trim(c.text(s.find("image")), "/:@ ")
+	if s.find("build") == nil {
+		if why, ok := proxies[imageBase(image)]; ok {
+			c.note(s, Needless, "it is not needed: "+why, "")
+			return
+		}
+		if k, ok := stockOf(image); ok {
+			c.stock(name, s, image, k)
+			return
+		}
+		if image == "" {
+			c.note(s, Lost, "it has neither image nor build", "")
+			return
+		}
+	}
+	if c.once(name) {
+		c.jobs[name] = s
+		return
+	}
+	u := c.service(name, s)
+	c.byName[name] = u
+	if u.name != name {
+		c.notes = append(c.notes, Note{s.where(), s.path, Changed, "the service is called " + u.name + " here: names are lower-case letters, digits and dashes", ""})
+	}
+	c.what(u, s, image)
+	c.running(u, s)
+	c.variables(u, s)
+	c.ports(u, s)
+	c.labels(u, s.find("labels"))
+	c.labels(u, s.find("deploy").find("labels"))
+	c.health(u, s.get("healthcheck"))
+	c.mounts(u, s)
+	c.capacity(u, s)
+}
+
+// what says what a service is built from, or which image it runs.
+func (c *composition) what(u *unit, s *node, image string) {
+	s.get("image")
+	build := s.get("build")
+	if build == nil {
+		u.set("image", image, s.find("image"))
+		return
+	}
+	context := build
+	if build.kind == table {
+		context = build.get("context")
+	}
+	dir, ok := ".", true
+	if t := c.text(context); t != "" {
+		dir, ok = repoPath(path.Dir(build.file), t)
+	}
+	if !ok {
+		c.note(build, Lost, "what is built stands outside of the repository", "put it into the repository, or name an image")
+		if image != "" {
+			u.set("image", image, s.find("image"))
+		}
+		return
+	}
+	says := []said{{"dir", dir, build}}
+	if f := build.get("dockerfile"); c.text(f) != "" && c.text(f) != "Dockerfile" {
+		says = append(says, said{"dockerfile", c.text(f), f})
+	}
+	if f := build.get("target"); c.text(f) != "" {
+		says = append(says, said{"target", c.text(f), f})
+	}
+	if args := c.arguments(build); len(args) > 0 {
+		says = append(says, said{"args", args, build.find("args")})
+	}
+	if len(says) == 1 {
+		u.set("build", dir, build)
+		return
+	}
+	u.set("build", says, build)
+}
+
+// arguments are those of a build whose values stand in the file and are not secret.
+func (c *composition) arguments(build *node) []said {
+	var args []said
+	for _, f := range takeTable(build, "args").pairs() {
+		v := vars{}
+		switch value := v.expand(f.value.str()); {
+		case f.value.null() || len(v.missing) > 0:
+			c.note(f.value, Lost, "the value of this build argument comes from the shell", "write it into titrate.yaml: build: { args: { "+f.name+": … } }")
+		case isSecret(f.name, value):
+			c.note(f.value, Lost, "a build argument stays in the image for everybody to read: its value is not copied", "give the build nothing secret")
+		default:
+			args = append(args, said{f.name, c.text(f.value), f.value})
+		}
+	}
+	return args
+}
+
+// takeTable makes a table of a list of KEY=VALUE in place, and takes it.
+func takeTable(n *node, key string) *node {
+	for i, f := range n.entries() {
+		if f.name == key {
+			n.fields[i] = &field{key, f.value.keyed()}
+		}
+	}
+	return n.get(key)
+}
+
+// running says how a service is started and stopped.
+func (c *composition) running(u *unit, s *node) {
+	words := func(n *node) []string {
+		var out []string
+		for _, i := range n.each() {
+			out = append(out, c.text(i))
+		}
+		return out
+	}
+	entrypoint, command := s.get("entrypoint"), s.get("command")
+	args := words(command)
+	if command != nil && command.kind != list && len(args) == 1 {
+		if split, ok := split(args[0]); ok { // compose makes arguments of a line, as a shell would
+			args = split
+		}
+	}
+	switch {
+	case !entrypoint.null() && entrypoint.kind == list:
+		u.set("run", shellLine(append(words(entrypoint), args...)), entrypoint)
+	case !entrypoint.null():
+		u.set("run", strings.TrimSpace(c.text(entrypoint)+" "+shellLine(args)), entrypoint)
+	case len(args) > 0:
+		u.set("run", args, command)
+	}
+	if g := s.get("stop_grace_period"); g.str() != "" {
+		u.set("drain", c.text(g), g)
+	}
+	if s.find("restart").str() == "no" {
+		c.note(s.find("restart"), Changed, "what ends is started again, with a growing pause", "a command that runs once is a hook: hooks: { release: … }")
+	}
+	if s.get("read_only").yes() {
+		u.set("readOnly", true, s.find("read_only"))
+	}
+}
+
+// shellLine joins words to a line for a shell.
+func shellLine(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w
+		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`&|;<>()*?[]{}#~!") {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// split makes words of a line as a shell does, where it needs no shell.
+func split(line string) (words []string, ok bool) {
+	var w strings.Builder
+	var quote rune
+	open := false
+	for _, r := range strings.TrimSpace(line) {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case r == '\\' || quote != '\'' && r == '`':
+			return nil, false
+		case quote != 0:
+			w.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, open = r, true
+		case r == ' ' || r == '\t' || r == '\n':
+			if open {
+				words, open = append(words, w.String()), false
+				w.Reset()
+			}
+		default:
+			w.WriteRune(r)
+			open = true
+		}
+	}
+	if open {
+		words = append(words, w.String())
+	}
+	return words, quote == 0 && len(words) > 0
+}

@@ -1,0 +1,125 @@
+package importer
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"titrate/internal/manifest"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+var update = flag.Bool("update", false, "write the expected parts of testdata anew")
+
+// collected is what a file says before the manifest's parser has given up what it
+// does not know: these files stay the same when the manifest learns a key.
+func collected(t *testing.T, tree fstest.MapFS, name string) string {
+	t.Helper()
+	b, _, err := read(tree, name, Options{Folder: "folder"})
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	b.named()
+	text, err := b.write()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text += "---\n"
+	for _, s := range b.toSet() {
+		text += fmt.Sprintf("secret %s of %s from %v\n", s.Name, strings.Join(s.Services, ", "), s.From)
+	}
+	for _, n := range unique(b.notes) {
+		text += fmt.Sprintf("%s %s %s: %s | %s\n", n.Kind, n.Place, n.Key, n.Why, n.Instead)
+	}
+	return text
+}
+
+// TestImport_golden reads the first file of each archive, among the others, and
+// compares with the last, which is called "want".
+func TestImport_golden(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, "no golden files")
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			a, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Files = slices.DeleteFunc(a.Files, func(f txtar.File) bool { return *update && f.Name == "want" })
+			tree, want := fstest.MapFS{}, ""
+			for _, f := range a.Files {
+				if tree[f.Name] = (&fstest.MapFile{Data: f.Data}); f.Name == "want" {
+					want = string(f.Data)
+				}
+			}
+			got := collected(t, tree, a.Files[0].Name)
+			d, err := Import(tree, a.Files[0].Name, Options{Folder: "folder"})
+			if e := (*Error)(nil); err != nil && (!errors.As(err, &e) || e.Code == codeInvalid) {
+				t.Error(err)
+			}
+			if err == nil {
+				if _, problems := manifest.Parse([]byte(d.Manifest), manifest.File); problems.Err() != nil {
+					t.Errorf("no manifest:\n%s", problems)
+				}
+			}
+			if strings.Contains(got, "sEcReT") {
+				t.Error("the value of a secret was copied")
+			}
+			if *update {
+				a.Files = append(a.Files, txtar.File{Name: "want", Data: []byte(got)})
+				if err := os.WriteFile(file, txtar.Format(a), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("-want +got, rewrite with -update and read the diff:\n%s", diff)
+			}
+		})
+	}
+}
+
+func fuzz(f *testing.F, name string) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		a, err := txtar.ParseFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(a.Files[0].Data)
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		d, err := Import(fstest.MapFS{name: {Data: src}}, name, Options{Folder: "x"})
+		if err != nil {
+			if e := (*Error)(nil); errors.As(err, &e) && e.Code == codeInvalid {
+				t.Fatal(err)
+			}
+			return
+		}
+		if _, problems := manifest.Parse([]byte(d.Manifest), manifest.File); problems.Err() != nil {
+			t.Fatalf("%s\n%s", problems, d.Manifest)
+		}
+		if _, err := json.Marshal(d); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzCompose(f *testing.F)  { fuzz(f, "compose.yaml") }
+func FuzzProcfile(f *testing.F) { fuzz(f, "Procfile") }
