@@ -188,7 +188,8 @@ func healthPath(command string) (string, bool) {
 // mounts reads volumes: those with a name are kept, folders of the machine are not.
 func (c *composition) mounts(u *unit, s *node) {
 	for _, v := range s.get("volumes").each() {
-		source, target, kind := "", "", "volume"
+		var source, target string
+		kind := "volume"
 		if v.kind == table {
 			v.all()
 			source, target = c.text(v.find("source")), c.text(v.find("target"))
@@ -238,8 +239,12 @@ func (c *composition) capacity(u *unit, s *node) {
 		from *node
 		key  string
 	}{
-		{s.get("mem_limit"), "memory"}, {limits.get("memory"), "memory"}, {s.get("cpus"), "cpu"}, {limits.get("cpus"), "cpu"},
-		{s.get("pids_limit"), "processes"}, {limits.get("pids"), "processes"},
+		{s.get("mem_limit"), "memory"},
+		{limits.get("memory"), "memory"},
+		{s.get("cpus"), "cpu"},
+		{limits.get("cpus"), "cpu"},
+		{s.get("pids_limit"), "processes"},
+		{limits.get("pids"), "processes"},
 	} {
 		text := c.text(l.from)
 		if text == "" {

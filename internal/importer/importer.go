@@ -150,7 +150,7 @@ func read(tree fs.FS, name string, o Options) (*builder, Format, error) {
 	if format == Compose {
 		err = b.compose(src)
 	} else {
-		err = b.procfile(src)
+		b.procfile(src)
 	}
 	return b, format, err
 }

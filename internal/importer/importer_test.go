@@ -93,6 +93,7 @@ func TestImport_golden(t *testing.T) {
 }
 
 func fuzz(f *testing.F, name string) {
+	f.Helper()
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
 		f.Fatal(err)

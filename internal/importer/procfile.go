@@ -8,7 +8,7 @@ import (
 var procLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
 
 // procfile reads a Procfile: https://devcenter.heroku.com/articles/procfile.
-func (b *builder) procfile(src []byte) error {
+func (b *builder) procfile(src []byte) {
 	var release *node
 	line := 0
 	for text := range strings.Lines(string(src)) {
@@ -39,14 +39,13 @@ func (b *builder) procfile(src []byte) error {
 		}
 	}
 	if release == nil {
-		return nil
+		return
 	}
 	for _, u := range b.services {
 		if u.name == "web" || len(b.services) == 1 {
 			u.set("hooks", []said{{"release", release.text, release}}, release)
-			return nil
+			return
 		}
 	}
 	b.note(release, Lost, "there is no web process that it would be the release hook of", "hooks: { release: COMMAND } of a service")
-	return nil
 }

@@ -69,11 +69,15 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return true
 	}
 	at := u.index(parts[2])
-	return at >= 0 && b.giveUpOf(u, at, parts[3:], p)
+	if at < 0 {
+		return false
+	}
+	b.giveUpOf(u, at, parts[3:], p)
+	return true
 }
 
 // giveUpOf takes out a key, or the entry of it that the problem names.
-func (b *builder) giveUpOf(u *unit, at int, rest []string, p manifest.Problem) bool {
+func (b *builder) giveUpOf(u *unit, at int, rest []string, p manifest.Problem) {
 	k := &u.keys[at]
 	entries, _ := k.value.([]said)
 	words, _ := k.value.([]string)
@@ -84,19 +88,18 @@ func (b *builder) giveUpOf(u *unit, at int, rest []string, p manifest.Problem) b
 			if k.key == "build" && len(entries) == 2 && k.value.([]said)[0].key == "dir" {
 				k.value = k.value.([]said)[0].value
 			}
-			return true
+			return
 		}
 	}
 	if len(rest) > 0 && len(words) > 1 && k.key == "secrets" {
 		if j, err := strconv.Atoi(rest[0]); err == nil && j < len(words) {
 			b.notes = append(b.notes, Note{k.from.where(), words[j], Lost, p.Message, p.Hint})
 			k.value = slices.Delete(slices.Clone(words), j, j+1)
-			return true
+			return
 		}
 	}
 	b.drop(k.from, p)
 	u.keys = slices.Delete(u.keys, at, at+1)
-	return true
 }
 
 // drop notes what the manifest's parser said of what a line became.

@@ -24,7 +24,7 @@ func readFile(tree fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("import: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was read only
 	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(src) > maxFile {
 		err = fmt.Errorf("%s is larger than %d bytes", name, maxFile)
@@ -70,6 +70,7 @@ func (c *conversion) node(y *yaml.Node, line int, path string, depth int) *node 
 		y = y.Alias
 	}
 	switch y.Kind {
+	default: // an empty value
 	case yaml.MappingNode:
 		n.kind = table
 		c.fields(n, y, depth)
