@@ -183,7 +183,12 @@ func (c *composition) one(name string, s *node) {
 	if u.name != name {
 		c.notes = append(c.notes, Note{s.where(), s.path, Changed, "the service is called " + u.name + " here: names are lower-case letters, digits and dashes", ""})
 	}
-	c.what(u, s, image)
+	if !c.what(u, s, image) {
+		c.services = slices.DeleteFunc(c.services, func(o *unit) bool { return o == u })
+		delete(c.byName, name)
+		s.all()
+		return
+	}
 	c.running(u, s)
 	c.variables(u, s)
 	c.ports(u, s)
@@ -194,13 +199,14 @@ func (c *composition) one(name string, s *node) {
 	c.capacity(u, s)
 }
 
-// what says what a service is built from, or which image it runs.
-func (c *composition) what(u *unit, s *node, image string) {
+// what says what a service is built from, or which image it runs. It reports whether
+// there is either.
+func (c *composition) what(u *unit, s *node, image string) bool {
 	s.get("image")
 	build := s.get("build")
 	if build == nil {
 		u.set("image", image, s.find("image"))
-		return
+		return true
 	}
 	context := build
 	if build.kind == table {
@@ -215,7 +221,7 @@ func (c *composition) what(u *unit, s *node, image string) {
 		if image != "" {
 			u.set("image", image, s.find("image"))
 		}
-		return
+		return image != ""
 	}
 	says := []said{{"dir", dir, build}}
 	if f := build.get("dockerfile"); c.text(f) != "" && c.text(f) != "Dockerfile" {
@@ -229,9 +235,10 @@ func (c *composition) what(u *unit, s *node, image string) {
 	}
 	if len(says) == 1 {
 		u.set("build", dir, build)
-		return
+		return true
 	}
 	u.set("build", says, build)
+	return true
 }
 
 // arguments are those of a build whose values stand in the file and are not secret.

@@ -140,6 +140,7 @@ func (n *node) keyed() *node {
 	if n == nil || n.kind != list {
 		return n
 	}
+	n.all() // what is left is looked for in the table
 	t := &node{file: n.file, line: n.line, path: n.path, kind: table}
 	for _, i := range n.items {
 		name, value, given := strings.Cut(i.text, "=")
@@ -166,10 +167,15 @@ func merge(base, over *node) *node {
 	case over.kind == list:
 		both := *over
 		both.items = append(slices.Clone(base.items), over.items...)
+		base.take()
+		over.take()
 		return &both
 	}
 	both := *over
 	both.fields = nil
+	// What is left is looked for in the result: both share what is inside.
+	base.take()
+	over.take()
 	for _, f := range base.fields {
 		mine := over.find(f.name)
 		switch {

@@ -21,6 +21,9 @@ func (b *builder) leftover(n *node, known map[string]reason) {
 }
 
 var composeReasons = map[string]reason{
+	"expose":              {Needless, "an accessory is reached at its own port", ""},
+	"healthcheck":         {Needless, "an accessory is up when it accepts connections", ""},
+	"secrets":             {Lost, "an accessory is given no files", "its image takes the value from a variable"},
 	"depends_on":          {Needless, "services start together, and what dies is started again", ""},
 	"links":               {Needless, "the services of an app reach one another", ""},
 	"restart":             {Needless, "what dies is started again", ""},

@@ -73,6 +73,9 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return false
 	}
 	b.giveUpOf(u, at, parts[3:], p)
+	if !u.has("build") && !u.has("image") && parts[2] == "build" { // it would be built from the root otherwise
+		*units = slices.Delete(*units, i, i+1)
+	}
 	return true
 }
 
@@ -167,12 +170,10 @@ func encode(v any) *yaml.Node {
 	switch v := v.(type) {
 	case []said:
 		m := &yaml.Node{Kind: yaml.MappingNode}
-		width := 0
 		for _, s := range v {
 			put(m, s.key, encode(s.value), "")
-			width += len(s.key) + len(fmt.Sprint(s.value))
 		}
-		if width < 80 {
+		if width(v) < 100 {
 			m.Style = yaml.FlowStyle
 		}
 		return m
@@ -190,6 +191,19 @@ func encode(v any) *yaml.Node {
 		return n
 	}
 	return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
+}
+
+// width is about how many columns a value takes on one line.
+func width(v any) int {
+	entries, ok := v.([]said)
+	if !ok {
+		return len(fmt.Sprint(v))
+	}
+	n := 0
+	for _, s := range entries {
+		n += len(s.key) + width(s.value) + 4
+	}
+	return n
 }
 
 // simple is text that means the same without quotes, wherever it stands.
