@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Format is a language of files that can be imported.
@@ -144,6 +145,9 @@ func read(tree fs.FS, name string, o Options) (*builder, Format, error) {
 	src, err := readFile(tree, name)
 	if err != nil {
 		return nil, "", err
+	}
+	if !utf8.Valid(src) {
+		return nil, "", &Error{codeUnread, name, "the file is not UTF-8", "write it in UTF-8, or name another: titrate import FILE"}
 	}
 	src = []byte(strings.TrimPrefix(string(src), "\ufeff"))
 	b := &builder{tree: tree, file: name, options: o}
