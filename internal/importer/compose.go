@@ -13,26 +13,25 @@ func (b *builder) compose(src []byte) error {
 	if err != nil {
 		return &Error{codeUnread, b.file, fmt.Sprintf("this is not a compose file: %v", err), "mend the file, or name another: titrate import FILE"}
 	}
-	services := root.get("services")
-	if services == nil || services.kind != table {
+	if services := root.find("services"); root.find("include") == nil && (services == nil || services.kind != table) {
 		return &Error{codeUnread, b.file, "this is not a compose file: it has no services", "a compose file has services: with names"}
 	}
 	dir := path.Dir(b.file)
-	c := &composition{
-		builder: b, loaded: map[string]*node{b.file: root}, environment: b.dotenv(path.Join(dir, ".env")),
-		byName: map[string]*unit{}, jobs: map[string]*node{}, stocks: map[string]stock{}, connections: map[string]string{},
-	}
+	c := &composition{wiring: newWiring(b), loaded: map[string]*node{b.file: root}, jobs: map[string]*node{}}
+	c.environment = b.dotenv(path.Join(dir, ".env"))
 	b.app = c.text(root.get("name"))
-	c.top(root)
-	for _, f := range services.pairs() {
-		c.read = append(c.read, &field{f.name, c.extended(f.value, 0).take()})
+	c.load(root, 0)
+	for _, f := range c.read {
+		c.hosts = append(c.hosts, f.name)
 	}
 	for _, f := range c.read {
 		c.one(f.name, f.value)
 	}
 	c.hooks()
 	c.wire()
-	root.left(func(n *node) { b.leftover(n, composeReasons) })
+	for _, r := range c.roots {
+		r.left(func(n *node) { b.leftover(n, composeReasons) })
+	}
 	for _, f := range c.read {
 		f.value.left(func(n *node) { b.leftover(n, composeReasons) })
 	}
@@ -46,22 +45,64 @@ func (b *builder) compose(src []byte) error {
 
 // composition is a compose file that is being read.
 type composition struct {
-	*builder
-	loaded      map[string]*node // by file, for extends
-	environment map[string]Place // names in .env
-	read        []*field         // services with what they extend
-	byName      map[string]*unit
-	jobs        map[string]*node  // services that run once, by name
-	stocks      map[string]stock  // accessories, by compose name
-	connections map[string]string // compose name, by accessory
-	uses        []use
+	*wiring
+	loaded map[string]*node // by file, for extends and include
+	roots  []*node          // files whose services are taken
+	read   []*field         // services with what they extend
+	jobs   map[string]*node // services that run once, by name
 }
 
-// use is a variable of a service that names another one.
-type use struct {
-	of          *unit
-	name, value string
-	from        *node
+// load takes the services of a file, and those of the files that it includes.
+func (c *composition) load(root *node, depth int) {
+	c.roots = append(c.roots, root)
+	c.top(root)
+	for _, f := range root.get("services").pairs() {
+		if slices.ContainsFunc(c.read, func(o *field) bool { return o.name == f.name }) {
+			c.note(f.value, Lost, "a file that was read before has a service of this name", "")
+			continue
+		}
+		c.read = append(c.read, &field{f.name, c.extended(f.value, 0).take()})
+	}
+	for _, i := range root.get("include").each() {
+		files := []*node{i}
+		if i.kind == table {
+			files = i.get("path").each()
+			c.note(i.find("project_directory"), Lost, "paths in an included file are relative to that file", "write them so")
+			c.note(i.find("env_file"), Lost, "values of variables are not read from files", "write them into titrate.yaml")
+		}
+		for _, f := range files {
+			c.include(f, depth)
+		}
+	}
+}
+
+// include loads a file that another one includes, once.
+func (c *composition) include(f *node, depth int) {
+	at, ok := repoPath(path.Dir(f.file), c.text(f))
+	if _, read := c.loaded[at]; read && ok {
+		return
+	}
+	if !ok || depth > 10 || c.parsed(at) == nil {
+		c.note(f, Lost, "the file that is included cannot be read, or is not in the repository", "put its services into this one")
+		return
+	}
+	c.load(c.loaded[at], depth+1)
+}
+
+// parsed reads a file that the compose file names; nil: it cannot be read.
+func (c *composition) parsed(name string) *node {
+	if c.loaded[name] == nil {
+		src, err := readFile(c.tree, name)
+		if err != nil {
+			return nil
+		}
+		root, err := parseYAML(src, name)
+		if err != nil {
+			return nil
+		}
+		c.loaded[name] = root
+	}
+	return c.loaded[name]
 }
 
 // text expands a scalar with the defaults in it, and notes what has no value.
@@ -92,8 +133,6 @@ func (c *composition) top(root *node) {
 		case strings.HasPrefix(f.name, "x-"), f.name == "networks", f.name == "secrets":
 			// Compose ignores extensions. Networks and secrets count where they are used.
 			f.value.all()
-		case f.name == "include":
-			c.note(f.value, Lost, "included files are not read", "import each, or put their services into this file")
 		case f.name == "volumes":
 			f.value.take()
 			for _, v := range f.value.pairs() {
@@ -127,17 +166,12 @@ func (c *composition) extended(s *node, depth int) *node {
 			file = p
 		}
 	}
-	if c.loaded[file] == nil {
-		src, err := readFile(c.tree, file)
-		if err == nil {
-			c.loaded[file], err = parseYAML(src, file)
-		}
-		if err != nil {
-			c.note(ext, Lost, "the file that is extended cannot be read", "write what it says into this one")
-			return s
-		}
+	from := c.parsed(file)
+	if from == nil {
+		c.note(ext, Lost, "the file that is extended cannot be read", "write what it says into this one")
+		return s
 	}
-	base := c.loaded[file].find("services").find(name)
+	base := from.find("services").find(name)
 	if base == nil || base.kind != table || s.kind != table {
 		c.note(ext, Lost, "the service that is extended is not there", "name one that is")
 		return s

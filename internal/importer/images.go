@@ -18,8 +18,9 @@ type stock struct {
 
 var stocks = []stock{
 	{"postgres", 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}},
-	{"redis", 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},
+	{"redis", 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},
 	{"", 3306, []string{"mysql", "mariadb", "percona", "percona-server", "mysql-server"}, "DATABASE_URL", []string{"mysql", "mysql2", "mariadb"}},
+	{"", 1433, []string{"mssql-server-linux", "azure-sql-edge", "mssql/server"}, "DATABASE_URL", []string{"sqlserver", "mssql"}},
 	{"", 27017, []string{"mongo", "mongodb"}, "MONGODB_URI", []string{"mongodb"}},
 	{"", 11211, []string{"memcached"}, "MEMCACHE_URL", nil},
 	{"", 5672, []string{"rabbitmq"}, "AMQP_URL", []string{"amqp", "pyamqp"}},
@@ -57,7 +58,7 @@ func imageBase(ref string) string {
 // stockOf returns what an image is, if it is one that many apps use.
 func stockOf(ref string) (stock, bool) {
 	for _, s := range stocks {
-		if slices.Contains(s.bases, imageBase(ref)) {
+		if slices.Contains(s.bases, imageBase(ref)) || slices.Contains(s.bases, path.Base(path.Dir(ref))+"/"+imageBase(ref)) {
 			return s, true
 		}
 	}

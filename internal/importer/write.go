@@ -63,7 +63,7 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return false
 	}
 	u := (*units)[i]
-	if len(parts) == 2 || parts[2] == "image" && !u.has("build") {
+	if len(parts) == 2 || parts[2] == "image" && !u.has("build") && !u.has("use") {
 		b.drop(u.from, p)
 		*units = slices.Delete(*units, i, i+1)
 		return true
@@ -85,7 +85,7 @@ func (b *builder) giveUpOf(u *unit, at int, rest []string, p manifest.Problem) {
 	entries, _ := k.value.([]said)
 	words, _ := k.value.([]string)
 	if len(rest) > 0 && len(entries) > 1 {
-		if j := slices.IndexFunc(entries, func(s said) bool { return s.key == rest[0] }); j >= 0 {
+		if j := slices.IndexFunc(entries, func(s said) bool { return s.key == rest[0] || s.key == strings.Join(rest, ".") }); j >= 0 {
 			b.drop(entries[j].from, p)
 			k.value = slices.Delete(slices.Clone(entries), j, j+1)
 			if k.key == "build" && len(entries) == 2 && k.value.([]said)[0].key == "dir" {
