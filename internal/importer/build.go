@@ -17,6 +17,8 @@ type builder struct {
 	app         string // as the file says; may be empty
 	services    []*unit
 	accessories []*unit
+	settings    []*unit // of environments
+	registries  []said
 	secrets     []Secret
 	notes       []Note
 }
@@ -86,16 +88,11 @@ func (b *builder) free(name string) string {
 	return name
 }
 
-// secret gives a service a secret by name. from is the line that its value would
-// come from.
+// secret gives a service a secret by name; nil is none, but Titrate. from is the line
+// that its value would come from.
 func (b *builder) secret(u *unit, name string, from *node) {
-	have, _ := u.value("secrets").([]string)
-	if !slices.Contains(have, name) {
-		at := from
-		if i := u.index("secrets"); i >= 0 {
-			at = u.keys[i].from
-		}
-		u.set("secrets", append(slices.Clone(have), name), at)
+	if u != nil {
+		u.secret(name, from)
 	}
 	i := slices.IndexFunc(b.secrets, func(s Secret) bool { return s.Name == name })
 	if i < 0 {
@@ -106,9 +103,18 @@ func (b *builder) secret(u *unit, name string, from *node) {
 	if from != nil && !slices.Contains(s.From, from.where()) {
 		s.From = append(s.From, from.where())
 	}
-	if !slices.Contains(s.Services, u.name) {
-		s.Services = append(s.Services, u.name)
+}
+
+func (u *unit) secret(name string, from *node) {
+	have, _ := u.value("secrets").([]string)
+	if slices.Contains(have, name) {
+		return
 	}
+	at := from
+	if i := u.index("secrets"); i >= 0 {
+		at = u.keys[i].from
+	}
+	u.set("secrets", append(slices.Clone(have), name), at)
 }
 
 // ownHost stands for the host of a service that is reached from outside, until all
@@ -153,23 +159,39 @@ func (b *builder) finish() (*Draft, error) {
 	return &Draft{App: b.app, Manifest: text, Notes: unique(b.notes), Secrets: b.toSet()}, nil
 }
 
-// toSet returns the secrets that a service is given and that nothing sets by itself.
+// toSet returns the secrets that are given and that nothing sets by itself.
 func (b *builder) toSet() []Secret {
 	set := []Secret{}
 	for _, s := range b.secrets {
-		s.Services = slices.DeleteFunc(s.Services, func(name string) bool {
-			return !slices.ContainsFunc(b.services, func(u *unit) bool {
-				names, _ := u.value("secrets").([]string)
-				return u.name == name && slices.Contains(names, s.Name)
-			})
-		})
 		given := slices.ContainsFunc(b.accessories, func(u *unit) bool { return u.value("secret") == s.Name })
-		if len(s.Services) > 0 && !given {
+		s.Services = givenTo(b.services, s.Name)
+		s.Environments = givenTo(b.settings, s.Name)
+		pulls := slices.ContainsFunc(b.registries, func(r said) bool {
+			return slices.ContainsFunc(r.value.([]said), func(x said) bool { return x.key == "password" && x.value == s.Name })
+		})
+		if len(s.Services) > 0 || pulls { // in every environment
+			s.Environments = nil
+			for _, e := range b.settings {
+				s.Environments = append(s.Environments, e.name)
+			}
+		}
+		if !given && (pulls || len(s.Services)+len(s.Environments) > 0) {
 			set = append(set, s)
 		}
 	}
 	slices.SortFunc(set, func(x, y Secret) int { return strings.Compare(x.Name, y.Name) })
 	return set
+}
+
+// givenTo returns the names of those that are given a secret.
+func givenTo(units []*unit, secret string) []string {
+	names := []string{}
+	for _, u := range units {
+		if have, _ := u.value("secrets").([]string); slices.Contains(have, secret) {
+			names = append(names, u.name)
+		}
+	}
+	return names
 }
 
 // nothing is the error of a file of which nothing is left.

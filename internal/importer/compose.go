@@ -200,7 +200,7 @@ func (c *composition) one(name string, s *node) {
 			return
 		}
 		if k, ok := stockOf(image); ok {
-			c.stock(name, s, image, k)
+			c.database(name, s, image, k)
 			return
 		}
 		if image == "" {
@@ -347,6 +347,15 @@ func shellLine(words []string) string {
 		}
 	}
 	return strings.Join(out, " ")
+}
+
+// arguments are the words of a line, for an image's entrypoint; the line itself where
+// it needs a shell.
+func arguments(line string) any {
+	if words, ok := split(line); ok {
+		return words
+	}
+	return line
 }
 
 // split makes words of a line as a shell does, where it needs no shell.

@@ -9,16 +9,22 @@ import (
 
 // stock is what a public image is, when it holds no code of the app's.
 type stock struct {
-	use    string   // postgres or redis, which Titrate knows; empty: any other image
+	use    string   // usePostgres or useRedis, which Titrate knows; empty: any other image
 	port   int      // on which it is reached
 	bases  []string // last parts of image names
 	secret string   // usual name of the connection string
 	scheme []string // of connection strings
 }
 
+// The accessories that Titrate knows by name.
+const (
+	usePostgres = "postgres"
+	useRedis    = "redis"
+)
+
 var stocks = []stock{
-	{"postgres", 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}},
-	{"redis", 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},
+	{usePostgres, 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}},
+	{useRedis, 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},
 	{"", 3306, []string{"mysql", "mariadb", "percona", "percona-server", "mysql-server"}, "DATABASE_URL", []string{"mysql", "mysql2", "mariadb"}},
 	{"", 1433, []string{"mssql-server-linux", "azure-sql-edge", "mssql/server"}, "DATABASE_URL", []string{"sqlserver", "mssql"}},
 	{"", 27017, []string{"mongo", "mongodb"}, "MONGODB_URI", []string{"mongodb"}},

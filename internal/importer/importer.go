@@ -1,5 +1,5 @@
 // Package importer makes a titrate.yaml of the files by which other tools run an
-// app (compose, Procfile), and says of every line of theirs that it did not carry
+// app (compose, Kamal, Fly.io, Procfile), and says of every line of theirs that it did not carry
 // over, and why.
 //
 // It is pure: files in, text and notes out. Values of secrets are never part of what
@@ -22,6 +22,8 @@ type Format string
 // The formats, in the order in which one is preferred where several are there.
 const (
 	Compose  Format = "compose"
+	Kamal    Format = "kamal"
+	Fly      Format = "fly"
 	Procfile Format = "procfile"
 )
 
@@ -58,6 +60,10 @@ type Secret struct {
 	Name     string   `json:"name"`
 	From     []Place  `json:"from"`     // where its value would come from, or where it is named
 	Services []string `json:"services"` // that are given it
+
+	// Environments are those that need a value of their own, where the file says
+	// which there are.
+	Environments []string `json:"environments,omitempty"`
 }
 
 // Draft is what came of an import.
@@ -98,10 +104,14 @@ const (
 	codeInvalid = "T0905" // what came out is no manifest
 )
 
+var candidates = []string{
+	"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "config/deploy.yml", "config/deploy.yaml", "fly.toml", "Procfile",
+}
+
 // Find returns the files of a repository that can be imported, the preferred first.
 func Find(tree fs.FS) []string {
 	var found []string
-	for _, name := range []string{"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "Procfile"} {
+	for _, name := range candidates {
 		if info, err := fs.Stat(tree, name); err == nil && info.Mode().IsRegular() {
 			found = append(found, name)
 		}
@@ -112,13 +122,18 @@ func Find(tree fs.FS) []string {
 // FormatOf says how a file is read, by its name.
 func FormatOf(name string) (Format, error) {
 	base := strings.ToLower(path.Base(name))
+	yaml := strings.HasSuffix(base, ".yaml") || strings.HasSuffix(base, ".yml")
 	switch {
 	case strings.HasPrefix(base, "procfile"):
 		return Procfile, nil
-	case strings.Contains(base, "compose") && (strings.HasSuffix(base, ".yaml") || strings.HasSuffix(base, ".yml")):
+	case strings.Contains(base, "compose") && yaml:
 		return Compose, nil
+	case strings.HasPrefix(base, "deploy") && yaml:
+		return Kamal, nil
+	case strings.HasPrefix(base, "fly") && strings.HasSuffix(base, ".toml"):
+		return Fly, nil
 	}
-	return "", &Error{codeUnknown, name, "it is not known how to read this file", "a compose.yaml or a Procfile can be imported"}
+	return "", &Error{codeUnknown, name, "it is not known how to read this file", "a compose.yaml, Kamal's config/deploy.yml, a fly.toml or a Procfile can be imported"}
 }
 
 // Import reads a file of a repository: name is relative to its root. An error is an
@@ -151,9 +166,14 @@ func read(tree fs.FS, name string, o Options) (*builder, Format, error) {
 	}
 	src = []byte(strings.TrimPrefix(string(src), "\ufeff"))
 	b := &builder{tree: tree, file: name, options: o}
-	if format == Compose {
+	switch format {
+	case Compose:
 		err = b.compose(src)
-	} else {
+	case Kamal:
+		err = b.kamal(src)
+	case Fly:
+		err = b.fly(src)
+	case Procfile:
 		b.procfile(src)
 	}
 	return b, format, err

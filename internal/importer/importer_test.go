@@ -35,7 +35,7 @@ func collected(t *testing.T, tree fstest.MapFS, name string) string {
 	}
 	text += "---\n"
 	for _, s := range b.toSet() {
-		text += fmt.Sprintf("secret %s of %s from %v\n", s.Name, strings.Join(s.Services, ", "), s.From)
+		text += fmt.Sprintf("secret %s of %s%s from %v\n", s.Name, strings.Join(s.Services, ", "), strings.Join(append([]string{""}, s.Environments...), " in "), s.From)
 	}
 	for _, n := range unique(b.notes) {
 		text += fmt.Sprintf("%s %s %s: %s | %s\n", n.Kind, n.Place, n.Key, n.Why, n.Instead)
@@ -94,6 +94,10 @@ func TestImport_golden(t *testing.T) {
 
 func fuzz(f *testing.F, name string) {
 	f.Helper()
+	format, err := FormatOf(name)
+	if err != nil {
+		f.Fatal(err)
+	}
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
 		f.Fatal(err)
@@ -103,7 +107,9 @@ func fuzz(f *testing.F, name string) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(a.Files[0].Data)
+		if kind, _ := FormatOf(a.Files[0].Name); kind == format {
+			f.Add(a.Files[0].Data)
+		}
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, err := Import(fstest.MapFS{name: {Data: src}}, name, Options{Folder: "x"})
@@ -123,4 +129,6 @@ func fuzz(f *testing.F, name string) {
 }
 
 func FuzzCompose(f *testing.F)  { fuzz(f, "compose.yaml") }
+func FuzzKamal(f *testing.F)    { fuzz(f, "config/deploy.yml") }
+func FuzzFly(f *testing.F)      { fuzz(f, "fly.toml") }
 func FuzzProcfile(f *testing.F) { fuzz(f, "Procfile") }

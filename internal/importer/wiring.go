@@ -14,14 +14,20 @@ type wiring struct {
 	hosts       []string         // host names of services and accessories, in the order of the file
 	environment map[string]Place // names whose values stand in another file
 	byName      map[string]*unit
-	stocks      map[string]stock  // accessories, by host name
-	connections map[string]string // host name, by accessory
+	stocks      map[string]stocked // accessories, by host name
 	uses        []use
-	literal     bool // values hold no ${NAME}
+	literal     bool  // values hold no ${NAME}
+	primary     *unit // where all have the same variables: the one that PORT is of
 }
 
 func newWiring(b *builder) *wiring {
-	return &wiring{builder: b, environment: map[string]Place{}, byName: map[string]*unit{}, stocks: map[string]stock{}, connections: map[string]string{}}
+	return &wiring{builder: b, environment: map[string]Place{}, byName: map[string]*unit{}, stocks: map[string]stocked{}}
+}
+
+// stocked is an accessory to be.
+type stocked struct {
+	stock
+	*unit
 }
 
 // use is a variable of a service that names another one.
@@ -43,7 +49,7 @@ func (w *wiring) variable(u *unit, name string, n *node) {
 	case !variableName.MatchString(name):
 		w.note(n, Lost, name+" is no name of a variable: letters, digits and _", "the image may read the setting from a file: COPY it in the Dockerfile")
 	case name == "PORT":
-		if p, err := strconv.Atoi(value); err == nil {
+		if p, err := strconv.Atoi(value); err == nil && (w.primary == nil || u == w.primary) {
 			u.set("port", p, n)
 		}
 		w.notes = append(w.notes, Note{n.where(), n.path, Needless, "Titrate gives each instance its PORT", ""})
@@ -115,7 +121,7 @@ func (w *wiring) wire() {
 	for _, x := range w.uses {
 		name := w.mentions(x.value)
 		if k, ok := w.stocks[name]; ok {
-			w.connect(x, name, k)
+			w.connect(x, name, k.stock, k.unit)
 		} else if to := w.byName[name]; to != nil && to != x.of && (x.value != name || hostWord.MatchString(x.name)) {
 			w.address(x, to)
 		} else if !isSecret(x.name, x.value) {
@@ -142,12 +148,7 @@ func (w *wiring) names() []string {
 }
 
 // connect gives a service the connection string of an accessory.
-func (w *wiring) connect(x use, name string, k stock) {
-	i := slices.IndexFunc(w.accessories, func(u *unit) bool { return w.connections[u.name] == name })
-	if i < 0 {
-		return
-	}
-	a := w.accessories[i]
+func (w *wiring) connect(x use, name string, k stock, a *unit) {
 	scheme, _, isURL := strings.Cut(x.value, "://")
 	scheme, driver, _ := strings.Cut(strings.TrimPrefix(scheme, "jdbc:"), "+")
 	given, _ := a.value("secret").(string)

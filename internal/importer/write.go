@@ -44,18 +44,24 @@ var pathPart = regexp.MustCompile(`[^.\[\]]+`)
 // was such a thing.
 func (b *builder) giveUp(p manifest.Problem) bool {
 	parts := pathPart.FindAllString(p.Path, -1)
-	units := &b.services
-	if len(parts) > 0 && parts[0] == "accessories" {
-		units = &b.accessories
+	if len(parts) == 0 {
+		return false
 	}
-	if len(parts) == 1 && parts[0] == "accessories" && len(*units) > 0 {
+	units := map[string]*[]*unit{"services": &b.services, "accessories": &b.accessories, "environments": &b.settings}[parts[0]]
+	switch {
+	case parts[0] == "registries" && len(b.registries) > 0:
+		b.drop(b.registries[0].from, p)
+		b.registries = nil
+		return true
+	case units == nil:
+		return false
+	case len(parts) == 1 && parts[0] != "services" && len(*units) > 0:
 		for _, a := range *units {
 			b.drop(a.from, p)
 		}
 		*units = nil
 		return true
-	}
-	if len(parts) < 2 || parts[0] != "services" && parts[0] != "accessories" {
+	case len(parts) == 1:
 		return false
 	}
 	i := slices.IndexFunc(*units, func(u *unit) bool { return u.name == parts[1] })
@@ -63,7 +69,7 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return false
 	}
 	u := (*units)[i]
-	if len(parts) == 2 || parts[2] == "image" && !u.has("build") && !u.has("use") {
+	if len(parts) == 2 || parts[2] == "image" && !u.has("build") && !u.has("use") && parts[0] != "environments" {
 		b.drop(u.from, p)
 		*units = slices.Delete(*units, i, i+1)
 		return true
@@ -73,7 +79,7 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return false
 	}
 	b.giveUpOf(u, at, parts[3:], p)
-	if !u.has("build") && !u.has("image") && parts[2] == "build" { // it would be built from the root otherwise
+	if parts[2] == "build" && !u.has("build") && !u.has("image") { // it would be built from the root otherwise
 		*units = slices.Delete(*units, i, i+1)
 	}
 	return true
@@ -117,7 +123,7 @@ func (b *builder) drop(from *node, p manifest.Problem) {
 // order is how the keys of services and accessories stand in the file.
 var order = []string{
 	"use", "version", "image", "build", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets",
-	"secret", "hooks", "startTimeout", "drain",
+	"secret", "hooks", "rollout", "startTimeout", "drain", "deploy", "services",
 }
 
 func (b *builder) write() (string, error) {
@@ -127,7 +133,7 @@ func (b *builder) write() (string, error) {
 	for _, part := range []struct {
 		key   string
 		units []*unit
-	}{{"services", b.services}, {"accessories", b.accessories}} {
+	}{{"services", b.services}, {"accessories", b.accessories}, {"environments", b.settings}} {
 		all := &yaml.Node{Kind: yaml.MappingNode}
 		for _, u := range part.units {
 			one := &yaml.Node{Kind: yaml.MappingNode}
@@ -142,6 +148,9 @@ func (b *builder) write() (string, error) {
 			put(root, part.key, all, "")
 		}
 	}
+	if len(b.registries) > 0 {
+		put(root, "registries", encode(b.registries), b.registries[0].from.where().String())
+	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Made by titrate import from %q, which lists what was not carried over.\n", b.file)
 	enc := yaml.NewEncoder(&out)
@@ -149,8 +158,10 @@ func (b *builder) write() (string, error) {
 	if err := enc.Encode(root); err != nil {
 		return "", fmt.Errorf("write the manifest: %w", err)
 	}
-	return strings.ReplaceAll(strings.ReplaceAll(out.String(), "\nservices:", "\n\nservices:"), "\naccessories:", "\n\naccessories:"), nil
+	return sections.ReplaceAllString(out.String(), "\n$0"), nil
 }
+
+var sections = regexp.MustCompile(`(?m)^(services|accessories|environments|registries):`)
 
 func put(m *yaml.Node, key string, value *yaml.Node, comment string) {
 	k := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}

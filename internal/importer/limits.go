@@ -21,18 +21,23 @@ func (c *composition) mounts(u *unit, s *node) {
 		} else {
 			source, target = mount(c.text(v))
 		}
-		switch {
-		case strings.Contains(source, "docker.sock"):
-			c.note(v, Lost, "no workload sees the engine's socket", "what watches containers is not needed here")
-		case kind == "tmpfs" || kind == "npipe" || kind == "cluster":
-			c.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
-		case kind == "bind" || strings.HasPrefix(source, ".") || strings.HasPrefix(source, "/") || strings.HasPrefix(source, "~") || strings.HasPrefix(source, "$"):
-			c.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
-		case source == "":
-			c.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
-		default:
-			u.add("volumes", nameOf(source), target, v)
-		}
+		c.volume(u, v, source, target, kind)
+	}
+}
+
+// volume takes a mount of a service.
+func (b *builder) volume(u *unit, v *node, source, target, kind string) {
+	switch {
+	case strings.Contains(source, "docker.sock"):
+		b.note(v, Lost, "no workload sees the engine's socket", "what watches containers is not needed here")
+	case kind == "tmpfs" || kind == "npipe" || kind == "cluster":
+		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
+	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
+		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
+	case source == "":
+		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
+	default:
+		u.add("volumes", nameOf(source), target, v)
 	}
 }
 
@@ -68,15 +73,19 @@ func (c *composition) capacity(u *unit, s *node) {
 		{s.get("pids_limit"), "processes"},
 		{limits.get("pids"), "processes"},
 	} {
-		text := c.text(l.from)
-		if text == "" {
-			continue
-		}
-		if l.key == "memory" {
-			u.add("limits", l.key, memory(text), l.from)
-		} else if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 {
-			u.add("limits", l.key, number(f), l.from)
-		}
+		u.limit(l.key, c.text(l.from), l.from)
+	}
+}
+
+// limit says what an instance may use of memory, cpu or processes.
+func (u *unit) limit(key, text string, from *node) {
+	if text == "" {
+		return
+	}
+	if key == "memory" {
+		u.add("limits", key, memory(text), from)
+	} else if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 {
+		u.add("limits", key, number(f), from)
 	}
 }
 
