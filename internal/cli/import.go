@@ -19,8 +19,8 @@ func (s *session) importCommand() *cobra.Command {
 	var write, force bool
 	var profiles []string
 	c := &cobra.Command{
-		Use: "import [FILE]", Short: "make titrate.yaml of a compose file or a Procfile", Args: between(0, 1),
-		Long: "Make titrate.yaml of a compose file or a Procfile. It is printed, and every line that was not carried over is listed on stderr.\n" +
+		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io or Heroku", Args: between(0, 1),
+		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile. It is printed, and every line that was not carried over is listed on stderr.\n" +
 			"Values of secrets are not copied: their names are, with the commands that set them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			here, err := filepath.Abs(s.Dir)
@@ -37,7 +37,7 @@ func (s *session) importCommand() *cobra.Command {
 			}
 			d, err := importer.Import(tree, name, importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles})
 			if errors.Is(err, fs.ErrNotExist) {
-				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml or a Procfile of this repository", name)
+				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml, config/deploy.yml, fly.toml or Procfile of this repository", name)
 			}
 			if err != nil {
 				return &exitError{exitUsage, err}
@@ -48,7 +48,8 @@ func (s *session) importCommand() *cobra.Command {
 				}
 			}
 			if s.output == "text" {
-				s.showImport(d)
+				showNotes(s.Err, d)
+				showSecrets(s.Err, d)
 			}
 			return s.emit(d, func(w io.Writer) {
 				if !write {
@@ -75,7 +76,12 @@ func (s *session) toImport(tree fs.FS, here string, args []string) (string, erro
 		}
 		return found[0], nil
 	}
-	full := args[0]
+	return s.inRepository(here, args[0])
+}
+
+// inRepository is a file that the person names, relative to the repository's root.
+func (s *session) inRepository(here, named string) (string, error) {
+	full := named
 	if !filepath.IsAbs(full) {
 		full = filepath.Join(here, full)
 	}
@@ -88,7 +94,7 @@ func (s *session) toImport(tree fs.FS, here string, args []string) (string, erro
 	}
 	name, err := filepath.Rel(root, full)
 	if err != nil || !filepath.IsLocal(name) {
-		return "", usage("%s is not in the repository %s\n  help    titrate import runs in the repository of the app", args[0], s.Dir)
+		return "", usage("%s is not in the repository %s\n  help    name a file of the app's repository", named, s.Dir)
 	}
 	return filepath.ToSlash(name), nil
 }
@@ -114,9 +120,8 @@ func (s *session) writeImport(text string, force bool) error {
 	return nil
 }
 
-// showImport lists what became of the lines that are not carried over as they stand,
-// and what is to be typed before the first push.
-func (s *session) showImport(d *importer.Draft) {
+// showNotes lists what became of the lines that are not carried over as they stand.
+func showNotes(w io.Writer, d *importer.Draft) {
 	for _, part := range []struct {
 		kind  importer.NoteKind
 		title string
@@ -129,23 +134,36 @@ func (s *session) showImport(d *importer.Draft) {
 				continue
 			}
 			if title != "" {
-				fmt.Fprintln(s.Err, title)
+				fmt.Fprintln(w, title)
 				title = ""
 			}
-			fmt.Fprintf(s.Err, "  %s  %s: %s\n", n.Place, n.Key, n.Why)
+			fmt.Fprintf(w, "  %s  %s: %s\n", n.Place, n.Key, n.Why)
 			if n.Instead != "" {
-				fmt.Fprintf(s.Err, "          %s\n", n.Instead)
+				fmt.Fprintf(w, "          %s\n", n.Instead)
 			}
 		}
 	}
+}
+
+// showSecrets says what is to be typed before the first push.
+func showSecrets(w io.Writer, d *importer.Draft) {
 	if len(d.Secrets) > 0 {
-		fmt.Fprintln(s.Err, "Before the first push, once titrate is up (values are not copied):")
+		fmt.Fprintln(w, "Before the first push, once titrate is up (values are not copied):")
 	}
 	for _, x := range d.Secrets {
 		var from []string
 		for _, p := range x.From {
 			from = append(from, p.String())
 		}
-		fmt.Fprintf(s.Err, "  titrate secret set %s --app %s   # %s\n", x.Name, d.App, strings.Join(from, ", "))
+		of := []string{""}
+		if len(x.Environments) > 0 {
+			of = nil
+			for _, e := range x.Environments {
+				of = append(of, " --env "+e)
+			}
+		}
+		for _, e := range of {
+			fmt.Fprintf(w, "  titrate secret set %s --app %s%s   # %s\n", x.Name, d.App, e, strings.Join(from, ", "))
+		}
 	}
 }

@@ -15,6 +15,7 @@ type builder struct {
 	options Options
 
 	app         string // as the file says; may be empty
+	appFrom     string // what the app's name is from
 	services    []*unit
 	accessories []*unit
 	settings    []*unit // of environments
@@ -130,7 +131,9 @@ func (b *builder) hosts() {
 			continue
 		}
 		name := b.app + ".localhost"
-		if !first {
+		if first && b.options.Host != "" {
+			name = b.options.Host
+		} else if !first {
 			name = u.name + "." + name
 		}
 		u.set("host", name, u.keys[u.index("host")].from)
@@ -140,10 +143,13 @@ func (b *builder) hosts() {
 
 // named settles the names of the app and of what is reached from outside.
 func (b *builder) named() {
-	for _, name := range []string{b.options.Folder, b.app, b.options.App} {
-		if name != "" {
-			b.app = name
-		}
+	switch {
+	case b.options.App != "":
+		b.app, b.appFrom = b.options.App, "--app"
+	case b.app != "":
+		b.appFrom = b.file
+	default:
+		b.app, b.appFrom = b.options.Folder, "the folder's name"
 	}
 	b.app = nameOf(b.app)
 	b.hosts()
@@ -156,7 +162,10 @@ func (b *builder) finish() (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Draft{App: b.app, Manifest: text, Notes: unique(b.notes), Secrets: b.toSet()}, nil
+	return &Draft{
+		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Accessories: names(b.accessories), Manifest: text,
+		Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
+	}, nil
 }
 
 // toSet returns the secrets that are given and that nothing sets by itself.

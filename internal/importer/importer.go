@@ -68,17 +68,22 @@ type Secret struct {
 
 // Draft is what came of an import.
 type Draft struct {
-	File     string   `json:"file"`
-	Format   Format   `json:"format"`
-	App      string   `json:"app"`
-	Manifest string   `json:"manifest"` // a titrate.yaml without errors
-	Secrets  []Secret `json:"secrets"`  // by name
-	Notes    []Note   `json:"notes"`    // by file and line
+	File        string   `json:"file"`
+	Format      Format   `json:"format"`
+	App         string   `json:"app"`
+	AppFrom     string   `json:"appFrom"`  // what the name is from
+	Services    []string `json:"services"` // by name, in the order of the manifest
+	Accessories []string `json:"accessories"`
+	Manifest    string   `json:"manifest"` // a titrate.yaml without errors
+	Guesses     []Guess  `json:"guesses"`  // what the manifest says, and why
+	Secrets     []Secret `json:"secrets"`  // by name
+	Notes       []Note   `json:"notes"`    // by file and line
 }
 
 // Options are what a file does not say.
 type Options struct {
 	App      string   // the app's name; empty: as the file or Folder says
+	Host     string   // of the first service that is reached from outside and has none; empty: APP.localhost
 	Folder   string   // the name of the repository's folder
 	Profiles []string // of compose, whose services are taken too
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"path"
 	"regexp"
 	"strings"
 )
@@ -38,6 +39,7 @@ func (b *builder) procfile(src []byte) {
 			u.set("worker", true, n)
 		}
 	}
+	b.examples()
 	if release == nil {
 		return
 	}
@@ -48,4 +50,19 @@ func (b *builder) procfile(src []byte) {
 		}
 	}
 	b.note(release, Lost, "there is no web process that it would be the release hook of", "hooks: { release: COMMAND } of a service")
+}
+
+// examples gives every service the variables that an example of an .env names: a
+// Procfile has none. Values are not read.
+func (b *builder) examples() {
+	for _, file := range []string{".env.example", ".env.sample", ".env.template"} {
+		names := b.dotenv(path.Join(path.Dir(b.file), file))
+		for _, name := range sortedByLine(names) {
+			for _, u := range b.services {
+				if at := names[name]; name != "PORT" {
+					b.secret(u, name, &node{file: at.File, line: at.Line, path: name})
+				}
+			}
+		}
+	}
 }
