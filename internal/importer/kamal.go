@@ -126,7 +126,7 @@ func (k *kamal) role(u *unit, says *node) {
 	}
 	k.times(u, says)
 	proxy := says.get("proxy")
-	if u == k.primary && !(proxy.str() == "false") || proxy.yes() || proxy != nil && proxy.kind == table {
+	if u == k.primary && proxy.str() != "false" || proxy.yes() || proxy != nil && proxy.kind == table {
 		k.proxied(u, proxy)
 	} else {
 		u.set("worker", true, says)

@@ -31,11 +31,10 @@ func parseTOML(src []byte, file string) (*node, error) {
 	root := &node{file: file, line: 1, kind: table, taken: true}
 	t.parser.Reset(src)
 	for at := root; t.parser.NextExpression(); {
-		switch e := t.parser.Expression(); e.Kind {
-		case unstable.Table, unstable.ArrayTable:
-			at = t.table(root, e)
-		case unstable.KeyValue:
+		if e := t.parser.Expression(); e.Kind == unstable.KeyValue {
 			t.keyValue(at, e, 0)
+		} else { // a [header] or [[header]]
+			at = t.table(root, e)
 		}
 	}
 	return root, errors.Join(t.parser.Error(), t.err)
