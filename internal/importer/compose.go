@@ -127,12 +127,10 @@ func (c *composition) text(n *node) string {
 
 // top takes what stands beside the services, and notes what is not carried over.
 func (c *composition) top(root *node) {
-	root.get("version")
 	for _, f := range root.entries() {
 		switch {
-		case strings.HasPrefix(f.name, "x-"), f.name == "networks", f.name == "secrets":
-			// Compose ignores extensions. Networks and secrets count where they are used.
-			f.value.all()
+		case strings.HasPrefix(f.name, "x-"), f.name == "secrets":
+			f.value.all() // compose ignores extensions; secrets count where they are used
 		case f.name == "volumes":
 			f.value.take()
 			for _, v := range f.value.pairs() {
@@ -257,6 +255,7 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 		}
 		return image != ""
 	}
+	c.note(s.find("image"), Needless, "it is built here, and needs no name", "")
 	says := []said{{"dir", dir, build}}
 	if f := build.get("dockerfile"); c.text(f) != "" && c.text(f) != "Dockerfile" {
 		says = append(says, said{"dockerfile", c.text(f), f})

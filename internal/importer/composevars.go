@@ -63,6 +63,12 @@ func (c *composition) variables(u *unit, s *node) {
 		}
 		variable := strings.ToUpper(strings.ReplaceAll(nameOf(name), "-", "_"))
 		c.secret(u, variable, f)
+		for _, r := range c.roots {
+			at := c.text(r.find("secrets").find(name).find("file"))
+			if file, ok := repoPath(path.Dir(r.file), at); at != "" && ok && c.exists(file) {
+				c.secret(u, variable, &node{file: file, line: 1})
+			}
+		}
 		c.notes = append(c.notes, Note{f.where(), f.path, Changed, "the secret was a file, /run/secrets/" + name, "it is the variable " + variable + " here: the program reads it there"})
 	}
 }

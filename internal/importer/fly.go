@@ -15,6 +15,10 @@ func (b *builder) fly(src []byte) error {
 	if err != nil {
 		return &Error{codeUnread, b.file, fmt.Sprintf("this is not a fly.toml: %v", err), "mend the file, or name another: titrate import FILE"}
 	}
+	ours := func(key string) bool { return root.find(key) != nil }
+	if !slices.ContainsFunc([]string{"app", "build", "http_service", "services", "processes"}, ours) {
+		return &Error{codeUnread, b.file, "this is not a fly.toml: it has neither app nor services", "a fly.toml has app = NAME, and [http_service] or [processes]"}
+	}
 	f := &fly{wiring: newWiring(b), root: root}
 	f.literal = true
 	b.app = root.get("app").str()
@@ -162,6 +166,8 @@ func (f *fly) command() {
 		}
 		switch {
 		case exec != nil:
+			entrypoint.all()
+			cmd.all()
 			u.set("run", shellLine(exec.words()), exec)
 		case entrypoint != nil:
 			u.set("run", shellLine(append(entrypoint.words(), args...)), entrypoint)

@@ -23,7 +23,7 @@ var sizeForm = regexp.MustCompile(`^(shared-cpu|performance)-(\d{1,2})x$`)
 
 // machines reads [[vm]]: what an instance may use.
 func (f *fly) machines() {
-	for _, vm := range f.root.get("vm").each() {
+	for _, vm := range append(f.root.get("compute").each(), f.root.get("vm").each()...) {
 		for _, u := range f.meant(vm, true) {
 			if size := vm.get("size"); size.str() != "" {
 				m := sizeForm.FindStringSubmatch(size.str())

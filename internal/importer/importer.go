@@ -224,6 +224,9 @@ func (b *builder) note(n *node, kind NoteKind, why, instead string) {
 // unique keeps the first of equal notes: a value that stands behind an anchor is
 // read once for each alias.
 func unique(notes []Note) []Note {
+	if len(notes) == 0 {
+		return []Note{}
+	}
 	slices.SortStableFunc(notes, func(x, y Note) int {
 		if x.File != y.File {
 			return strings.Compare(x.File, y.File)

@@ -114,7 +114,10 @@ func (k *kamal) accessoryParts(a *unit, s *node) {
 	for _, key := range []string{"directories", "volumes"} {
 		for _, n := range s.get(key).each() {
 			source, target := mount(k.plain(n))
-			if key == "directories" { // below a folder of Kamal's own on the host
+			if n.kind == table {
+				source, target = k.plain(n.get("local")), k.plain(n.get("remote"))
+			}
+			if key == "directories" && source != "" { // below a folder of Kamal's own on the host
 				source = path.Base(source)
 			}
 			k.data(a, source, target, n)

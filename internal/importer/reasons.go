@@ -25,6 +25,7 @@ var composeReasons = map[string]reason{
 	"healthcheck":         {Needless, "an accessory is up when it accepts connections", ""},
 	"secrets":             {Lost, "an accessory is given no files", "its image takes the value from a variable"},
 	"depends_on":          {Needless, "services start together, and what dies is started again", ""},
+	"version":             {Needless, "compose ignores it, too", ""},
 	"links":               {Needless, "the services of an app reach one another", ""},
 	"restart":             {Needless, "what dies is started again", ""},
 	"restart_policy":      {Needless, "what dies is started again", ""},
@@ -70,6 +71,11 @@ var composeReasons = map[string]reason{
 }
 
 var kamalReasons = map[string]reason{
+	"hooks_output":        {Needless, "output is kept: titrate logs", ""},
+	"output":              {Needless, "output is kept: titrate logs", ""},
+	"proxy":               {Lost, "an accessory is reached from the app's services alone", "make a service of it"},
+	"mode":                {Lost, "files are the image's user's", ""},
+	"owner":               {Lost, "files are the image's user's", ""},
 	"ssh":                 {Needless, "nothing is done over SSH: releases run where they are pushed to", ""},
 	"sshkit":              {Needless, "nothing is done over SSH: releases run where they are pushed to", ""},
 	"boot":                {Needless, "rollout says how traffic moves to a new version", ""},
@@ -115,6 +121,10 @@ var kamalReasons = map[string]reason{
 }
 
 var flyReasons = map[string]reason{
+	"dockerfile":                 {Needless, "build.image is run, and nothing is built", ""},
+	"build-target":               {Needless, "build.image is run, and nothing is built", ""},
+	"args":                       {Needless, "build.image is run, and nothing is built", ""},
+	"compose":                    {Lost, "the compose file is not read with it", "titrate import compose.yaml"},
 	"primary_region":             {Needless, "all runs on this machine", ""},
 	"kill_signal":                {Lost, "the image's own signal is taken", "STOPSIGNAL in the Dockerfile"},
 	"swap_size_mb":               {Lost, "nothing is swapped for one instance", "limits: { memory: … }"},

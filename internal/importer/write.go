@@ -142,7 +142,11 @@ func (b *builder) write() (string, error) {
 					put(one, key, encode(u.keys[i].value), "")
 				}
 			}
-			put(all, u.name, one, u.from.where().String())
+			comment := u.from.where().String()
+			if len(one.Content) == 0 { // an empty table stands beside its name
+				one.Style, comment = yaml.FlowStyle, ""
+			}
+			put(all, u.name, one, comment)
 		}
 		if len(part.units) > 0 {
 			put(root, part.key, all, "")
