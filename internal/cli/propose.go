@@ -19,6 +19,7 @@ import (
 type wish struct {
 	host, from string
 	profiles   []string
+	programs   []importer.Program // what the code looks like
 }
 
 // fromCode is the value of --from that means the code itself.
@@ -30,14 +31,35 @@ type proposal struct {
 	sum  string // what is in it, in a few words
 	app  string
 	text string
+	code bool // its services are the code's
 	show func(w io.Writer)
+}
+
+// programs are the services that the code looks like.
+func programs(seen pipeline.Detection) []importer.Program {
+	var all []importer.Program
+	for _, svc := range seen.Services {
+		p := importer.Program{Name: svc.Name, Dir: svc.Dir, Port: svc.Port, Health: svc.Health, Worker: svc.Worker}
+		for _, x := range seen.Secrets {
+			if len(seen.Services) == 1 {
+				p.Secrets = append(p.Secrets, x.Name)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 // propose makes a manifest of what the repository has. Where several files say how
 // the app runs, the person says which is meant; --yes is the first.
 func (s *session) propose(ctx context.Context, here string, wish wish) (proposal, error) {
 	tree := os.DirFS(s.Dir)
-	if wish.from != "" && wish.from != fromCode {
+	code, seen, codeErr := s.fromCode(tree, wish)
+	if wish.from == fromCode {
+		return code, codeErr
+	}
+	wish.programs = programs(seen)
+	if wish.from != "" {
 		name, err := s.inRepository(here, wish.from)
 		if err != nil {
 			return proposal{}, err
@@ -48,16 +70,14 @@ func (s *session) propose(ctx context.Context, here string, wish wish) (proposal
 		}
 		return p, err
 	}
-	code, codeErr := s.fromCode(tree, wish)
-	if wish.from == fromCode {
-		return code, codeErr
-	}
 	var all []proposal
 	var fileErr error
+	both := false // a file was read beside the code
 	for _, name := range importer.Find(tree) {
 		p, err := s.fromFile(tree, name, wish)
 		if err == nil {
 			all = append(all, p)
+			both = both || p.code
 			continue
 		}
 		if fileErr == nil {
@@ -68,7 +88,7 @@ func (s *session) propose(ctx context.Context, here string, wish wish) (proposal
 			fmt.Fprintf(s.Err, "%s is left aside: %s\n", name, message)
 		}
 	}
-	if codeErr == nil {
+	if codeErr == nil && !both {
 		all = append(all, code)
 	}
 	switch len(all) {
@@ -93,7 +113,9 @@ func (s *session) propose(ctx context.Context, here string, wish wish) (proposal
 
 // fromFile proposes what a file of another tool says.
 func (s *session) fromFile(tree fs.FS, name string, wish wish) (proposal, error) {
-	d, err := importer.Import(tree, name, importer.Options{App: s.app, Host: wish.host, Folder: filepath.Base(s.Dir), Profiles: wish.profiles})
+	d, err := importer.Import(tree, name, importer.Options{
+		App: s.app, Host: wish.host, Folder: filepath.Base(s.Dir), Profiles: wish.profiles, Programs: wish.programs,
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return proposal{}, err
 	}
@@ -107,13 +129,16 @@ func (s *session) fromFile(tree fs.FS, name string, wish wish) (proposal, error)
 		}
 	}
 	sum := counted(len(d.Services), "service")
+	if d.Code {
+		sum += " of the code"
+	}
 	if len(d.Accessories) > 0 {
 		sum += ", " + counted(len(d.Accessories), "accessory")
 	}
 	if lost > 0 {
 		sum += ", " + counted(lost, "line") + " not carried over"
 	}
-	return proposal{name, sum, d.App, d.Manifest, func(w io.Writer) { showDraft(w, d) }}, nil
+	return proposal{name, sum, d.App, d.Manifest, d.Code, func(w io.Writer) { showDraft(w, d) }}, nil
 }
 
 // counted is a number with its noun.
@@ -156,10 +181,10 @@ func shortened(s string) string {
 }
 
 // fromCode proposes what the code itself looks like.
-func (s *session) fromCode(tree fs.FS, wish wish) (proposal, error) {
+func (s *session) fromCode(tree fs.FS, wish wish) (proposal, pipeline.Detection, error) {
 	seen, err := pipeline.Detect(tree)
 	if err != nil {
-		return proposal{}, &exitError{exitUsage, err}
+		return proposal{}, seen, &exitError{exitUsage, err}
 	}
 	name := s.app
 	if name == "" {
@@ -167,9 +192,10 @@ func (s *session) fromCode(tree fs.FS, wish wish) (proposal, error) {
 	}
 	text := draft(name, wish.host, seen)
 	if _, problems := manifest.Parse([]byte(text), manifest.File); problems.Err() != nil {
-		return proposal{}, &exitError{exitUsage, problems.Err()}
+		return proposal{}, seen, &exitError{exitUsage, problems.Err()}
 	}
-	return proposal{fromCode, counted(len(seen.Services), "service"), name, text, func(w io.Writer) { showDetection(w, name, seen, text) }}, nil
+	show := func(w io.Writer) { showDetection(w, name, seen, text) }
+	return proposal{fromCode, counted(len(seen.Services), "service"), name, text, true, show}, seen, nil
 }
 
 // draft is the manifest for what was detected.

@@ -20,6 +20,7 @@ type builder struct {
 	accessories []*unit
 	settings    []*unit // of environments
 	registries  []said
+	code        bool // services are the code's
 	secrets     []Secret
 	notes       []Note
 }
@@ -162,8 +163,11 @@ func (b *builder) finish() (*Draft, error) {
 	if err != nil {
 		return nil, err
 	}
+	if b.code && len(b.accessories) == 0 { // the file adds nothing to the code
+		return nil, b.nothing()
+	}
 	return &Draft{
-		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Accessories: names(b.accessories), Manifest: text,
+		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Code: b.code, Accessories: names(b.accessories), Manifest: text,
 		Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
 	}, nil
 }

@@ -3,7 +3,6 @@ package importer
 import (
 	"fmt"
 	"net/url"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -68,42 +67,6 @@ func containerPort(s string) (port, protocol string) {
 	return s[strings.LastIndexByte(s, ':')+1:], protocol
 }
 
-var exposeLine = regexp.MustCompile(`(?im)^\s*EXPOSE\s+(\d+)`)
-
-// dockerfilePort is what the Dockerfile of a service exposes.
-func (b *builder) dockerfilePort(u *unit) (int, *node) {
-	dir, file := ".", "Dockerfile"
-	switch v := u.value("build").(type) {
-	case string:
-		dir = v
-	case []said:
-		for _, s := range v {
-			switch s.key {
-			case "dir":
-				dir, _ = s.value.(string)
-			case "dockerfile":
-				file, _ = s.value.(string)
-			}
-		}
-	default:
-		return 0, nil
-	}
-	name := path.Join(dir, file)
-	if !b.exists(name) {
-		return 0, nil
-	}
-	src, err := readFile(b.tree, name)
-	if err != nil {
-		return 0, nil
-	}
-	at := exposeLine.FindSubmatchIndex(src)
-	if at == nil {
-		return 0, nil
-	}
-	n, _ := strconv.Atoi(string(src[at[2]:at[3]]))
-	return n, &node{file: name, line: strings.Count(string(src[:at[2]]), "\n") + 1, path: "EXPOSE"}
-}
-
 var (
 	traefikHost = regexp.MustCompile("Host\\(`([^`]+)`")
 	traefikPath = regexp.MustCompile("PathPrefix\\(`([^`]+)`")
@@ -149,6 +112,7 @@ func (c *composition) labels(u *unit, n *node) {
 // Titrate's.
 func (c *composition) health(u *unit, n *node) {
 	if n == nil {
+		c.dockerfileHealth(u)
 		return
 	}
 	test := n.get("test")

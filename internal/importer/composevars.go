@@ -43,12 +43,7 @@ func (c *composition) variables(u *unit, s *node) {
 			c.note(f, Lost, "the file of variables is not in the repository: its names are not known", "name them: secrets: [NAME]")
 			continue
 		}
-		names := c.dotenv(name)
-		for _, k := range sortedByLine(names) {
-			if k != "PORT" {
-				c.secret(u, k, &node{file: name, line: names[k].Line, path: k})
-			}
-		}
+		c.file(u, name)
 	}
 	for _, f := range takeTable(s, "environment").pairs() {
 		c.variable(u, f.name, f.value)
@@ -71,6 +66,62 @@ func (c *composition) variables(u *unit, s *node) {
 		}
 		c.notes = append(c.notes, Note{f.where(), f.path, Changed, "the secret was a file, /run/secrets/" + name, "it is the variable " + variable + " here: the program reads it there"})
 	}
+}
+
+// file gives a service the variables of a file. Those of .env and its like are one
+// machine's, and not for everybody to read: of these the names are taken alone. Any
+// other file stands in the repository with the compose file, and its values are taken
+// unless they look like secrets.
+func (c *composition) file(u *unit, name string) {
+	names := c.dotenv(name)
+	private := strings.HasPrefix(path.Base(name), ".env")
+	values := map[string]string{}
+	if !private {
+		values = c.values(name)
+	}
+	for _, k := range sortedByLine(names) {
+		value, given := values[k]
+		n := &node{file: name, line: names[k].Line, path: k, text: value, bare: !given}
+		switch {
+		case k == "PORT":
+			c.note(n, Needless, "Titrate gives each instance its PORT", "")
+		case given && strings.Contains(n.text, "$"): // compose would look for it elsewhere
+			c.secret(u, k, n)
+		case given:
+			c.variable(u, k, n)
+		default:
+			c.secret(u, k, n)
+		}
+	}
+}
+
+// values are those of a file of variables, without the quotes and comments that
+// compose takes away too.
+func (b *builder) values(name string) map[string]string {
+	values := map[string]string{}
+	src, err := readFile(b.tree, name)
+	if err != nil {
+		return values
+	}
+	for line := range strings.Lines(string(src)) {
+		m := envLine.FindStringSubmatch(line)
+		_, value, ok := strings.Cut(line, "=")
+		if m == nil || m[2] != "=" || !ok {
+			continue
+		}
+		value = strings.TrimSpace(value)
+		if q := value; len(q) > 1 && (q[0] == '"' || q[0] == '\'') {
+			end := strings.IndexByte(q[1:], q[0])
+			if end < 0 { // it goes on in the next line
+				continue
+			}
+			value = q[1 : end+1]
+		} else if i := strings.Index(value, " #"); i >= 0 {
+			value = strings.TrimSpace(value[:i])
+		}
+		values[m[1]] = value
+	}
+	return values
 }
 
 func sortedByLine(names map[string]Place) []string {

@@ -39,6 +39,8 @@ func (b *builder) fly(src []byte) error {
 	for _, u := range f.services {
 		if !u.has("host") && !u.has("port") {
 			u.set("worker", true, u.from)
+		} else {
+			f.dockerfileHealth(u)
 		}
 	}
 	b.notes = append(b.notes, Note{Place{b.file, 1}, "secrets", Changed, "what was set with fly secrets set does not stand in the file", "fly secrets list has the names: write them under secrets, and type titrate secret set NAME"})

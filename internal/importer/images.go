@@ -75,11 +75,16 @@ var (
 	secretName = regexp.MustCompile(`(?i)(PASS(WD|PHRASE)?$|PASSWORD|SECRET|TOKEN|API_?KEY|PRIVATE|CREDENTIAL|(^|_)KEY(_BASE)?$|_KEY_ID$|SALT$|_DSN$|_AUTH$|^DSN$|_PWD$|_PW$)`)
 	publicName = regexp.MustCompile(`(?i)(PUBLIC|_FILE$|_PATH$|_DIR$|_URL$|_URI$|_HOST$|_PORT$|_TTL$|_EXPIR|_LENGTH$|_TIMEOUT$|_ENABLED$|ALLOW_EMPTY)`)
 	plainWord  = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|none|null)?$`)
-	userInfo   = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.:-]*://[^/@\s]*:[^/@\s]+@`)
+	// tokens are what several issuers' look like, and what is too long and too random to be a word.
+	token    = regexp.MustCompile(`^((sk|pk|rk)_(live|test)_|gh[pousr]_|github_pat_|glpat-|AKIA|xox[abprs]-|SG\.|eyJ[A-Za-z0-9_-]{10})|-----BEGIN|^[A-Fa-f0-9]{32,}$|^[A-Za-z0-9+_-][A-Za-z0-9+/_-]{38,}={0,2}$`)
+	userInfo = regexp.MustCompile(`(?i)^[a-z][a-z0-9+.:-]*://[^/@\s]*:[^/@\s]+@`)
 )
 
 // isSecret reports whether a variable seems to hold what must not stand in a file
 // for everybody to read.
 func isSecret(name, value string) bool {
+	if token.MatchString(value) && strings.ContainsAny(value, "0123456789") || strings.HasPrefix(value, "-----BEGIN") {
+		return true
+	}
 	return userInfo.MatchString(value) || secretName.MatchString(name) && !publicName.MatchString(name) && !plainWord.MatchString(value)
 }

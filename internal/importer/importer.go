@@ -30,11 +30,16 @@ const (
 // Place is a line of a file of the repository; the zero one is nowhere.
 type Place struct {
 	File string `json:"file"`
-	Line int    `json:"line"`
+	Line int    `json:"line"` // 0: as a whole
 }
 
-// String is FILE:LINE.
-func (p Place) String() string { return fmt.Sprintf("%s:%d", p.File, p.Line) }
+// String is FILE:LINE, or FILE where a whole file or folder is meant.
+func (p Place) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
 
 // NoteKind says what became of a line.
 type NoteKind string
@@ -74,6 +79,7 @@ type Draft struct {
 	AppFrom     string   `json:"appFrom"`  // what the name is from
 	Services    []string `json:"services"` // by name, in the order of the manifest
 	Accessories []string `json:"accessories"`
+	Code        bool     `json:"code"`     // the services are the code's, and the accessories the file's
 	Manifest    string   `json:"manifest"` // a titrate.yaml without errors
 	Guesses     []Guess  `json:"guesses"`  // what the manifest says, and why
 	Secrets     []Secret `json:"secrets"`  // by name
@@ -82,10 +88,11 @@ type Draft struct {
 
 // Options are what a file does not say.
 type Options struct {
-	App      string   // the app's name; empty: as the file or Folder says
-	Host     string   // of the first service that is reached from outside and has none; empty: APP.localhost
-	Folder   string   // the name of the repository's folder
-	Profiles []string // of compose, whose services are taken too
+	App      string    // the app's name; empty: as the file or Folder says
+	Host     string    // of the first service that is reached from outside and has none; empty: APP.localhost
+	Folder   string    // the name of the repository's folder
+	Profiles []string  // of compose, whose services are taken too
+	Programs []Program // services that the code looks like, for a file that has databases alone
 }
 
 // Error is why a file cannot be imported.

@@ -43,6 +43,38 @@ func collected(t *testing.T, tree fstest.MapFS, name string) string {
 	return text
 }
 
+// TestImport_theCodeBesideDatabases: a compose file that has databases alone says what
+// the code has beside it, and no program takes the place of a service that it has.
+func TestImport_theCodeBesideDatabases(t *testing.T) {
+	t.Parallel()
+	programs := []Program{{Name: "shop", Dir: ".", Health: "/healthz", Secrets: []string{"STRIPE_KEY"}}, {Name: "mailer", Dir: "cmd/mailer", Worker: true}}
+	for text, want := range map[string]string{
+		"services: { db: { image: 'postgres:16' }, cache: { image: 'redis:7' } }": "shop[build health host secrets=DATABASE_URL,REDIS_URL,STRIPE_KEY] mailer[build worker secrets=DATABASE_URL,REDIS_URL] db[use version secret] cache[use secret]",
+		"services: { db: { image: 'postgres:16' }, web: { image: nginx } }":       "web[image worker] db[use version]",
+	} {
+		b, _, err := read(fstest.MapFS{"compose.yaml": {Data: []byte(text)}}, "compose.yaml", Options{Folder: "x", Programs: programs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.named()
+		var got []string
+		for _, u := range slices.Concat(b.services, b.accessories) {
+			var keys []string
+			for _, key := range order {
+				if names, ok := u.value(key).([]string); ok && key == "secrets" {
+					keys = append(keys, key+"="+strings.Join(names, ","))
+				} else if u.has(key) {
+					keys = append(keys, key)
+				}
+			}
+			got = append(got, fmt.Sprintf("%s%v", u.name, keys))
+		}
+		if diff := cmp.Diff(strings.Split(want, "] "), strings.Split(strings.Join(got, " "), "] ")); diff != "" {
+			t.Errorf("%s: -want +got\n%s", text, diff)
+		}
+	}
+}
+
 // TestImport_golden reads the first file of each archive, among the others, and
 // compares with the last, which is called "want".
 func TestImport_golden(t *testing.T) {

@@ -227,7 +227,7 @@ func (k *kamal) proxied(u *unit, own *node) {
 		}
 	}
 	if n := says("ssl"); n != nil {
-		k.note(n, Needless, "certificates are the gateway's", "")
+		k.note(n, Needless, "certificates are the gateway's", "titrate up --https :443")
 	}
 }
 

@@ -211,7 +211,7 @@ func (k *kamal) destination(name string, root *node) {
 		}
 	}
 	if n := proxy.get("ssl"); n != nil {
-		k.note(n, Needless, "certificates are the gateway's", "")
+		k.note(n, Needless, "certificates are the gateway's", "titrate up --https :443")
 	}
 	if n := root.find("servers"); n != nil {
 		k.note(n, Lost, "all runs on this machine", "environments: { "+e.name+": { services: … } } says what is different")
