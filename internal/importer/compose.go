@@ -29,6 +29,7 @@ func (b *builder) compose(src []byte) error {
 	}
 	c.hooks()
 	c.wire()
+	c.waiting()
 	c.programs()
 	for _, r := range c.roots {
 		r.left(func(n *node) { b.leftover(n, composeReasons) })

@@ -73,3 +73,47 @@ func sameCode(x, y *node) bool {
 	}
 	return x.find("build") != nil && y.find("build") != nil && path.Clean(context(x)) == path.Clean(context(y))
 }
+
+// waiting gives the address of a database to the services that wait for it and do not
+// name it: their code does.
+func (c *composition) waiting() {
+	for _, f := range c.read {
+		u := c.byName[f.name]
+		if u == nil {
+			continue
+		}
+		for _, key := range []string{"depends_on", "links"} {
+			deps := f.value.find(key)
+			waitsFor := func(name string, from *node) {
+				name, _, _ = strings.Cut(name, ":")
+				if k, ok := c.stocks[name]; ok && k.use != "" {
+					c.waits(u, name, k, from)
+				}
+			}
+			for _, d := range deps.entries() {
+				waitsFor(d.name, d.value)
+			}
+			if deps != nil {
+				for _, d := range deps.items {
+					waitsFor(d.str(), d)
+				}
+			}
+		}
+	}
+}
+
+func (c *composition) waits(u *unit, name string, k stocked, from *node) {
+	given, _ := k.value("secret").(string)
+	if given == "" {
+		given = k.stock.secret
+	}
+	if have, _ := u.value("secrets").([]string); slices.Contains(have, given) {
+		return
+	}
+	k.set("secret", given, from)
+	c.secret(u, given, from)
+	c.notes = append(c.notes, Note{
+		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: its address is given all the same",
+		"let the program read " + given + ", or take it out of secrets",
+	})
+}

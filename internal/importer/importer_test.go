@@ -124,6 +124,31 @@ func TestImport_golden(t *testing.T) {
 	}
 }
 
+// TestImport_badFiles: each is refused by its code, with the line where one is known.
+func TestImport_badFiles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, text, code, says string }{
+		{"fly.toml", "app = 'x'\n[build\n", codeUnread, "line 2"},
+		{"fly.toml", "app = 'x'\napp = 'y'\n", codeUnread, "line 2"},
+		{"fly.toml", "title = 'some other tool'\n", codeUnread, "not a fly.toml"},
+		{"fly.toml", "app = " + strings.Repeat("[", 1000) + strings.Repeat("]", 1000), codeUnread, "nested too deep"},
+		{"fly.toml", "app = 'x' # " + strings.Repeat("x", maxTOML), codeUnread, "larger than"},
+		{"config/deploy.yml", "a: [", codeUnread, "not a configuration of Kamal"},
+		{"config/deploy.yml", "apiVersion: v1\n", codeUnread, "it has no service"},
+		{"compose.yaml", "services: [", codeUnread, "not a compose file"},
+		{"compose.yaml", "services: { db: { image: 'postgres:16' } }", codeNothing, "runs nothing"},
+		{"compose.yaml", "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nservices: [*e,*e]\n", codeUnread, "aliases"},
+		{"Procfile", "no process", codeNothing, "runs nothing"},
+		{"Procfile", "web: \xff", codeUnread, "UTF-8"},
+		{"Makefile", "", codeUnknown, "not known"},
+	} {
+		_, err := Import(fstest.MapFS{c.name: {Data: []byte(c.text)}}, c.name, Options{Folder: "x"})
+		if e := (*Error)(nil); !errors.As(err, &e) || e.Code != c.code || !strings.Contains(e.Error(), c.says) || e.Help == "" {
+			t.Errorf("%s %.30q: %v, want %s with %q", c.name, c.text, err, c.code, c.says)
+		}
+	}
+}
+
 func fuzz(f *testing.F, name string) {
 	f.Helper()
 	format, err := FormatOf(name)

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -20,12 +21,10 @@ func parseTOML(src []byte, file string) (*node, error) {
 		return nil, fmt.Errorf("the file is larger than %d bytes", maxTOML)
 	}
 	var whole map[string]any
-	if err := toml.Unmarshal(src, &whole); err != nil { // keys that stand twice, and what is no TOML
-		if at := (*toml.DecodeError)(nil); errors.As(err, &at) {
-			line, _ := at.Position()
-			return nil, fmt.Errorf("line %d: %w", line, err)
-		}
-		return nil, err
+	invalid := toml.Unmarshal(src, &whole) // what the tree of a text does not tell: keys that stand twice
+	if at := (*toml.DecodeError)(nil); errors.As(invalid, &at) {
+		line, _ := at.Position()
+		return nil, fmt.Errorf("line %d: %w", line, invalid)
 	}
 	t := tomlReader{src: src, file: file, line: 1}
 	root := &node{file: file, line: 1, kind: table, taken: true}
@@ -37,7 +36,7 @@ func parseTOML(src []byte, file string) (*node, error) {
 			at = t.table(root, e)
 		}
 	}
-	return root, errors.Join(t.parser.Error(), t.err)
+	return root, cmp.Or(t.err, t.parser.Error(), invalid)
 }
 
 type tomlReader struct {
@@ -90,6 +89,9 @@ func (t *tomlReader) keyValue(at *node, e *unstable.Node, depth int) {
 	for keys := e.Key(); keys.Next(); {
 		name, line := string(keys.Node().Data), t.lineOf(keys.Node())
 		if keys.IsLast() {
+			if at.find(name) != nil && t.err == nil {
+				t.err = fmt.Errorf("line %d: %s stands there twice", line, name)
+			}
 			at.fields = append(at.fields, &field{name, t.value(e.Value(), line, join(at.path, name), depth+1)})
 			return
 		}

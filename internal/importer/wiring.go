@@ -161,7 +161,7 @@ func (w *wiring) connect(x use, name string, k stock, a *unit) {
 		w.secret(x.of, given, x.from)
 		w.notes = append(w.notes, Note{
 			x.from.where(), x.from.path, Lost, x.name + " is a part of the address of " + name + ", which is not the same at each start",
-			"the whole address is in the secret " + given + ": read it there",
+			"the whole address, with user and password, is in the secret " + given + ": read it there",
 		})
 	case given == "":
 		given = x.name
