@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -19,6 +20,8 @@ func (b *builder) compose(src []byte) error {
 	dir := path.Dir(b.file)
 	c := &composition{wiring: newWiring(b), loaded: map[string]*node{b.file: root}, jobs: map[string]*node{}}
 	c.environment = b.dotenv(path.Join(dir, ".env"))
+	c.given = b.values(path.Join(dir, ".env"))
+	maps.DeleteFunc(c.given, isSecret)
 	b.app = c.text(root.get("name"))
 	c.load(root, 0)
 	for _, f := range c.read {
@@ -48,10 +51,11 @@ func (b *builder) compose(src []byte) error {
 // composition is a compose file that is being read.
 type composition struct {
 	*wiring
-	loaded map[string]*node // by file, for extends and include
-	roots  []*node          // files whose services are taken
-	read   []*field         // services with what they extend
-	jobs   map[string]*node // services that run once, by name
+	loaded map[string]*node  // by file, for extends and include
+	given  map[string]string // what .env has, but secrets
+	roots  []*node           // files whose services are taken
+	read   []*field          // services with what they extend
+	jobs   map[string]*node  // services that run once, by name
 }
 
 // load takes the services of a file, and those of the files that it includes.
@@ -107,22 +111,37 @@ func (c *composition) parsed(name string) *node {
 	return c.loaded[name]
 }
 
-// text expands a scalar with the defaults in it, and notes what has no value.
-func (c *composition) text(n *node) string {
+// shape expands a scalar that says how the app is put together, such as an image or a
+// port, with what .env has beside the file.
+func (c *composition) shape(n *node) string { return c.with(n, c.given) }
+
+// text expands any other scalar. What a .env has does not go into a file for everybody
+// to read: it may be a secret under any name.
+func (c *composition) text(n *node) string { return c.with(n, nil) }
+
+// with expands a scalar, and notes what was taken from elsewhere or has no value.
+func (c *composition) with(n *node, given map[string]string) string {
 	if !strings.Contains(n.str(), "$") {
 		return n.str()
 	}
-	v := vars{}
+	v := vars{given: given}
 	s := v.expand(n.text)
+	note := func(kind NoteKind, why, instead string) {
+		c.notes = append(c.notes, Note{n.where(), n.path, kind, why, instead})
+	}
+	const other = "write the value into titrate.yaml if it is another in production"
+	for _, name := range v.taken {
+		note(Changed, "${"+name+"} was taken from "+c.environment[name].String(), other)
+	}
 	for _, name := range v.defaulted {
-		c.notes = append(c.notes, Note{n.where(), n.path, Changed, "the default of ${" + name + "} was taken", "write the value into titrate.yaml if it is another in production"})
+		note(Changed, "the default of ${"+name+"} was taken", other)
 	}
 	for _, name := range v.missing {
 		from := ""
 		if p, ok := c.environment[name]; ok {
 			from = "; compose takes it from " + p.String()
 		}
-		c.notes = append(c.notes, Note{n.where(), n.path, Lost, "${" + name + "} has no value in this file" + from, "write the value into titrate.yaml"})
+		note(Lost, "${"+name+"} has no value in this file"+from, "write the value into titrate.yaml")
 	}
 	return s
 }
@@ -193,7 +212,7 @@ func (c *composition) one(name string, s *node) {
 			return
 		}
 	}
-	image := strings.Trim(c.text(s.find("image")), "/:@ ")
+	image := strings.Trim(c.shape(s.find("image")), "/:@ ")
 	if s.find("build") == nil {
 		if why, ok := proxies[imageBase(image)]; ok {
 			c.note(s, Needless, "it is not needed: "+why, "")
@@ -247,7 +266,7 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 		context = build.get("context")
 	}
 	dir, ok := ".", true
-	if t := c.text(context); t != "" {
+	if t := c.shape(context); t != "" {
 		dir, ok = repoPath(path.Dir(build.file), t)
 	}
 	if !ok {
@@ -259,11 +278,11 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 	}
 	c.note(s.find("image"), Needless, "it is built here, and needs no name", "")
 	says := []said{{"dir", dir, build}}
-	if f := build.get("dockerfile"); c.text(f) != "" && c.text(f) != "Dockerfile" {
-		says = append(says, said{"dockerfile", c.text(f), f})
+	if f := build.get("dockerfile"); c.shape(f) != "" && c.shape(f) != "Dockerfile" {
+		says = append(says, said{"dockerfile", c.shape(f), f})
 	}
-	if f := build.get("target"); c.text(f) != "" {
-		says = append(says, said{"target", c.text(f), f})
+	if f := build.get("target"); c.shape(f) != "" {
+		says = append(says, said{"target", c.shape(f), f})
 	}
 	if args := c.arguments(build); len(args) > 0 {
 		says = append(says, said{"args", args, build.find("args")})
@@ -301,91 +320,4 @@ func takeTable(n *node, key string) *node {
 		}
 	}
 	return n.get(key)
-}
-
-// running says how a service is started and stopped.
-func (c *composition) running(u *unit, s *node) {
-	words := func(n *node) []string {
-		var out []string
-		for _, i := range n.each() {
-			out = append(out, c.text(i))
-		}
-		return out
-	}
-	entrypoint, command := s.get("entrypoint"), s.get("command")
-	args := words(command)
-	if command != nil && command.kind != list && len(args) == 1 {
-		if split, ok := split(args[0]); ok { // compose makes arguments of a line, as a shell would
-			args = split
-		}
-	}
-	switch {
-	case !entrypoint.null() && entrypoint.kind == list:
-		u.set("run", shellLine(append(words(entrypoint), args...)), entrypoint)
-	case !entrypoint.null():
-		u.set("run", strings.TrimSpace(c.text(entrypoint)+" "+shellLine(args)), entrypoint)
-	case len(args) > 0:
-		u.set("run", args, command)
-	}
-	if g := s.get("stop_grace_period"); g.str() != "" {
-		u.set("drain", c.text(g), g)
-	}
-	if s.find("restart").str() == "no" {
-		c.note(s.find("restart"), Changed, "what ends is started again, with a growing pause", "a command that runs once is a hook: hooks: { release: … }")
-	}
-	if s.get("read_only").yes() {
-		u.set("readOnly", true, s.find("read_only"))
-	}
-}
-
-// shellLine joins words to a line for a shell.
-func shellLine(words []string) string {
-	out := make([]string, len(words))
-	for i, w := range words {
-		out[i] = w
-		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`&|;<>()*?[]{}#~!") {
-			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(out, " ")
-}
-
-// arguments are the words of a line, for an image's entrypoint; the line itself where
-// it needs a shell.
-func arguments(line string) any {
-	if words, ok := split(line); ok {
-		return words
-	}
-	return line
-}
-
-// split makes words of a line as a shell does, where it needs no shell.
-func split(line string) (words []string, ok bool) {
-	var w strings.Builder
-	var quote rune
-	open := false
-	for _, r := range strings.TrimSpace(line) {
-		switch {
-		case quote != 0 && r == quote:
-			quote = 0
-		case r == '\\' || quote != '\'' && r == '`':
-			return nil, false
-		case quote != 0:
-			w.WriteRune(r)
-		case r == '\'' || r == '"':
-			quote, open = r, true
-		case r == ' ' || r == '\t' || r == '\n':
-			if open {
-				words, open = append(words, w.String()), false
-				w.Reset()
-			}
-		default:
-			w.WriteRune(r)
-			open = true
-		}
-	}
-	if open {
-		words = append(words, w.String())
-	}
-	return words, quote == 0 && len(words) > 0
 }

@@ -14,10 +14,10 @@ import (
 func (c *composition) ports(u *unit, s *node) {
 	published := false
 	for _, p := range s.get("ports").each() {
-		target, protocol := c.text(p), "tcp"
+		target, protocol := c.shape(p), "tcp"
 		if p.kind == table {
 			p.all()
-			target = c.text(p.find("target"))
+			target = c.shape(p.find("target"))
 			if t := p.find("protocol").str(); t != "" {
 				protocol = t
 			}
@@ -38,7 +38,7 @@ func (c *composition) ports(u *unit, s *node) {
 		}
 	}
 	for _, p := range s.get("expose").each() {
-		target, protocol := containerPort(c.text(p))
+		target, protocol := containerPort(c.shape(p))
 		n, err := strconv.Atoi(target)
 		switch {
 		case u.has("port") && u.value("port") == n:

@@ -85,8 +85,6 @@ func (c *composition) file(u *unit, name string) {
 		switch {
 		case k == "PORT":
 			c.note(n, Needless, "Titrate gives each instance its PORT", "")
-		case given && strings.Contains(n.text, "$"): // compose would look for it elsewhere
-			c.secret(u, k, n)
 		case given:
 			c.variable(u, k, n)
 		default:
@@ -95,8 +93,8 @@ func (c *composition) file(u *unit, name string) {
 	}
 }
 
-// values are those of a file of variables, without the quotes and comments that
-// compose takes away too.
+// values are those of a file of variables that stand in it, without the quotes and
+// comments that compose takes away too.
 func (b *builder) values(name string) map[string]string {
 	values := map[string]string{}
 	src, err := readFile(b.tree, name)
@@ -110,14 +108,22 @@ func (b *builder) values(name string) map[string]string {
 			continue
 		}
 		value = strings.TrimSpace(value)
+		quoted := byte(0)
 		if q := value; len(q) > 1 && (q[0] == '"' || q[0] == '\'') {
 			end := strings.IndexByte(q[1:], q[0])
 			if end < 0 { // it goes on in the next line
 				continue
 			}
-			value = q[1 : end+1]
+			quoted, value = q[0], q[1:end+1]
 		} else if i := strings.Index(value, " #"); i >= 0 {
 			value = strings.TrimSpace(value[:i])
+		}
+		if v := (vars{given: values}); quoted != '\'' {
+			value = v.expand(value)
+			hidden := func(name string) bool { return isSecret(name, values[name]) }
+			if len(v.missing) > 0 || slices.ContainsFunc(v.taken, hidden) { // it stands elsewhere, or holds a secret
+				continue
+			}
 		}
 		values[m[1]] = value
 	}

@@ -3,8 +3,11 @@ package importer
 import "strings"
 
 // vars expands the variables of a compose file as compose does, with what the file
-// itself says of them: the values of a shell or a .env file are not its.
+// itself says of them, and what it is given: the values of a shell are not the file's.
 type vars struct {
+	given map[string]string // values that stand beside the file
+
+	taken     []string // whose given value was taken
 	missing   []string // named without a default
 	defaulted []string // whose default was taken
 }
@@ -39,7 +42,7 @@ func (v *vars) nested(s string, depth int) string {
 		case n == 0:
 			out.WriteByte('$')
 		default:
-			v.missing = append(v.missing, s[:n])
+			out.WriteString(v.braced(s[:n], depth))
 			s = s[n:]
 		}
 	}
@@ -64,14 +67,22 @@ func closing(s string) int {
 func (v *vars) braced(s string, depth int) string {
 	name := s[:word(s)]
 	op := strings.TrimPrefix(s[len(name):], ":")
+	value, given := v.given[name]
+	given = given && (value != "" || op == s[len(name):] && op != "") // with a colon, empty is not set
 	switch {
 	case name == "":
 		return "${" + s + "}"
+	case given && strings.HasPrefix(op, "+"):
+		v.taken = append(v.taken, name)
+		return v.nested(op[1:], depth+1)
+	case given:
+		v.taken = append(v.taken, name)
+		return value
 	case strings.HasPrefix(op, "-"):
 		v.defaulted = append(v.defaulted, name)
 		return v.nested(op[1:], depth+1)
 	case strings.HasPrefix(op, "+"):
-		return "" // the variable is not set here
+		return "" // the variable is not set
 	}
 	v.missing = append(v.missing, name)
 	return ""

@@ -14,12 +14,12 @@ func (c *composition) mounts(u *unit, s *node) {
 		kind := "volume"
 		if v.kind == table {
 			v.all()
-			source, target = c.text(v.find("source")), c.text(v.find("target"))
+			source, target = c.shape(v.find("source")), c.shape(v.find("target"))
 			if t := v.find("type").str(); t != "" {
 				kind = t
 			}
 		} else {
-			source, target = mount(c.text(v))
+			source, target = mount(c.shape(v))
 		}
 		c.volume(u, v, source, target, kind)
 	}
@@ -55,7 +55,7 @@ func (c *composition) capacity(u *unit, s *node) {
 	deploy := s.get("deploy")
 	resources := deploy.get("resources")
 	for _, n := range []*node{s.get("scale"), deploy.get("replicas")} {
-		if v, err := strconv.Atoi(c.text(n)); err == nil && v > 1 {
+		if v, err := strconv.Atoi(c.shape(n)); err == nil && v > 1 {
 			u.set("scale", v, n)
 		} else if err == nil && v == 0 {
 			c.note(n, Lost, "a service has at least one instance", "")
@@ -73,7 +73,7 @@ func (c *composition) capacity(u *unit, s *node) {
 		{s.get("pids_limit"), "processes"},
 		{limits.get("pids"), "processes"},
 	} {
-		u.limit(l.key, c.text(l.from), l.from)
+		u.limit(l.key, c.shape(l.from), l.from)
 	}
 }
 

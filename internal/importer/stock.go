@@ -67,10 +67,10 @@ func (c *composition) database(name string, s *node, image string, k stock) {
 		c.setting(a, f.name, f.value)
 	}
 	for _, v := range s.get("volumes").each() {
-		source, target := mount(c.text(v))
+		source, target := mount(c.shape(v))
 		if v.kind == table {
 			v.all()
-			source, target = c.text(v.find("source")), c.text(v.find("target"))
+			source, target = c.shape(v.find("source")), c.shape(v.find("target"))
 		}
 		c.data(a, source, target, v)
 	}

@@ -112,7 +112,7 @@ func host(name string) *regexp.Regexp {
 var (
 	webAddress = regexp.MustCompile(`^https?://([^/:@\s]+)(?::(\d+))?(/[^\s?#]*)?$`)
 	pairForm   = regexp.MustCompile(`^([^/:@\s]+):(\d+)$`)
-	hostWord   = regexp.MustCompile(`(?i)(HOST|SERVER|ADDR|SERVICE|URL|URI|ENDPOINT|UPSTREAM|BACKEND|API|NAME$|BROKER)`)
+	hostWord   = regexp.MustCompile(`(?i)(HOST|SERVER|ADDR|SERVICE|URL|URI|ENDPOINT|UPSTREAM|BACKEND|API|BROKER)`)
 )
 
 // wire connects services with what their variables name, and says which of them take
@@ -120,9 +120,10 @@ var (
 func (w *wiring) wire() {
 	for _, x := range w.uses {
 		name := w.mentions(x.value)
-		if k, ok := w.stocks[name]; ok {
+		alone := x.value == name && !hostWord.MatchString(x.name) // a user or database of the same name, perhaps
+		if k, ok := w.stocks[name]; ok && !alone {
 			w.connect(x, name, k.stock, k.unit)
-		} else if to := w.byName[name]; to != nil && to != x.of && (x.value != name || hostWord.MatchString(x.name)) {
+		} else if to := w.byName[name]; to != nil && to != x.of && !alone {
 			w.address(x, to)
 		} else if !isSecret(x.name, x.value) {
 			w.plainVariable(x.of, x.name, x.value, x.from, vars{})

@@ -95,11 +95,12 @@ func (c *conversion) fields(n *node, y *yaml.Node, depth int) {
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], y.Content[i+1]
 		if key.Tag == "!!merge" || key.Value == "<<" {
-			from := c.node(value, value.Line, n.path, depth+1)
-			if from.kind == list {
-				merged = append(merged, from.items...)
-			} else {
-				merged = append(merged, from)
+			sources := []*yaml.Node{value}
+			if value.Kind == yaml.SequenceNode {
+				sources = value.Content
+			}
+			for _, source := range sources {
+				merged = append(merged, c.node(source, source.Line, n.path, depth+1))
 			}
 			continue
 		}
