@@ -27,9 +27,10 @@ type builder struct {
 
 // unit is a service or accessory to be.
 type unit struct {
-	name string // in titrate.yaml
-	from *node
-	keys []said
+	name  string // in titrate.yaml
+	usual string // of an accessory: the variable that its address is in, unless secret says another
+	from  *node
+	keys  []said
 }
 
 // said is a key with its value, and the line that says so.

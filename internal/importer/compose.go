@@ -34,6 +34,7 @@ func (b *builder) compose(src []byte) error {
 	c.wire()
 	c.waiting()
 	c.programs()
+	c.distinct()
 	for _, r := range c.roots {
 		r.left(func(n *node) { b.leftover(n, composeReasons) })
 	}

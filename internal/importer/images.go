@@ -22,6 +22,10 @@ const (
 	useRedis    = "redis"
 )
 
+// defaultSecret is the variable that the address of such an accessory is in, where
+// nothing else is said.
+var defaultSecret = map[any]string{usePostgres: "DATABASE_URL", useRedis: "REDIS_URL"}
+
 var stocks = []stock{
 	{usePostgres, 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}},
 	{useRedis, 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},

@@ -31,6 +31,7 @@ func (b *builder) kamal(src []byte) error {
 	k.accessoriesOf(root.get("accessories"))
 	k.roles(root.get("servers"))
 	k.wire()
+	k.distinct()
 	k.destinations()
 	k.registry(root.get("registry"))
 	k.scripts()

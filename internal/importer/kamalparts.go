@@ -73,7 +73,7 @@ func (k *kamal) accessoriesOf(all *node) {
 		}
 		known, ok := stockOf(image)
 		if !ok {
-			known = stock{secret: strings.ToUpper(strings.ReplaceAll(nameOf(f.name), "-", "_")) + "_URL", scheme: []string{"http"}}
+			known = stock{scheme: []string{"http"}}
 		}
 		port := s.get("port")
 		if n, err := strconv.Atoi(lastPart(k.plain(port))); err == nil && known.use == "" {

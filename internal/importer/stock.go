@@ -2,6 +2,7 @@ package importer
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,6 +12,10 @@ var major = regexp.MustCompile(`^v?(\d+(?:\.\d+)*)`)
 // services reach it.
 func (w *wiring) stock(name, host, image string, k stock, from, says *node) *unit {
 	a := w.accessory(name, from)
+	if own := ownSecret(a); k.secret == "" || slices.ContainsFunc(w.accessories, func(o *unit) bool { return o.usual == k.secret }) {
+		k.secret = own
+	}
+	a.usual = k.secret
 	w.stocks[host] = stocked{k, a}
 	tag := ""
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
@@ -32,6 +37,20 @@ func (w *wiring) stock(name, host, image string, k stock, from, says *node) *uni
 		a.set("port", k.port, says)
 	}
 	return a
+}
+
+// ownSecret is the variable of an accessory that no other one has.
+func ownSecret(a *unit) string { return strings.ToUpper(strings.ReplaceAll(a.name, "-", "_")) + "_URL" }
+
+// distinct gives each accessory a variable of its own, where another one was named for
+// what would be its by default.
+func (w *wiring) distinct() {
+	for _, a := range w.accessories {
+		taken := func(o *unit) bool { return o != a && o.value("secret") == a.usual }
+		if !a.has("secret") && (a.has("use") && a.usual != defaultSecret[a.value("use")] || slices.ContainsFunc(w.accessories, taken)) {
+			a.set("secret", ownSecret(a), a.from)
+		}
+	}
 }
 
 // setting takes a variable of an accessory.
