@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,12 +44,27 @@ func (w *wiring) stock(name, host, image string, k stock, from, says *node) *uni
 func ownSecret(a *unit) string { return strings.ToUpper(strings.ReplaceAll(a.name, "-", "_")) + "_URL" }
 
 // distinct gives each accessory a variable of its own, where another one was named for
-// what would be its by default.
+// what would be its by default, and says which of them nobody is given.
 func (w *wiring) distinct() {
 	for _, a := range w.accessories {
 		taken := func(o *unit) bool { return o != a && o.value("secret") == a.usual }
 		if !a.has("secret") && (a.has("use") && a.usual != defaultSecret[a.value("use")] || slices.ContainsFunc(w.accessories, taken)) {
 			a.set("secret", ownSecret(a), a.from)
+		}
+		if !a.has("use") {
+			continue
+		}
+		name, named := a.value("secret").(string)
+		name = cmp.Or(name, a.usual)
+		tell := func(why, instead string) {
+			w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, why, instead})
+		}
+		switch given := len(givenTo(w.services, name)) > 0; {
+		case !given:
+			tell("no variable names "+a.name+", and no service waits for it", "secrets: ["+name+"] for the services that use it")
+		case !named: // its value stands elsewhere
+			a.set("secret", name, a.from)
+			tell(name+" is the address of "+a.name+" here, which Titrate runs", "titrate secret set "+name+" if it is of another: what is set wins")
 		}
 	}
 }

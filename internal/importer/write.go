@@ -22,6 +22,7 @@ func (b *builder) valid() (string, error) {
 		if len(b.services) == 0 {
 			return "", b.nothing()
 		}
+		b.pulls()
 		text, err := b.write()
 		if err != nil {
 			return "", err
@@ -36,6 +37,21 @@ func (b *builder) valid() (string, error) {
 		}
 	}
 	return "", &Error{codeInvalid, b.file, "what came out is no manifest", "write titrate.yaml by hand, with titrate init as a start"}
+}
+
+// pulls leaves out registries that no image is left of.
+func (b *builder) pulls() {
+	b.registries = slices.DeleteFunc(b.registries, func(r said) bool {
+		from := func(u *unit) bool {
+			image, _ := u.value("image").(string)
+			return strings.HasPrefix(image, r.key+"/")
+		}
+		if slices.ContainsFunc(b.accessories, from) || slices.ContainsFunc(b.services, from) {
+			return false
+		}
+		b.note(r.from, Needless, "no image of it is left", "")
+		return true
+	})
 }
 
 var pathPart = regexp.MustCompile(`[^.\[\]]+`)
