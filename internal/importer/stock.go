@@ -47,6 +47,7 @@ func ownSecret(a *unit) string { return strings.ToUpper(strings.ReplaceAll(a.nam
 // what would be its by default, and says which of them nobody is given.
 func (w *wiring) distinct() {
 	for _, a := range w.accessories {
+		named := a.has("secret")
 		taken := func(o *unit) bool { return o != a && o.value("secret") == a.usual }
 		if !a.has("secret") && (a.has("use") && a.usual != defaultSecret[a.value("use")] || slices.ContainsFunc(w.accessories, taken)) {
 			a.set("secret", ownSecret(a), a.from)
@@ -54,7 +55,7 @@ func (w *wiring) distinct() {
 		if !a.has("use") {
 			continue
 		}
-		name, named := a.value("secret").(string)
+		name, _ := a.value("secret").(string)
 		name = cmp.Or(name, a.usual)
 		tell := func(why, instead string) {
 			w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, why, instead})
