@@ -238,4 +238,4 @@ func width(v any) int {
 }
 
 // simple is text that means the same without quotes, wherever it stands.
-var simple = regexp.MustCompile(`^(/|\.|[A-Za-z/.][A-Za-z0-9_./:@-]*[A-Za-z0-9_/])$`)
+var simple = regexp.MustCompile(`^(/|\.|[A-Za-z/.][A-Za-z0-9_./:@-]*[A-Za-z0-9_/]|[0-9]+(\.[0-9]+)?([smhd]|[KMG]B))$`)
