@@ -99,12 +99,6 @@ func (d *Detection) others(tree fs.FS) {
 			d.Notes = append(d.Notes, f+": containers are not available yet")
 		}
 	}
-	for _, f := range []string{"compose.yaml", "docker-compose.yml", "Procfile"} {
-		if isFile(tree, f) {
-			d.Looked = append(d.Looked, f)
-			d.Notes = append(d.Notes, f+" is not read yet")
-		}
-	}
 }
 
 var envLine = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=`)
