@@ -68,7 +68,11 @@ func (b *Builder) dropCaches() error {
 	for _, app := range homes {
 		dirs = append(dirs, b.path("builds", "homes", app))
 	}
-	for _, dir := range dirs {
+	more, err := b.depsFolders()
+	if err != nil {
+		return fmt.Errorf("drop large caches: %w", err)
+	}
+	for _, dir := range append(dirs, more...) {
 		if sizeOf(dir) > b.cfg.Limits.Disk {
 			if err := b.drop(dir); err != nil {
 				return fmt.Errorf("drop a large cache: %w", err)

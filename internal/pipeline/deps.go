@@ -1,0 +1,200 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// What a lock file has led to is kept, by app, under the digest of that file, the
+// tools and the fetch line: a build gets a copy, so that none can change what the
+// next one finds, and needs no network. Where the disk can, a copy shares its blocks.
+
+// keptDeps is how many lock files back an app's dependencies are kept.
+const keptDeps = 3
+
+// dependencies puts what the lock file names into place, from what is kept or by
+// the fetch step.
+func (st *stage) dependencies(ctx context.Context) error {
+	if st.p.fetch == "" {
+		return nil
+	}
+	key, err := st.depsKey()
+	if err != nil {
+		return fmt.Errorf("hash the lock file of %s: %w", st.w.Name, err)
+	}
+	all := st.path("builds", "deps", st.job.App)
+	at := filepath.Join(all, st.p.language+"-"+key)
+	turn := st.turn("deps " + at)
+	if err := turn.take(ctx); err != nil {
+		return err
+	}
+	defer turn.give()
+	if exists(at) {
+		now := time.Now()
+		if err := os.Chtimes(at, now, now); err != nil {
+			return fmt.Errorf("use kept dependencies: %w", err)
+		}
+		return st.restore(at)
+	}
+	if st.p.seed {
+		if err := st.seed(all); err != nil {
+			return err
+		}
+	}
+	if err := st.step(ctx, StepFetch, st.p.fetch, st.cfg.Network); err != nil {
+		return err
+	}
+	if err := st.store(all, at); err != nil {
+		return fmt.Errorf("keep dependencies: %w", err)
+	}
+	return nil
+}
+
+// depsKey is the digest of all that the fetch step depends on.
+func (st *stage) depsKey() (string, error) {
+	rec := newRecipe("deps " + st.p.language)
+	rec.add(st.p.fetch, st.p.dir)
+	rec.add(st.p.env...)
+	for _, t := range st.p.tools {
+		rec.add(t.path, t.version)
+	}
+	for _, name := range st.p.locks {
+		if err := rec.file(st.src, name); err != nil {
+			return "", err
+		}
+	}
+	return rec.digest(), nil
+}
+
+// restore copies kept dependencies to where the steps look for them.
+func (st *stage) restore(from string) error {
+	if err := copyTree(filepath.Join(from, "deps"), st.deps); err != nil {
+		return fmt.Errorf("use kept dependencies: %w", err)
+	}
+	for i, name := range st.p.kept {
+		kept := filepath.Join(from, strconv.Itoa(i))
+		if !exists(kept) {
+			continue
+		}
+		to := filepath.Join(st.src, filepath.FromSlash(name))
+		err := removeAll(to)
+		if err == nil {
+			err = os.MkdirAll(to, 0o755)
+		}
+		if err == nil {
+			err = copyTree(kept, to)
+		}
+		if err != nil {
+			return fmt.Errorf("use kept dependencies: %w", err)
+		}
+	}
+	return nil
+}
+
+// seed begins with the newest of what older lock files led to.
+func (st *stage) seed(all string) error {
+	newest, err := st.keptOf(all)
+	if err != nil || len(newest) == 0 {
+		return err
+	}
+	return copyTree(filepath.Join(all, newest[len(newest)-1], "deps"), st.deps)
+}
+
+// keptOf returns what is kept of the stage's language, oldest first.
+func (st *stage) keptOf(all string) ([]string, error) {
+	entries, err := os.ReadDir(all)
+	if os.IsNotExist(err) {
+		return nil, nil
+	}
+	var out []string
+	for _, e := range byAge(entries) {
+		if ok, _ := filepath.Match(st.p.language+"-*", e.Name()); ok {
+			out = append(out, e.Name())
+		}
+	}
+	return out, err
+}
+
+// store keeps what the fetch step has left, and lets the oldest go.
+func (st *stage) store(all, at string) error {
+	if err := os.MkdirAll(all, 0o700); err != nil {
+		return err
+	}
+	tmp, err := st.folder("kept")
+	if err != nil {
+		return err
+	}
+	from := append([]string{st.deps}, nil...)
+	names := []string{"deps"}
+	for i, name := range st.p.kept {
+		if path := filepath.Join(st.src, filepath.FromSlash(name)); exists(path) {
+			from, names = append(from, path), append(names, strconv.Itoa(i))
+		}
+	}
+	for i := range from {
+		to := filepath.Join(tmp, names[i])
+		if err := os.Mkdir(to, 0o755); err != nil {
+			return err
+		}
+		if err := copyTree(from[i], to); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(tmp, at); err != nil {
+		return err
+	}
+	kept, err := st.keptOf(all)
+	if err != nil {
+		return err
+	}
+	for _, old := range kept[:max(0, len(kept)-keptDeps)] {
+		if err := removeAll(filepath.Join(all, old)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// turn is a place in a line: one at a time.
+type turn chan struct{}
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
+
+// turn returns the line of a name.
+func (b *Builder) turn(name string) turn {
+	place, _ := b.turns.LoadOrStore(name, make(turn, 1))
+	t, ok := place.(turn)
+	if !ok {
+		panic("turns hold turns only")
+	}
+	return t
+}
+
+// depsFolders are the folders of kept dependencies and downloads, by app.
+func (b *Builder) depsFolders() ([]string, error) {
+	var out []string
+	for _, kind := range []string{"deps", "downloads"} {
+		apps, err := fs.Glob(os.DirFS(b.path("builds", kind)), "*")
+		if err != nil {
+			return nil, err
+		}
+		for _, app := range apps {
+			out = append(out, b.path("builds", kind, app))
+		}
+	}
+	return out, nil
+}
