@@ -115,7 +115,7 @@ type Build struct {
 	Test     string // a shell line that must end well before the artifact is kept; empty: none
 	Network  bool   // Command and Test may use the network
 	Output   string // the file or folder that is left, relative to Dir; empty without Command: as the language has it
-	Run      string // how to start it, a shell line run in the artifact's folder; empty: Output itself, or as the language has it
+	Run      string // with Command: how to start it, a shell line run in the artifact's folder; empty: run Output itself
 	Fallback string // of a static site: the file that answers for paths which name none
 }
 

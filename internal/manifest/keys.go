@@ -265,7 +265,7 @@ func nestedKeys() []Key {
 		{Name: "test", Places: inBuild, kind: command(), Example: "test: npm test", Doc: "A shell line that runs after the build, where it was built, without network. If it fails there is no artifact, and nothing moves."},
 		{Name: "network", Places: inBuild, kind: boolean(), Default: "`false`", Example: "network: true", Doc: "Lets command, test and a language's build step use the network too. Whoever can change what they download can then change what is released."},
 		{Name: "output", Places: inBuild, kind: repoPath(), Default: "as the language has it", Example: "output: dist", Doc: "The file or folder that is left, relative to dir: the artifact. A command needs it; of a static site it is the folder that is served."},
-		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself, or what the language's files say", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
+		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
 		{Name: "fallback", Places: inBuild, kind: repoPath(), Example: "fallback: index.html", Doc: "Of a static site: the file that answers for paths which name no file, as single-page apps need it."},
 
 		{Name: "username", Places: inRegistry, kind: written("the name of who pulls", textOrNumber()), Example: "username: ana", Doc: "Who pulls."},

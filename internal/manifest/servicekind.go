@@ -24,8 +24,10 @@ func (r *reader) buildRules(b Build, l layer, at string) {
 		fault("command", "the command's output is not named", "add output: the file or folder that it leaves")
 	case b.Command == "" && b.Fetch != "":
 		fault("fetch", "fetch gets what a command needs, and there is none", "add command, or remove fetch: each language fetches by itself")
-	case b.Fallback != "" && (b.Command != "" || b.Run != ""):
-		fault("fallback", "fallback belongs to a static site, which Titrate serves itself", "with: static, and neither command nor run")
+	case b.Command == "" && b.Run != "":
+		fault("run", "run starts what a command has left, and there is none", "write run beside build: each language is built by its own tools")
+	case b.Fallback != "" && b.Command != "":
+		fault("fallback", "fallback belongs to a static site, which Titrate serves itself", "keep one of fallback and command")
 	}
 }
 

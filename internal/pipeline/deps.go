@@ -7,15 +7,20 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // What a lock file has led to is kept, by app, under the digest of that file, the
 // tools and the fetch line: a build gets a copy, so that none can change what the
 // next one finds, and needs no network. Where the disk can, a copy shares its blocks.
+// Apps share nothing: what a lock file leads to may depend on a registry and a login
+// of one app's own, and not every lock file has digests of all that it names.
 
-// keptDeps is how many lock files back an app's dependencies are kept.
-const keptDeps = 3
+const (
+	keptDeps = 3                   // lock files of a folder whose dependencies are kept
+	depsAge  = 30 * 24 * time.Hour // without being used
+)
 
 // dependencies puts what the lock file names into place, from what is kept or by
 // the fetch step.
@@ -28,7 +33,7 @@ func (st *stage) dependencies(ctx context.Context) error {
 		return fmt.Errorf("hash the lock file of %s: %w", st.w.Name, err)
 	}
 	all := st.path("builds", "deps", st.job.App)
-	at := filepath.Join(all, st.p.language+"-"+key)
+	at := filepath.Join(all, st.depsName()+key)
 	turn := st.turn("deps " + at)
 	if err := turn.take(ctx); err != nil {
 		return err
@@ -53,6 +58,13 @@ func (st *stage) dependencies(ctx context.Context) error {
 		return fmt.Errorf("keep dependencies: %w", err)
 	}
 	return nil
+}
+
+// depsName begins the names of what is kept of a folder.
+func (st *stage) depsName() string {
+	rec := newRecipe("folder")
+	rec.add(st.w.Build.Dir)
+	return st.p.language + "-" + rec.digest()[:8] + "-"
 }
 
 // depsKey is the digest of all that the fetch step depends on.
@@ -105,7 +117,7 @@ func (st *stage) seed(all string) error {
 	return copyTree(filepath.Join(all, newest[len(newest)-1], "deps"), st.deps)
 }
 
-// keptOf returns what is kept of the stage's language, oldest first.
+// keptOf returns what is kept of the stage's folder, oldest first.
 func (st *stage) keptOf(all string) ([]string, error) {
 	entries, err := os.ReadDir(all)
 	if os.IsNotExist(err) {
@@ -113,7 +125,7 @@ func (st *stage) keptOf(all string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range byAge(entries) {
-		if ok, _ := filepath.Match(st.p.language+"-*", e.Name()); ok {
+		if strings.HasPrefix(e.Name(), st.depsName()) {
 			out = append(out, e.Name())
 		}
 	}
@@ -182,6 +194,28 @@ func (b *Builder) turn(name string) turn {
 		panic("turns hold turns only")
 	}
 	return t
+}
+
+// dropOldDeps removes what was kept of lock files that no build has used for long.
+func (b *Builder) dropOldDeps(now time.Time) error {
+	names, err := fs.Glob(os.DirFS(b.path("builds", "deps")), "*/*")
+	if err != nil {
+		return fmt.Errorf("drop old dependencies: %w", err)
+	}
+	if !b.building.TryLock() {
+		return nil
+	}
+	defer b.building.Unlock()
+	for _, name := range names {
+		at := b.path("builds", "deps", filepath.FromSlash(name))
+		if info, err := os.Stat(at); err != nil || now.Sub(info.ModTime()) < depsAge {
+			continue
+		}
+		if err := removeAll(at); err != nil {
+			return fmt.Errorf("drop old dependencies: %w", err)
+		}
+	}
+	return nil
 }
 
 // depsFolders are the folders of kept dependencies and downloads, by app.

@@ -15,7 +15,7 @@ import (
 // one build may write. It is to be called now and then.
 func (b *Builder) GC(keep map[string]bool, age time.Duration, now time.Time) error {
 	_, err := b.artifacts.GC(keep, age, now)
-	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropLayers(now.Add(-age)))
+	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropOldDeps(now), b.dropLayers(now.Add(-age)))
 }
 
 // forgetInputs removes the records of builds whose artifact is gone.

@@ -59,19 +59,19 @@ func (r *run) planJava(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	if w.Build.Output != "" {
 		outputs = []string{w.Build.Output}
 	}
-	p.take = func(src, _ string) (string, error) { return takeJar(src, outputs, w.Build.Run != "") }
-	if p.run = w.Build.Run; p.run == "" {
-		p.run = "java $JAVA_OPTS -jar app.jar"
-	}
+	p.take = func(src, _ string) (string, error) { return takeJar(src, outputs, !w.Run.Silent()) }
+	p.run, p.from = "java $JAVA_OPTS -jar app.jar", "Main-Class of the jar"
 	p.run = execLine(p.run)
 	return p, nil
 }
+
+const awayPrefix = `cp -R . "$TMPDIR/fetch" && cd "$TMPDIR/fetch"` + "\n"
 
 // away runs a line in a copy of the source that is thrown away. Maven's go-offline
 // and Gradle's dependencies miss what plugins ask for while they run: only a whole
 // build has fetched everything that the next one needs.
 func away(line string) string {
-	return `cp -R . "$TMPDIR/fetch" && cd "$TMPDIR/fetch"` + "\n" + line
+	return awayPrefix + line
 }
 
 func (r *run) maven(ctx context.Context, tree fs.FS, w Workload, p *plan) error {
@@ -175,7 +175,7 @@ func takeJar(src string, outputs []string, started bool) (string, error) {
 	}
 	switch {
 	case len(jars) == 0 && len(why) > 0:
-		return "", &BuildError{Code: CodeOutput, Step: StepKeep, Saw: strings.Join(why, ", "), Help: "let the build make a jar that runs by itself: the Spring Boot plugin, maven-shade-plugin, or a mainClass in the manifest of maven-jar-plugin; or build: {run: java -cp app.jar MAIN}"}
+		return "", &BuildError{Code: CodeOutput, Step: StepKeep, Saw: strings.Join(why, ", "), Help: "let the build make a jar that runs by itself: the Spring Boot plugin, maven-shade-plugin, or a mainClass in the manifest of maven-jar-plugin; or run: java -cp app.jar MAIN, beside build"}
 	case len(jars) == 0:
 		return "", fmt.Errorf("the build left no jar in %s", strings.Join(outputs, ", "))
 	case len(jars) > 1:

@@ -32,6 +32,10 @@ type plan struct {
 	binds    []bind
 	env      []string
 
+	warns []string // what the person who pushes should know
+	by    string   // the file that says what is fetched, of the repository
+	from  string   // what says how it is started
+
 	locks  []string // files in root that say what is fetched
 	fetch  string
 	kept   []string // folders, relative to root, that fetch makes beside $DEPS
@@ -118,6 +122,9 @@ func (r *run) planned(ctx context.Context, w Workload, by planner) (art Artifact
 	}
 	if old, ok := r.recall(art.Inputs); ok {
 		return old, true, nil
+	}
+	if err := r.tellPlan(ctx, w, p); err != nil {
+		return art, false, err
 	}
 	st := &stage{run: r, w: w, p: p, src: src}
 	if err := st.steps(ctx); err != nil {

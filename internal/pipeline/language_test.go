@@ -126,7 +126,6 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 		test   string
 		want   []string
 	}{
-		"no lock file":  {[]string{"package.json", `{"scripts":{"start":"node x.js"},"dependencies":{"ms":"1"}}`}, "", []string{CodeLock, "npm install"}},
 		"wrong version": {[]string{"package.json", `{"scripts":{"start":"node x.js"},"engines":{"node":">=99"}}`}, "", []string{CodeVersion, ">=99"}},
 		"no start":      {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
 		"build fails":   {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
@@ -237,5 +236,21 @@ func TestBuild_aCommandFetchesAndIsTested(t *testing.T) {
 	w.Build.Network = true
 	if _, err := build(t, b, files(t, "x", "y"), w); err == nil || !strings.Contains(err.Error(), CodeUnreachable) {
 		t.Error(err)
+	}
+}
+
+func TestGo_isTestedBeforeItIsKept(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "go.mod", goMod, "main.go", mainGo("fine"), "main_test.go", "package main\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) {}\n")
+	w := goService("shop", ".")
+	w.Build.Test = "go test ./..."
+	a := mustBuild(t, b, source, w)[0]
+	if got := runs(t, b, a.Artifact); got != "fine" {
+		t.Errorf("it says %q", got)
+	}
+	write(t, source, "main_test.go", "package main\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Error(\"two and two\") }\n")
+	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeTest) || !strings.Contains(err.Error(), "two and two") {
+		t.Errorf("a test that fails: %v", err)
 	}
 }

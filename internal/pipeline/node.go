@@ -1,12 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -76,6 +75,14 @@ func managers(offline bool) []manager {
 			rebuild: "npm rebuild --offline", finish: `yarn install --production --frozen-lockfile --offline --ignore-scripts --non-interactive --cache-folder "$DEPS/yarn"`,
 		},
 	}
+}
+
+// unlocked is npm where no lock file says what is meant.
+func unlocked(offline bool) manager {
+	m := managers(offline)[0]
+	m.lock = ""
+	m.fetch = strings.Replace(m.fetch, "npm ci ", "npm install --no-package-lock ", 1)
+	return m
 }
 
 // berry is yarn from version 2 on, whose lock file has another form.
@@ -182,52 +189,67 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node},
 		env: append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "COREPACK_HOME=$DEPS/corepack", "COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "COREPACK_ENABLE_STRICT=0"}, m.env...),
 	}
-	depends := len(pkg.Dependencies)+len(pkg.DevDependencies) > 0
-	if depends && !locked {
-		return plan{}, fault(w, CodeLock, StepDetect, "package.json names dependencies, and no lock file pins them (package-lock.json, pnpm-lock.yaml, yarn.lock)",
-			"npm install, commit package-lock.json, push again")
+	if !locked && len(pkg.Dependencies)+len(pkg.DevDependencies) > 0 {
+		m = unlocked(!r.cfg.Network)
+		p.warns = append(p.warns, "no lock file (package-lock.json, pnpm-lock.yaml, yarn.lock) says which versions package.json means, so that two builds of one commit may differ: npm install, commit package-lock.json")
 	}
-	if locked {
+	if m.name != "" {
 		if err := r.packages(ctx, tree, w, m, &p); err != nil {
 			return plan{}, err
 		}
 	}
-	start, prunes, site := nodeStart(tree, dir, pkg, w)
-	var lines []string
-	if p.fetch != "" && installs(tree, root, m) {
-		lines = append(lines, `(cd "$SRC" && `+m.rebuild+")")
+	if err := r.nodeBuild(ctx, tree, w, pkg, m, &p); err != nil {
+		return plan{}, err
 	}
-	runner := "npm"
-	for _, script := range []string{"postinstall", "build"} {
-		if pkg.Scripts[script] != "" {
-			lines = append(lines, runner+" run "+script)
+	start := nodeStart(tree, dir, pkg, w)
+	if start.site {
+		p.site, p.needs = true, nil
+		if p.serves = w.Build.Fallback; p.serves == "" && singlePage(pkg) {
+			p.serves = "index.html"
 		}
-	}
-	p.build = strings.Join(lines, "\n")
-	if site {
-		p.site, p.serves, p.needs = true, w.Build.Fallback, nil
 		p.take = func(src, _ string) (string, error) {
 			return builtSite(filepath.Join(src, filepath.FromSlash(p.dir)), w.Build.Output)
 		}
 		return p, nil
 	}
-	if start == "" {
+	if start.line == "" && w.Run.Silent() {
 		return plan{}, fault(w, CodeNothing, StepDetect, "package.json says neither how to start (scripts.start, main) nor how to build a site (scripts.build), and there is no server.js, index.js or app.js",
-			`npm pkg set scripts.start="node server.js", commit, push again; or build: {dir: `+dir+`, run: node …}`)
+			`one of: npm pkg set scripts.start="node server.js", commit, push again`+"\nrun: node …, beside build in titrate.yaml\na Procfile with a line web: node …")
 	}
-	if p.fetch != "" && prunes {
+	if p.fetch != "" && !start.dev && w.Run.Silent() {
 		p.finish = `cd "$SRC" && ` + m.finish
 		if m.finish == "" || m.name == "pnpm" && root != dir {
 			p.finish = ""
 		}
 	}
-	p.run = execLine(start)
+	p.run, p.from = execLine(start.line), start.from
 	p.enter = []string{
 		`export PATH="$root/.titrate/bin:$root/` + p.dir + `/node_modules/.bin:$root/node_modules/.bin:` + filepath.Dir(node.path) + `:$PATH"`,
 		`export NODE_ENV="${NODE_ENV:-production}"`,
 	}
 	p.wrap = map[string]string{"node": node.path}
 	return p, nil
+}
+
+// nodeBuild plans the scripts that make a package ready, and those of its dependencies.
+func (r *run) nodeBuild(ctx context.Context, tree fs.FS, w Workload, pkg packageJSON, m manager, p *plan) error {
+	var lines []string
+	if p.fetch != "" && installs(tree, p.root, m) {
+		lines = append(lines, `(cd "$SRC" && `+m.rebuild+")")
+	}
+	runner := cmp.Or(m.name, "npm")
+	for _, script := range []string{"postinstall", "build"} {
+		if pkg.Scripts[script] != "" {
+			lines = append(lines, runner+" run "+script)
+		}
+	}
+	p.build = strings.Join(lines, "\n")
+	if p.build == "" || m.name != "" {
+		return nil
+	}
+	npm, err := r.find(ctx, w, "npm")
+	p.tools = append(p.tools, npm)
+	return err
 }
 
 // packages plans how a package manager fetches.
@@ -266,7 +288,7 @@ func (r *run) packages(ctx context.Context, tree fs.FS, w Workload, m manager, p
 			p.strange = append(p.strange, relative(p.root, dir))
 		}
 	}
-	p.fetch = `cd "$SRC" && ` + m.fetch
+	p.fetch, p.by = `cd "$SRC" && `+m.fetch, path.Join(p.root, cmp.Or(m.lock, "package.json"))
 	return nil
 }
 
@@ -278,76 +300,4 @@ func installs(tree fs.FS, root string, m manager) bool {
 	}
 	f, err := fs.ReadFile(tree, path.Join(root, m.lock))
 	return err != nil || strings.Contains(string(f), `"hasInstallScript": true`)
-}
-
-var (
-	devServer = regexp.MustCompile(`(^|\s)(react-scripts start|ng serve|vue-cli-service serve|webpack(-dev-server| serve)|gatsby develop|parcel(\s|$)|astro dev|vite(\s+(dev|serve|--\S+)|\s*$))`)
-	envBefore = regexp.MustCompile(`^((cross-env|npx)\s+|\w+=\S*\s+)*`)
-)
-
-// nodeStart says how a package is started, whether it starts without its
-// devDependencies, or whether it is a site.
-func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) (start string, prunes, site bool) {
-	if w.Build.Run != "" {
-		return w.Build.Run, true, false
-	}
-	if w.Build.With == "static" || w.Build.Output != "" || w.Build.Fallback != "" {
-		return "", false, true
-	}
-	for _, name := range []string{"start:prod", "start:production", "start"} {
-		if line := pkg.Scripts[name]; line != "" && start == "" {
-			start = line
-			if before := pkg.Scripts["pre"+name]; before != "" {
-				start = before + " && " + line
-			}
-		}
-	}
-	builds := pkg.Scripts["build"] != ""
-	switch {
-	case devServer.MatchString(start) && builds:
-		return "", false, true
-	case strings.Contains(start, "next dev"), start == "" && pkg.needs("next") && builds:
-		start = "next start"
-	case strings.Contains(start, "nuxt dev"), strings.Contains(start, "nuxi dev"), start == "" && pkg.needs("nuxt") && builds:
-		start = "node .output/server/index.mjs"
-	case strings.Contains(start, "vite preview"):
-		start += ` --host 127.0.0.1 --port "$PORT" --strictPort`
-	case strings.Contains(start, "astro preview"):
-		start += ` --port "$PORT"`
-	}
-	if start == "" {
-		for _, f := range []string{pkg.Main, "server.js", "server.mjs", "index.js", "app.js", "main.js", "src/index.js", "src/server.js"} {
-			if f != "" && isFile(tree, path.Join(dir, f)) {
-				return "node " + f, true, false
-			}
-		}
-		if builds && pkg.Main != "" && !pkg.needs("vite") {
-			return "node " + pkg.Main, true, false // the build leaves it
-		}
-		return "", false, builds
-	}
-	program, _, _ := strings.Cut(envBefore.ReplaceAllString(start, ""), " ")
-	_, dev := pkg.DevDependencies[program]
-	return start, !dev, false
-}
-
-// builtSite finds the folder that a site's build has left.
-func builtSite(dir, output string) (string, error) {
-	tried := []string{"dist", "build", "out", "public", "www", ".output/public", "_site"}
-	if output != "" {
-		tried = []string{output}
-	}
-	for _, name := range tried {
-		at := filepath.Join(dir, filepath.FromSlash(name))
-		for _, inner := range []string{"", "browser", "*/browser", "*"} { // Angular has a folder of the project's name
-			found, err := filepath.Glob(filepath.Join(at, inner, "index.html"))
-			if err == nil && len(found) == 1 && (inner == "" || name == "dist") {
-				return filepath.Dir(found[0]), nil
-			}
-		}
-		if info, err := os.Stat(at); output != "" && err == nil && info.IsDir() {
-			return at, nil
-		}
-	}
-	return "", fmt.Errorf("the build left no site: no index.html in %s", strings.Join(tried, ", "))
 }

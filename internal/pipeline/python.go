@@ -63,10 +63,12 @@ func (r *run) planPython(ctx context.Context, tree fs.FS, w Workload) (plan, err
 		return plan{}, err
 	}
 	names := pythonNames(tree, dir, project)
-	if p.run = w.Build.Run; p.run == "" {
-		if p.run = pythonStart(tree, dir, project, names); p.run == "" {
-			return plan{}, fault(w, CodeNothing, StepDetect, "nothing says what to start: no manage.py, no app = Flask(…) or FastAPI(…), no main.py, app.py or server.py", "build: {dir: "+dir+", run: python -m …}")
-		}
+	if p.run, p.from = procfile(tree, dir, w.Name); p.run == "" {
+		p.run, p.from = pythonStart(tree, dir, project, names)
+	}
+	if p.run == "" && w.Run.Silent() {
+		return plan{}, fault(w, CodeNothing, StepDetect, "nothing says what to start: no Procfile, no manage.py, no app = Flask(…) or FastAPI(…), no main.py, app.py or server.py",
+			"one of: run: python -m …, beside build in titrate.yaml\na Procfile with a line web: gunicorn app:app")
 	}
 	p.run = execLine(p.run)
 	// By content, not by time: the artifact's times are not those of the build.
@@ -200,11 +202,11 @@ var (
 	asgi      = []string{"FastAPI", "Starlette", "Litestar", "Quart", "fastapi.FastAPI"}
 )
 
-// pythonStart says how a Python service is started: its framework on the server
+// pythonStart says how a Python service is started, and by which file: its framework on the server
 // that it asks for, otherwise its main file.
-func pythonStart(tree fs.FS, dir string, project pyproject, names map[string]bool) string {
+func pythonStart(tree fs.FS, dir string, project pyproject, names map[string]bool) (line, from string) {
 	if isFile(tree, path.Join(dir, "manage.py")) {
-		return djangoStart(tree, dir, names)
+		return djangoStart(tree, dir, names), "manage.py"
 	}
 	for _, f := range pythonFiles(tree, dir) {
 		text, err := readStart(tree, f)
@@ -223,31 +225,31 @@ func pythonStart(tree fs.FS, dir string, project pyproject, names map[string]boo
 		}
 		switch {
 		case slices.Contains(asgi, kind) && names["hypercorn"]:
-			return "python -m hypercorn --bind 127.0.0.1:$PORT " + module + ":" + object
+			return "python -m hypercorn --bind 127.0.0.1:$PORT " + module + ":" + object, relative(dir, f)
 		case slices.Contains(asgi, kind):
 			if names["uvicorn"] || names["fastapi"] {
-				return "python -m uvicorn " + module + ":" + object + " --host 127.0.0.1 --port $PORT"
+				return "python -m uvicorn " + module + ":" + object + " --host 127.0.0.1 --port $PORT", relative(dir, f)
 			}
 		case names["gunicorn"]:
-			return "python -m gunicorn --bind 127.0.0.1:$PORT '" + module + ":" + object + "'"
+			return "python -m gunicorn --bind 127.0.0.1:$PORT '" + module + ":" + object + "'", relative(dir, f)
 		case names["waitress"]:
-			return "python -m waitress --listen=127.0.0.1:$PORT " + waitressApp(module, object)
+			return "python -m waitress --listen=127.0.0.1:$PORT " + waitressApp(module, object), relative(dir, f)
 		case names["flask"]:
-			return "python -m flask --app '" + module + ":" + object + "' run --port $PORT"
+			return "python -m flask --app '" + module + ":" + object + "' run --port $PORT", relative(dir, f)
 		}
 	}
 	for _, f := range []string{"main.py", "app.py", "server.py", "run.py", "src/main.py"} {
 		if isFile(tree, path.Join(dir, f)) {
-			return "python " + f
+			return "python " + f, f
 		}
 	}
 	if len(project.Project.Scripts) == 1 {
 		for _, entry := range project.Project.Scripts {
 			module, function, _ := strings.Cut(entry, ":")
-			return fmt.Sprintf("python -c 'import sys; from %s import %s; sys.exit(%s())'", module, function, function)
+			return fmt.Sprintf("python -c 'import sys; from %s import %s; sys.exit(%s())'", module, function, function), "project.scripts of pyproject.toml"
 		}
 	}
-	return ""
+	return "", ""
 }
 
 func waitressApp(module, object string) string {

@@ -85,10 +85,7 @@ func (r *run) planRust(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	p.take = func(src, _ string) (string, error) {
 		return takeProgram(filepath.Join(src, "target", "release"), w, manifest)
 	}
-	if p.run = w.Build.Run; p.run == "" {
-		p.run = "exec ./" + w.Name
-	}
-	p.run = execLine(p.run)
+	p.run = execLine("./" + w.Name)
 	return p, nil
 }
 
