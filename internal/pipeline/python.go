@@ -27,16 +27,22 @@ type pyproject struct {
 	} `toml:"tool"`
 }
 
+// readProject reads the pyproject.toml of a folder; none is as good as an empty one.
+func readProject(tree fs.FS, dir string) (p pyproject, err error) {
+	if text, missing := readStart(tree, path.Join(dir, "pyproject.toml")); missing == nil {
+		err = toml.Unmarshal(text, &p)
+	}
+	return p, err
+}
+
 // planPython plans a Python service. Its packages stand in the artifact's folder
 // .python, which is found by PYTHONPATH: unlike a virtual environment it names no
 // place of the machine that builds.
 func (r *run) planPython(ctx context.Context, tree fs.FS, w Workload) (plan, error) {
 	dir := w.Build.Dir
-	var project pyproject
-	if text, err := readStart(tree, path.Join(dir, "pyproject.toml")); err == nil {
-		if err := toml.Unmarshal(text, &project); err != nil {
-			return plan{}, fault(w, CodeNothing, StepDetect, "pyproject.toml cannot be read: "+err.Error(), "mend it, commit, push again")
-		}
+	project, err := readProject(tree, dir)
+	if err != nil {
+		return plan{}, fault(w, CodeNothing, StepDetect, "pyproject.toml cannot be read: "+err.Error(), "mend it, commit, push again")
 	}
 	python, err := r.findPython(ctx, w)
 	if err != nil {
