@@ -10,13 +10,15 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 )
 
 // Handler serves the files of a folder that does not change: GET and HEAD, with
-// types by ending, an ETag of the content, ranges, and index.html for folders. It
+// types by ending, an ETag of the content, ranges, and index.html for folders. Files
+// with a hash in their name are kept by browsers, others asked about each time. It
 // lists no folder and serves no hidden file, but for .well-known. What is not there
 // is answered by fallback with 200, if that is not empty and the path has no
 // ending of a file's; otherwise with 404, and the site's 404.html where it has one.
@@ -97,8 +99,7 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, name string, stat
 	}
 	w.Header().Set("Content-Type", typeOf(name))
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	// Two versions of a site may be served at once: what is kept is asked about first.
-	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Cache-Control", keeps(name, status))
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		if r.Method == http.MethodGet {
@@ -109,6 +110,29 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, name string, stat
 	w.Header().Set("ETag", tag)
 	// By content alone: the times of an artifact are those of its build.
 	http.ServeContent(w, r, "", time.Time{}, content)
+}
+
+// hashed is a name that a bundler has put the content's hash into: app-B7x2k9Qz.js,
+// main.3f2a9c1d.css.
+var hashed = regexp.MustCompile(`[.-]([A-Za-z0-9_-]{8,40})\.[a-z0-9]+(?:\.map)?$`)
+
+// keeps says how long a browser may keep a file without asking: for ever where its
+// name has a hash of the content, else not at all, since two versions of a site may be
+// served at once.
+func keeps(name string, status int) string {
+	m := hashed.FindStringSubmatch(path.Base(name))
+	if status == http.StatusOK && m != nil && strings.ContainsAny(m[1], "0123456789") && path.Ext(name) != ".html" && hashLike(m[1]) {
+		return "public, max-age=31536000, immutable"
+	}
+	return "no-cache"
+}
+
+// hashLike reports whether a part of a name is a hash and no word, date or version:
+// hexadecimal, or digits among letters of both cases.
+func hashLike(s string) bool {
+	letters := strings.Trim(s, "0123456789") != ""
+	hexadecimal := strings.Trim(s, "0123456789abcdef") == ""
+	return letters && (hexadecimal || strings.ToLower(s) != s && strings.ToUpper(s) != s)
 }
 
 // tag is made of the content, once for each file.
