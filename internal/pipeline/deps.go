@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -51,7 +52,11 @@ func (st *stage) dependencies(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := st.step(ctx, StepFetch, st.p.fetch, st.cfg.Network); err != nil {
+	line := st.p.fetch
+	if !st.cfg.Network {
+		line = cmp.Or(st.p.alone, line)
+	}
+	if err := st.step(ctx, StepFetch, line, st.cfg.Network); err != nil {
 		return err
 	}
 	if err := st.store(all, at); err != nil {

@@ -89,11 +89,8 @@ func (r *run) maven(ctx context.Context, tree fs.FS, w Workload, p *plan) error 
 	if w.Build.Test != "" { // so that what runs the tests is fetched too
 		skip = " -Dtest=NoneOfThese -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false"
 	}
-	offline := ""
-	if !r.cfg.Network {
-		offline = " -o"
-	}
-	p.fetch = away(mvn + " -B -ntp" + offline + skip + " package")
+	p.fetch, p.by = away(mvn+" -B -ntp"+skip+" package"), path.Join(p.root, "pom.xml")
+	p.alone = away(mvn + " -o -B -ntp" + skip + " package")
 	p.build = mvn + " -o -B -ntp -DskipTests package"
 	p.locks = below(tree, p.root, "pom.xml", ".mvn", "mvnw")
 	return nil
@@ -114,11 +111,8 @@ func (r *run) gradle(ctx context.Context, tree fs.FS, w Workload, p *plan) error
 	if w.Build.Test != "" {
 		tasks = " assemble testClasses"
 	}
-	offline := ""
-	if !r.cfg.Network {
-		offline = " --offline"
-	}
-	p.fetch = away(gradle + " --no-daemon -q" + offline + tasks)
+	p.fetch, p.by = away(gradle+" --no-daemon -q"+tasks), path.Join(p.root, "build.gradle")
+	p.alone = away(gradle + " --no-daemon -q --offline" + tasks)
 	p.build = gradle + " --no-daemon -q --offline assemble"
 	p.locks = below(tree, p.root, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradle.properties", "gradle.lockfile", "libs.versions.toml", "gradle-wrapper.properties")
 	return nil

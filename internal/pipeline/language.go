@@ -38,6 +38,8 @@ type plan struct {
 
 	locks  []string // files in root that say what is fetched
 	fetch  string
+	alone  string   // what fetch is instead where builds have no network, and nothing was kept
+	told   string   // fetch, as the log says it; empty: by its line
 	kept   []string // folders, relative to root, that fetch makes beside $DEPS
 	seed   bool     // $DEPS begins as what an older lock file led to
 	build  string

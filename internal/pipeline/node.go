@@ -49,41 +49,48 @@ func (p packageJSON) needs(name string) bool {
 
 // manager is a package manager: the lock file that says it is used, and its lines.
 type manager struct {
-	name, lock, fetch, rebuild, finish string
-	env                                []string
+	name, lock, fetch, alone, rebuild, finish string // alone: fetch without network
+	env                                       []string
 }
 
-func managers(offline bool) []manager {
-	npmOffline, otherOffline := "--prefer-offline", ""
-	if offline {
-		npmOffline, otherOffline = "--offline", " --offline"
-	}
-	npm := manager{
-		name: "npm", lock: "package-lock.json", fetch: `npm ci --ignore-scripts --include=dev --no-audit --no-fund ` + npmOffline + ` --cache "$DOWNLOADS/npm"`,
-		rebuild: "npm rebuild --offline", finish: "npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund",
-	}
-	shrinkwrap := npm
-	shrinkwrap.lock = "npm-shrinkwrap.json"
-	return []manager{
-		npm, shrinkwrap,
-		{
-			name: "pnpm", lock: "pnpm-lock.yaml", fetch: `pnpm install --frozen-lockfile --ignore-scripts --prod=false --package-import-method copy --store-dir "$DOWNLOADS/pnpm"` + otherOffline,
-			rebuild: "pnpm rebuild", finish: "pnpm prune --prod --ignore-scripts; rm -f node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json",
-		},
-		{
-			name: "yarn", lock: "yarn.lock", fetch: `yarn install --frozen-lockfile --ignore-scripts --non-interactive --production=false --cache-folder "$DEPS/yarn"` + otherOffline,
-			rebuild: "npm rebuild --offline", finish: `yarn install --production --frozen-lockfile --offline --ignore-scripts --non-interactive --cache-folder "$DEPS/yarn"`,
-		},
-	}
+// npm and the others get packages without running their scripts, which the build step
+// does, without network.
+var npm = manager{
+	name: "npm", lock: "package-lock.json",
+	fetch:   `npm ci --ignore-scripts --include=dev --no-audit --no-fund --prefer-offline --cache "$DOWNLOADS/npm"`,
+	alone:   `npm ci --ignore-scripts --include=dev --no-audit --no-fund --offline --cache "$DOWNLOADS/npm"`,
+	rebuild: "npm rebuild --offline",
+	finish:  "npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund",
+}
+
+var managers = []manager{
+	npm, npm.locked("npm-shrinkwrap.json", "", ""),
+	{
+		name: "pnpm", lock: "pnpm-lock.yaml",
+		fetch: `pnpm install --frozen-lockfile --ignore-scripts --prod=false --package-import-method copy --store-dir "$DOWNLOADS/pnpm"`,
+		alone: `pnpm install --frozen-lockfile --ignore-scripts --prod=false --package-import-method copy --store-dir "$DOWNLOADS/pnpm" --offline`,
+		// The store is out of sight by then, and pnpm insists on one in its place.
+		rebuild: `sed -i "/storeDir/s|[^\" ]*/pnpm/v|$DEPS/pnpm/v|" node_modules/.modules.yaml && pnpm rebuild --store-dir "$DEPS/pnpm"`,
+		finish:  `pnpm prune --prod --ignore-scripts --config.store-dir="$DEPS/pnpm"; rm -f node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json`,
+	},
+	{
+		name: "yarn", lock: "yarn.lock",
+		fetch:   `yarn install --frozen-lockfile --ignore-scripts --non-interactive --production=false --cache-folder "$DEPS/yarn"`,
+		alone:   `yarn install --frozen-lockfile --ignore-scripts --non-interactive --production=false --cache-folder "$DEPS/yarn" --offline`,
+		rebuild: "npm rebuild --offline",
+		finish:  `yarn install --production --frozen-lockfile --offline --ignore-scripts --non-interactive --cache-folder "$DEPS/yarn"`,
+	},
+}
+
+// locked is a manager that reads another lock file, by another command.
+func (m manager) locked(file, from, to string) manager {
+	m.lock = file
+	m.fetch, m.alone = strings.Replace(m.fetch, from, to, 1), strings.Replace(m.alone, from, to, 1)
+	return m
 }
 
 // unlocked is npm where no lock file says what is meant.
-func unlocked(offline bool) manager {
-	m := managers(offline)[0]
-	m.lock = ""
-	m.fetch = strings.Replace(m.fetch, "npm ci ", "npm install --no-package-lock ", 1)
-	return m
-}
+var unlocked = npm.locked("", "npm ci ", "npm install --no-package-lock ")
 
 // berry is yarn from version 2 on, whose lock file has another form.
 var berry = manager{
@@ -92,9 +99,9 @@ var berry = manager{
 }
 
 // workspaceOf returns the folder whose lock file holds for dir, and which it is.
-func workspaceOf(tree fs.FS, dir string, offline bool) (root string, m manager, ok bool) {
+func workspaceOf(tree fs.FS, dir string) (root string, m manager, ok bool) {
 	for up := dir; ; up = path.Dir(up) {
-		for _, m := range managers(offline) {
+		for _, m := range managers {
 			if !isFile(tree, path.Join(up, m.lock)) || up != dir && len(members(tree, up)) == 0 {
 				continue
 			}
@@ -184,13 +191,13 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	if err := demand(w, node, pkg.Engines["node"], "engines.node of package.json"); err != nil {
 		return plan{}, err
 	}
-	root, m, locked := workspaceOf(tree, dir, !r.cfg.Network)
+	root, m, locked := workspaceOf(tree, dir)
 	p := plan{
 		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node},
 		env: append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "COREPACK_HOME=$DEPS/corepack", "COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "COREPACK_ENABLE_STRICT=0"}, m.env...),
 	}
 	if !locked && len(pkg.Dependencies)+len(pkg.DevDependencies) > 0 {
-		m = unlocked(!r.cfg.Network)
+		m = unlocked
 		p.warns = append(p.warns, "no lock file (package-lock.json, pnpm-lock.yaml, yarn.lock) says which versions package.json means, so that two builds of one commit may differ: npm install, commit package-lock.json")
 	}
 	if m.name != "" {
@@ -288,7 +295,11 @@ func (r *run) packages(ctx context.Context, tree fs.FS, w Workload, m manager, p
 			p.strange = append(p.strange, relative(p.root, dir))
 		}
 	}
-	p.fetch, p.by = `cd "$SRC" && `+m.fetch, path.Join(p.root, cmp.Or(m.lock, "package.json"))
+	p.fetch = `cd "$SRC" && ` + m.fetch
+	if m.alone != "" {
+		p.alone = `cd "$SRC" && ` + m.alone
+	}
+	p.by = path.Join(p.root, cmp.Or(m.lock, "package.json"))
 	return nil
 }
 

@@ -35,12 +35,17 @@ func (r *run) tellPlan(ctx context.Context, w Workload, p plan) error {
 func (p plan) text(w Workload) []string {
 	out := []string{cmp.Or(p.toolchain(), "files, served as they are")}
 	step := func(name, line, from string) {
-		line = strings.TrimPrefix(line, `cd "$SRC" && `)
-		line = strings.TrimPrefix(line, awayPrefix)
-		if first, rest, _ := strings.Cut(strings.TrimSpace(line), "\n"); rest != "" {
-			line = first + " …"
+		var parts []string
+		for part := range strings.SplitSeq(strings.TrimPrefix(line, awayPrefix), "\n") {
+			part = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(part, "("), `cd "$SRC" && `), ")")
+			if i := strings.Index(part, "&& pnpm rebuild"); i >= 0 {
+				part = part[i+3:]
+			}
+			if part = strings.TrimSpace(flags.ReplaceAllString(part, "")); part != "" {
+				parts = append(parts, part)
+			}
 		}
-		if line = flags.ReplaceAllString(line, ""); line == "" {
+		if line = strings.Join(parts, " && "); line == "" {
 			return
 		}
 		if from != "" {
@@ -48,7 +53,7 @@ func (p plan) text(w Workload) []string {
 		}
 		out = append(out, name+": "+line)
 	}
-	step("fetch", p.fetch, p.by)
+	step("fetch", cmp.Or(p.told, p.fetch), p.by)
 	step("build", p.build, "")
 	step("test", w.Build.Test, "")
 	switch {
@@ -65,7 +70,7 @@ func (p plan) text(w Workload) []string {
 }
 
 // flags are how a step is kept quiet and in its place: of no interest to a reader.
-var flags = regexp.MustCompile(` +--?(?:ignore-scripts|no-audit|no-fund|non-interactive|no-compile|no-input|no-warn-script-location|prefer-binary|prefer-offline|(?:cache|cache-dir|store-dir|cache-folder|target) "[^"]*"|B|ntp)(?: |$)`)
+var flags = regexp.MustCompile(` +--(?:cache|cache-dir|store-dir|cache-folder|target) "[^"]*"| +--?(?:ignore-scripts|include=dev|no-audit|no-fund|non-interactive|no-compile|no-input|no-warn-script-location|prefer-binary|prefer-offline|offline|production=false|prod=false|package-import-method copy|B|ntp)\b`)
 
 var procLine = regexp.MustCompile(`(?m)^([A-Za-z0-9_-]+):[ \t]*(\S.*?)[ \t\r]*$`)
 

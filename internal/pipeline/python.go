@@ -129,6 +129,7 @@ func (r *run) pythonPackages(ctx context.Context, tree fs.FS, w Workload, projec
 		if err := also("uv"); err != nil {
 			return err
 		}
+		p.told, p.by = "uv export --frozen, uv pip install", path.Join(dir, "uv.lock")
 		p.fetch = `export UV_CACHE_DIR="$DOWNLOADS/uv" UV_PYTHON_DOWNLOADS=never
 uv export --frozen --no-dev --no-emit-project -o "$TMPDIR/locked.txt" > /dev/null
 uv pip install --python "$(command -v python)" --target "$DEPS/site" -r "$TMPDIR/locked.txt"`
@@ -144,13 +145,17 @@ uv pip install --python "$(command -v python)" --target "$DEPS/test" -r "$TMPDIR
 		if w.Build.Test != "" {
 			only = ""
 		}
+		p.told, p.by = "poetry install", path.Join(dir, "poetry.lock")
 		p.fetch = `export POETRY_VIRTUALENVS_PATH="$TMPDIR/venvs" POETRY_VIRTUALENVS_IN_PROJECT=false POETRY_CACHE_DIR="$DOWNLOADS/poetry"
 poetry install --no-interaction --no-root ` + only + `
 mv "$TMPDIR"/venvs/*/lib/python*/site-packages "$DEPS/site"`
 	case has("requirements.txt"):
+		p.by = path.Join(dir, "requirements.txt")
 		p.fetch = pipInstall + `"$DEPS/site" -r requirements.txt`
 		p.fetch += pythonTests(w, has)
 	case len(project.Project.Dependencies) > 0:
+		p.by = path.Join(dir, "pyproject.toml")
+		p.warns = append(p.warns, "no lock file (requirements.txt, uv.lock, poetry.lock) says which versions pyproject.toml means, so that two builds of one commit may differ: pip freeze > requirements.txt, commit it")
 		var quoted []string
 		for _, d := range project.Project.Dependencies {
 			quoted = append(quoted, "'"+strings.ReplaceAll(d, "'", `'\''`)+"'")

@@ -74,13 +74,10 @@ func (r *run) planRust(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		wrap:  map[string]string{"cargo": cargo.path, "rustc": rustc.path},
 		env:   []string{"CARGO_HOME=$DEPS/cargo", "CARGO_TARGET_DIR=$SRC/target", "CARGO_TERM_COLOR=never", "RUSTC=" + rustc.path},
 		locks: append(below(tree, root, "Cargo.toml", ".cargo"), "Cargo.lock"),
-		fetch: "cargo fetch --locked", build: "cargo build --release --locked --offline",
+		fetch: "cargo fetch --locked", alone: "cargo fetch --locked --offline", by: path.Join(root, "Cargo.lock"), build: "cargo build --release --locked --offline",
 	}
 	if rustdoc := filepath.Join(filepath.Dir(rustc.path), "rustdoc"); exists(rustdoc) {
 		p.env = append(p.env, "RUSTDOC="+rustdoc)
-	}
-	if !r.cfg.Network {
-		p.fetch += " --offline"
 	}
 	p.take = func(src, _ string) (string, error) {
 		return takeProgram(filepath.Join(src, "target", "release"), w, manifest)

@@ -123,7 +123,7 @@ func (r *run) shellStep(ctx context.Context, w Workload, name, line string, st s
 
 var (
 	lockSays = regexp.MustCompile(`(?i)npm ci. can only install|are in sync|ERR_PNPM_OUTDATED_LOCKFILE|ERR_PNPM_NO_LOCKFILE|lockfile needs to be updated|YN0028|lock file .* needs to be updated|pyproject\.toml changed significantly|poetry\.lock is not up to date`)
-	netSays  = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ENOTCACHED|Temporary failure in name resolution|[Nn]ame or service not known|No matching distribution found|Could not resolve host|[Cc]ould not transfer artifact|offline mode and the artifact|Unknown host|UnknownHostException|[Nn]etwork is unreachable|failed to (?:download|get|fetch)|No cached version|attempting to make an HTTP request, but --offline|can't find crate|no matching package named`)
+	netSays  = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ENOTCACHED|Can't make a request in offline mode|ERR_PNPM_NO_OFFLINE|Temporary failure in name resolution|[Nn]ame or service not known|No matching distribution found|Could not resolve host|[Cc]ould not transfer artifact|offline mode and the artifact|Unknown host|UnknownHostException|[Nn]etwork is unreachable|failed to (?:download|get|fetch)|No cached version|attempting to make an HTTP request, but --offline|can't find crate|no matching package named`)
 	memSays  = regexp.MustCompile(`JavaScript heap out of memory|java\.lang\.OutOfMemoryError|MemoryError|Cannot allocate memory|\(signal: 9, SIGKILL`)
 )
 
@@ -158,7 +158,7 @@ func fetchEnv() []string {
 	out := proxyEnv()
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if slices.ContainsFunc([]string{"npm_config_", "NPM_CONFIG_", "PIP_", "UV_", "POETRY_", "YARN_", "COREPACK_NPM_", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRIES_", "NODE_EXTRA_CA_CERTS"},
+		if slices.ContainsFunc([]string{"npm_config_", "NPM_CONFIG_", "PIP_", "UV_", "POETRY_", "YARN_", "COREPACK_NPM_", "CARGO_NET_", "CARGO_HTTP_", "CARGO_REGISTRIES_", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_DIR", "NPM_TOKEN", "NODE_AUTH_TOKEN"},
 			func(p string) bool { return strings.HasPrefix(name, p) }) {
 			out = append(out, kv)
 		}
