@@ -267,7 +267,7 @@ func (r *run) goFault(w Workload, t toolchain, step string, log *stepLog, said s
 		if name := moduleName.FindString(said); name != "" {
 			e.Saw = "it needs " + name + ", which is not in the module cache of this machine"
 		}
-		e.Help = "go mod download, on this machine in a copy of the repository; or let builds fetch: titrate up --network"
+		e.Help = "go mod download, on this machine in a copy of the repository; or let builds fetch: titrate up without --network=false"
 		if r.cfg.Network {
 			e.Help = "go mod download, to see whether the module can be had at all"
 		}

@@ -35,17 +35,7 @@ func (r *run) tellPlan(ctx context.Context, w Workload, p plan) error {
 func (p plan) text(w Workload) []string {
 	out := []string{cmp.Or(p.toolchain(), "files, served as they are")}
 	step := func(name, line, from string) {
-		var parts []string
-		for part := range strings.SplitSeq(strings.TrimPrefix(line, awayPrefix), "\n") {
-			part = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(part, "("), `cd "$SRC" && `), ")")
-			if i := strings.Index(part, "&& pnpm rebuild"); i >= 0 {
-				part = part[i+3:]
-			}
-			if part = strings.TrimSpace(flags.ReplaceAllString(part, "")); part != "" {
-				parts = append(parts, part)
-			}
-		}
-		if line = strings.Join(parts, " && "); line == "" {
+		if line = plain(line); line == "" {
 			return
 		}
 		if from != "" {
@@ -67,6 +57,25 @@ func (p plan) text(w Workload) []string {
 		step("start", strings.TrimPrefix(p.run, "exec "), p.from)
 	}
 	return out
+}
+
+// plain is a line of a plan as a person would type it.
+func plain(line string) string {
+	var parts []string
+	for part := range strings.SplitSeq(strings.TrimPrefix(line, awayPrefix), "\n") {
+		part = strings.TrimSpace(part)
+		if inner, ok := strings.CutPrefix(part, `(cd "$SRC" && `); ok {
+			part = strings.TrimSuffix(inner, ")")
+		}
+		part = strings.TrimPrefix(part, `cd "$SRC" && `)
+		if i := strings.Index(part, "&& pnpm rebuild"); i >= 0 {
+			part = part[i+3:]
+		}
+		if part = strings.TrimSpace(flags.ReplaceAllString(part, "")); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, " && ")
 }
 
 // flags are how a step is kept quiet and in its place: of no interest to a reader.

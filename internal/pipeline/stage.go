@@ -114,8 +114,7 @@ func (r *run) shellStep(ctx context.Context, w Workload, name, line string, st s
 	if end.Exit == 0 {
 		return nil
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(line), "\n")
-	e := fault(w, CodeFailed, name, fmt.Sprintf("%s ended with exit code %d", first, end.Exit), "")
+	e := fault(w, CodeFailed, name, fmt.Sprintf("%s ended with exit code %d", plain(line), end.Exit), "")
 	e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
 	r.explain(e, strings.Join(log.all(), "\n"))
 	return e
@@ -127,6 +126,12 @@ var (
 	memSays  = regexp.MustCompile(`JavaScript heap out of memory|java\.lang\.OutOfMemoryError|MemoryError|Cannot allocate memory|\(signal: 9, SIGKILL`)
 )
 
+// relocks says how lock files are made anew.
+var relocks = []struct{ tool, by, file string }{
+	{"npm", "npm install", "package-lock.json"}, {"pnpm", "pnpm install", "pnpm-lock.yaml"}, {"yarn", "yarn install", "yarn.lock"},
+	{"uv", "uv lock", "uv.lock"}, {"poetry", "poetry lock", "poetry.lock"}, {"cargo", "cargo update --workspace", "Cargo.lock"},
+}
+
 // explain adds to the error of a step what its output tells.
 func (r *run) explain(e *BuildError, said string) {
 	switch {
@@ -134,8 +139,17 @@ func (r *run) explain(e *BuildError, said string) {
 		e.Code, e.Saw = CodeLimit, e.Saw+": memory ran out"
 		e.Help = "give the machine more memory, or the tool less: NODE_OPTIONS=--max-old-space-size=…, fewer jobs at a time"
 	case lockSays.MatchString(said):
-		e.Code, e.Saw = CodeLock, "the lock file does not fit what it locks"
-		e.Help = "npm install (pnpm install, yarn install, uv lock, poetry lock, cargo update --workspace), commit the lock file, push again"
+		e.Code, e.Help = CodeLock, "make the lock file anew, commit it, push again"
+		for _, m := range relocks {
+			if strings.HasPrefix(e.Saw, m.tool) {
+				e.Help = m.by + ", commit " + m.file + ", push again"
+			}
+		}
+		e.Saw += ": the lock file does not fit what it locks"
+		lines := strings.Split(said, "\n")
+		if i := slices.IndexFunc(lines, lockSays.MatchString); i >= 0 { // what follows are the tool's manners
+			e.Tail = lastOf(lines[i:min(len(lines), i+8)])
+		}
 	case netSays.MatchString(said):
 		e.Code, e.Saw = CodeUnreachable, e.Saw+": something could not be downloaded"
 		switch {
