@@ -26,6 +26,14 @@ func needTools(t *testing.T, names ...string) {
 	}
 }
 
+// slow skips a test that builds for long, where only the fast ones are wanted.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("builds for long, and may ask a registry: set TITRATE_TEST_SLOW=1")
+	}
+}
+
 // answer starts an artifact as a node would and returns what it answers at /.
 func answer(t *testing.T, b *Builder, a Artifact) string {
 	t.Helper()
@@ -76,9 +84,7 @@ func online(c *Config) { c.Network = true }
 func nodeApp(t *testing.T) string {
 	t.Helper()
 	needTools(t, "node", "npm")
-	if os.Getenv("TITRATE_TEST_SLOW") == "" {
-		t.Skip("asks the npm registry: set TITRATE_TEST_SLOW=1")
-	}
+	slow(t)
 	source := files(t, "server.js", nodeServer, "package.json", `{"name":"shop","version":"1.0.0","scripts":{"start":"node server.js","build":"echo built > built.txt","test":"node -e 'require(\"ms\")'"},"dependencies":{"ms":"2.1.3"},"devDependencies":{"isarray":"2.0.5"}}`)
 	c := exec.CommandContext(t.Context(), "npm", "install", "--package-lock-only", "--ignore-scripts")
 	c.Dir = source
@@ -189,6 +195,7 @@ with zipfile.ZipFile("wheels/word-1.0-py3-none-any.whl", "w") as z:
 
 func TestRust_isBuiltByCargo(t *testing.T) {
 	t.Parallel()
+	slow(t)
 	needTools(t, "cargo", "rustc", "cc")
 	b := builder(t, nil)
 	source := files(t, "Cargo.toml", "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nedition = \"2021\"\n", "Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n", "src/main.rs", "fn main() { println!(\"rusty\"); }\n")
@@ -214,6 +221,7 @@ func TestStatic_isServedByTitrate(t *testing.T) {
 
 func TestJava_saysWhenMavenCannotBeHad(t *testing.T) {
 	t.Parallel()
+	slow(t)
 	needTools(t, "java", "javac", "mvn")
 	b := builder(t, nil)
 	_, err := build(t, b, files(t, "pom.xml", "<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>shop</artifactId><version>1</version></project>"), goService("shop", "."))

@@ -12,9 +12,7 @@ import (
 // into the project's own folder of tools.
 func withManager(t *testing.T, spec string) {
 	t.Helper()
-	if os.Getenv("TITRATE_TEST_SLOW") == "" {
-		t.Skip("asks the npm registry: set TITRATE_TEST_SLOW=1")
-	}
+	slow(t)
 	needTools(t, "node", "npm")
 	dir, err := filepath.Abs(filepath.Join("..", "..", ".cache", "test-tools", strings.NewReplacer("@", "", "/", "").Replace(spec)))
 	if err != nil {
@@ -105,9 +103,7 @@ func TestNode_withoutALockFileIsBuiltWithAWarning(t *testing.T) {
 func TestNode_aMemberOfAWorkspaceBringsWhatItImports(t *testing.T) {
 	t.Parallel()
 	needTools(t, "node", "npm")
-	if os.Getenv("TITRATE_TEST_SLOW") == "" {
-		t.Skip("asks the npm registry: set TITRATE_TEST_SLOW=1")
-	}
+	slow(t)
 	source := files(t,
 		"package.json", `{"name":"all","private":true,"workspaces":["apps/*","libs/*"]}`,
 		"libs/words/package.json", `{"name":"@all/words","version":"1.0.0","main":"index.js","dependencies":{"ms":"2.1.3"}}`, "libs/words/index.js", "module.exports = require('ms')\n",

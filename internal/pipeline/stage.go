@@ -128,8 +128,12 @@ var (
 
 // relocks says how lock files are made anew.
 var relocks = []struct{ tool, by, file string }{
-	{"npm", "npm install", "package-lock.json"}, {"pnpm", "pnpm install", "pnpm-lock.yaml"}, {"yarn", "yarn install", "yarn.lock"},
-	{"uv", "uv lock", "uv.lock"}, {"poetry", "poetry lock", "poetry.lock"}, {"cargo", "cargo update --workspace", "Cargo.lock"},
+	{"npm", "npm install", "package-lock.json"},
+	{"pnpm", "pnpm install", "pnpm-lock.yaml"},
+	{"yarn", "yarn install", "yarn.lock"},
+	{"uv", "uv lock", "uv.lock"},
+	{"poetry", "poetry lock", "poetry.lock"},
+	{"cargo", "cargo update --workspace", "Cargo.lock"},
 }
 
 // explain adds to the error of a step what its output tells.
