@@ -19,7 +19,7 @@ import (
 // of one app's own, and not every lock file has digests of all that it names.
 
 const (
-	keptDeps = 3                   // lock files of a folder whose dependencies are kept
+	keptDeps = 8                   // lock files of a folder whose dependencies are kept
 	depsAge  = 30 * 24 * time.Hour // without being used
 )
 
@@ -201,39 +201,43 @@ func (b *Builder) turn(name string) turn {
 	return t
 }
 
-// dropOldDeps removes what was kept of lock files that no build has used for long.
+// dropOldDeps removes what was kept of lock files that no build has used for long, and
+// then the least used of an app whose whole is larger than what one build may write.
 func (b *Builder) dropOldDeps(now time.Time) error {
-	names, err := fs.Glob(os.DirFS(b.path("builds", "deps")), "*/*")
-	if err != nil {
-		return fmt.Errorf("drop old dependencies: %w", err)
-	}
 	if !b.building.TryLock() {
 		return nil
 	}
 	defer b.building.Unlock()
-	for _, name := range names {
-		at := b.path("builds", "deps", filepath.FromSlash(name))
-		if info, err := os.Stat(at); err != nil || now.Sub(info.ModTime()) < depsAge {
-			continue
-		}
-		if err := removeAll(at); err != nil {
+	apps, err := fs.Glob(os.DirFS(b.path("builds", "deps")), "*")
+	if err != nil {
+		return fmt.Errorf("drop old dependencies: %w", err)
+	}
+	for _, app := range apps {
+		dir := b.path("builds", "deps", app)
+		entries, err := os.ReadDir(dir)
+		if err != nil {
 			return fmt.Errorf("drop old dependencies: %w", err)
+		}
+		whole := sizeOf(dir)
+		for _, e := range byAge(entries) {
+			info, err := e.Info()
+			if err != nil || now.Sub(info.ModTime()) < depsAge && whole <= b.cfg.Limits.Disk {
+				continue
+			}
+			whole -= sizeOf(filepath.Join(dir, e.Name()))
+			if err := removeAll(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("drop old dependencies: %w", err)
+			}
 		}
 	}
 	return nil
 }
 
-// depsFolders are the folders of kept dependencies and downloads, by app.
-func (b *Builder) depsFolders() ([]string, error) {
-	var out []string
-	for _, kind := range []string{"deps", "downloads"} {
-		apps, err := fs.Glob(os.DirFS(b.path("builds", kind)), "*")
-		if err != nil {
-			return nil, err
-		}
-		for _, app := range apps {
-			out = append(out, b.path("builds", kind, app))
-		}
+// downloads are the folders of what tools have downloaded, by app.
+func (b *Builder) downloads() ([]string, error) {
+	apps, err := fs.Glob(os.DirFS(b.path("builds", "downloads")), "*")
+	for i, app := range apps {
+		apps[i] = b.path("builds", "downloads", app)
 	}
-	return out, nil
+	return apps, err
 }

@@ -68,7 +68,7 @@ func (b *Builder) dropCaches() error {
 	for _, app := range homes {
 		dirs = append(dirs, b.path("builds", "homes", app))
 	}
-	more, err := b.depsFolders()
+	more, err := b.downloads()
 	if err != nil {
 		return fmt.Errorf("drop large caches: %w", err)
 	}
