@@ -14,6 +14,7 @@ import (
 	"titrate/internal/keeper"
 	"titrate/internal/pipeline"
 	"titrate/internal/source"
+	"titrate/internal/static"
 )
 
 // processCommands are the words with which this program starts itself: they are
@@ -44,6 +45,7 @@ func (s *session) processCommands() []*cobra.Command {
 		}),
 		raw("__sandbox", func(args []string) int { return pipeline.Sandbox(args) }),
 		raw("__gocache", func(args []string) int { return pipeline.GoCache(args, s.In, s.Out) }),
+		raw("__static", func(args []string) int { return static.Main(args, s.variable("PORT"), s.Err) }),
 		hidden("__credential", func(cmd *cobra.Command, args []string) error { return s.credential(cmd.Context(), args) }),
 	}
 }

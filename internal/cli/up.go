@@ -60,7 +60,7 @@ func (s *session) upCommand() *cobra.Command {
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
 	httpsFlags(f, &cfg.HTTPS)
-	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
+	f.BoolVar(&cfg.Network, "network", true, "builds may fetch dependencies from the network; compiling and testing never do by themselves")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
@@ -154,11 +154,8 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway}
+	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--network=" + strconv.FormatBool(cfg.Network)}
 	args = append(args, httpsArgs(cfg.HTTPS)...)
-	if cfg.Network {
-		args = append(args, "--network")
-	}
 	// Not bound to ctx: it outlives this command.
 	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call
 	up.Env, up.Stdout, up.Stderr = s.Env, log, log
