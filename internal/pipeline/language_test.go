@@ -155,44 +155,6 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestPython_isBuiltFromALocalIndex(t *testing.T) {
-	t.Parallel()
-	needTools(t, "python3")
-	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
-		t.Skip("python3 has no pip here")
-	}
-	source := files(t, "requirements.txt", "--no-index\n--find-links wheels\nword==1.0\n",
-		"main.py", "import os, http.server, word\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(word.WORD)\nhttp.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n")
-	script := `import zipfile, os
-os.makedirs("wheels")
-with zipfile.ZipFile("wheels/word-1.0-py3-none-any.whl", "w") as z:
-    z.writestr("word.py", "WORD = b'from a wheel'\n")
-    z.writestr("word-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: word\nVersion: 1.0\n")
-    z.writestr("word-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    z.writestr("word-1.0.dist-info/RECORD", "word.py,,\nword-1.0.dist-info/METADATA,,\nword-1.0.dist-info/WHEEL,,\nword-1.0.dist-info/RECORD,,\n")
-`
-	c := exec.Command("python3", "-c", script)
-	c.Dir = source
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	b := builder(t, nil)
-	w := goService("shop", ".")
-	w.Build.Test = "python -c 'import word'"
-	a := mustBuild(t, b, source, w)[0]
-	if got := answer(t, b, a.Artifact); got != "from a wheel" {
-		t.Errorf("it says %q", got)
-	}
-	other := mustBuild(t, builder(t, nil), source, w)[0]
-	if other.Artifact.Digest != a.Artifact.Digest {
-		t.Error("the build is not reproducible")
-	}
-	write(t, source, "pyproject.toml", "[project]\nname = 'shop'\nrequires-python = '>=3.99'\n")
-	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeVersion) {
-		t.Error(err)
-	}
-}
-
 func TestRust_isBuiltByCargo(t *testing.T) {
 	t.Parallel()
 	slow(t)
