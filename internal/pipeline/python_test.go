@@ -57,7 +57,7 @@ func index(t *testing.T, specs ...string) string {
 			return
 		}
 		w.Header().Set("Content-Type", "text/html")
-		w.Write([]byte(`<a href="/files/` + file + `">` + file + `</a>`)) //nolint:errcheck // pip asks again
+		w.Write([]byte(`<a href="/files/` + file + `">` + file + `</a>`))
 	})
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
