@@ -132,11 +132,10 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 		test   string
 		want   []string
 	}{
-		"wrong version": {[]string{"package.json", `{"scripts":{"start":"node x.js"},"engines":{"node":">=99"}}`}, "", []string{CodeVersion, ">=99"}},
-		"no start":      {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
-		"build fails":   {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
-		"test fails":    {[]string{"package.json", `{"scripts":{"start":"node x.js"}}`}, "echo three are wrong; false", []string{CodeTest, "three are wrong"}},
-		"no network":    {[]string{"package.json", `{"dependencies":{"ms":"2.1.3"},"scripts":{"start":"node x.js"}}`, "package-lock.json", `{"name":"x","lockfileVersion":3,"packages":{"":{"dependencies":{"ms":"2.1.3"}},"node_modules/ms":{"version":"2.1.3","resolved":"https://registry.npmjs.org/ms/-/ms-2.1.3.tgz","integrity":"sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}}`}, "", []string{CodeUnreachable, "--network"}},
+		"no start":    {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
+		"build fails": {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
+		"test fails":  {[]string{"package.json", `{"scripts":{"start":"node x.js"}}`}, "echo three are wrong; false", []string{CodeTest, "three are wrong"}},
+		"no network":  {[]string{"package.json", `{"dependencies":{"ms":"2.1.3"},"scripts":{"start":"node x.js"}}`, "package-lock.json", `{"name":"x","lockfileVersion":3,"packages":{"":{"dependencies":{"ms":"2.1.3"}},"node_modules/ms":{"version":"2.1.3","resolved":"https://registry.npmjs.org/ms/-/ms-2.1.3.tgz","integrity":"sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}}`}, "", []string{CodeUnreachable, "--network"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -152,6 +151,35 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Not parallel, as it changes PATH.
+func TestBuild_saysWaysOutWhereToolsAreMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	b := builder(t, nil)
+	for file, want := range map[string]string{
+		"package.json": "apt-get install nodejs", "requirements.txt": "apt-get install python3", "pom.xml": "apt-get install default-jdk-headless", "Cargo.toml": "rustup.rs",
+	} {
+		text := map[string]string{"package.json": `{"scripts":{"start":"node x.js"}}`, "Cargo.toml": "[package]\nname = \"shop\"\n"}[file]
+		_, err := build(t, b, files(t, file, text, "Cargo.lock", ""), Workload{Name: "shop", Build: manifest.Build{Dir: "."}})
+		if err == nil || !strings.Contains(err.Error(), CodeTool) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "build: {command") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+func TestNode_tellsOfAnotherVersionThanEnginesAsksFor(t *testing.T) {
+	t.Parallel()
+	needTools(t, "node", "npm")
+	b := builder(t, nil)
+	var told strings.Builder
+	source := files(t, "x.js", "", "package.json", `{"main":"x.js","engines":{"node":">=99"}}`)
+	if _, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Workloads: []Workload{goService("shop", ".")}, Progress: &told}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for >=99") {
+		t.Error(told.String())
 	}
 }
 
