@@ -3,7 +3,7 @@
 # says so.
 
 install_languages() {
-	local wanted=()
+	local wanted=() server
 	command -v node >/dev/null || wanted+=(nodejs)
 	command -v npm >/dev/null || wanted+=(npm)
 	command -v python3 >/dev/null && python3 -m pip --version >/dev/null 2>&1 || wanted+=(python3 python3-pip)
@@ -12,6 +12,12 @@ install_languages() {
 	# Maven's plugins from Debian's packages: the tests do not ask Maven Central.
 	[ -d /usr/share/maven-repo/org/apache/maven/plugins/maven-surefire-plugin ] ||
 		wanted+=(libmaven-compiler-plugin-java libmaven-jar-plugin-java libmaven-resources-plugin-java libsurefire-java)
+	command -v gradle >/dev/null || wanted+=(gradle)
+	command -v poetry >/dev/null || wanted+=(python3-poetry)
+	# Servers of Python that the tests make wheels of: they do not ask PyPI.
+	for server in gunicorn uvicorn starlette; do
+		[ -d /usr/lib/python3/dist-packages/$server ] || wanted+=(python3-$server)
+	done
 	command -v cargo >/dev/null || wanted+=(cargo)
 	command -v cc >/dev/null || wanted+=(gcc libc6-dev)
 	[ "${#wanted[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0

@@ -111,7 +111,7 @@ func (r *run) gradle(ctx context.Context, tree fs.FS, w Workload, p *plan) error
 	if w.Build.Test != "" {
 		tasks = " assemble testClasses"
 	}
-	p.fetch, p.by = away(gradle+" --no-daemon -q"+tasks), path.Join(p.root, "build.gradle")
+	p.fetch, p.by = away(gradle+" --no-daemon -q"+tasks), path.Join(p.root, firstFile(tree, p.root, "build.gradle", "build.gradle.kts"))
 	p.alone = away(gradle + " --no-daemon -q --offline" + tasks)
 	p.build = gradle + " --no-daemon -q --offline assemble"
 	p.locks = below(tree, p.root, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradle.properties", "gradle.lockfile", "libs.versions.toml", "gradle-wrapper.properties")

@@ -12,6 +12,18 @@ import (
 // that stands in for Maven Central, which the tests do not ask.
 const debianRepo = "/usr/share/maven-repo"
 
+const javaServer = `package shop;
+import com.sun.net.httpserver.HttpServer;
+import java.net.InetSocketAddress;
+public class Main {
+    public static void main(String[] args) throws Exception {
+        HttpServer s = HttpServer.create(new InetSocketAddress("127.0.0.1", Integer.parseInt(System.getenv("SERVER_PORT"))), 0);
+        s.createContext("/", e -> { byte[] b = "from java".getBytes(); e.sendResponseHeaders(200, b.length); e.getResponseBody().write(b); e.close(); });
+        s.start();
+    }
+}
+`
+
 // javaApp is a service of one class that Maven makes a jar of.
 func javaApp(t *testing.T) string {
 	t.Helper()
@@ -47,17 +59,7 @@ func javaApp(t *testing.T) string {
 <build><plugins>`+plugin("maven-compiler-plugin", "")+plugin("maven-resources-plugin", "")+plugin("maven-surefire-plugin", "")+
 		plugin("maven-jar-plugin", "<configuration><archive><manifest><mainClass>shop.Main</mainClass></manifest></archive></configuration>")+`</plugins></build>
 </project>
-`, "src/main/java/shop/Main.java", `package shop;
-import com.sun.net.httpserver.HttpServer;
-import java.net.InetSocketAddress;
-public class Main {
-    public static void main(String[] args) throws Exception {
-        HttpServer s = HttpServer.create(new InetSocketAddress("127.0.0.1", Integer.parseInt(System.getenv("SERVER_PORT"))), 0);
-        s.createContext("/", e -> { byte[] b = "from java".getBytes(); e.sendResponseHeaders(200, b.length); e.getResponseBody().write(b); e.close(); });
-        s.start();
-    }
-}
-`)
+`, "src/main/java/shop/Main.java", javaServer)
 }
 
 func TestJava_isBuiltByMavenAndWarmWithoutNetwork(t *testing.T) {
@@ -69,13 +71,8 @@ func TestJava_isBuiltByMavenAndWarmWithoutNetwork(t *testing.T) {
 	if got := answer(t, b, a); got != "from java" {
 		t.Errorf("it says %q", got)
 	}
-	main := path.Join(source, "src/main/java/shop/Main.java")
-	text, err := os.ReadFile(main)
-	if err != nil {
-		t.Fatal(err)
-	}
 	b.cfg.Network = false
-	write(t, source, "src/main/java/shop/Main.java", strings.Replace(string(text), "from java", "from java again", 1))
+	write(t, source, "src/main/java/shop/Main.java", strings.Replace(javaServer, "from java", "from java again", 1))
 	if got := answer(t, b, mustBuild(t, b, source, w)[0].Artifact); got != "from java again" {
 		t.Errorf("warm, without network, it says %q", got)
 	}

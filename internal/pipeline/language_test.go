@@ -132,11 +132,10 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 		test   string
 		want   []string
 	}{
-		"wrong version": {[]string{"package.json", `{"scripts":{"start":"node x.js"},"engines":{"node":">=99"}}`}, "", []string{CodeVersion, ">=99"}},
-		"no start":      {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
-		"build fails":   {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
-		"test fails":    {[]string{"package.json", `{"scripts":{"start":"node x.js"}}`}, "echo three are wrong; false", []string{CodeTest, "three are wrong"}},
-		"no network":    {[]string{"package.json", `{"dependencies":{"ms":"2.1.3"},"scripts":{"start":"node x.js"}}`, "package-lock.json", `{"name":"x","lockfileVersion":3,"packages":{"":{"dependencies":{"ms":"2.1.3"}},"node_modules/ms":{"version":"2.1.3","resolved":"https://registry.npmjs.org/ms/-/ms-2.1.3.tgz","integrity":"sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}}`}, "", []string{CodeUnreachable, "--network"}},
+		"no start":    {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
+		"build fails": {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
+		"test fails":  {[]string{"package.json", `{"scripts":{"start":"node x.js"}}`}, "echo three are wrong; false", []string{CodeTest, "three are wrong"}},
+		"no network":  {[]string{"package.json", `{"dependencies":{"ms":"2.1.3"},"scripts":{"start":"node x.js"}}`, "package-lock.json", `{"name":"x","lockfileVersion":3,"packages":{"":{"dependencies":{"ms":"2.1.3"}},"node_modules/ms":{"version":"2.1.3","resolved":"https://registry.npmjs.org/ms/-/ms-2.1.3.tgz","integrity":"sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}}`}, "", []string{CodeUnreachable, "--network"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,41 +154,32 @@ func TestNode_saysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestPython_isBuiltFromALocalIndex(t *testing.T) {
-	t.Parallel()
-	needTools(t, "python3")
-	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
-		t.Skip("python3 has no pip here")
-	}
-	source := files(t, "requirements.txt", "--no-index\n--find-links wheels\nword==1.0\n",
-		"main.py", "import os, http.server, word\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(word.WORD)\nhttp.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n")
-	script := `import zipfile, os
-os.makedirs("wheels")
-with zipfile.ZipFile("wheels/word-1.0-py3-none-any.whl", "w") as z:
-    z.writestr("word.py", "WORD = b'from a wheel'\n")
-    z.writestr("word-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: word\nVersion: 1.0\n")
-    z.writestr("word-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-    z.writestr("word-1.0.dist-info/RECORD", "word.py,,\nword-1.0.dist-info/METADATA,,\nword-1.0.dist-info/WHEEL,,\nword-1.0.dist-info/RECORD,,\n")
-`
-	c := exec.Command("python3", "-c", script)
-	c.Dir = source
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+// Not parallel, as it changes PATH.
+func TestBuild_saysWaysOutWhereToolsAreMissing(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
 	b := builder(t, nil)
-	w := goService("shop", ".")
-	w.Build.Test = "python -c 'import word'"
-	a := mustBuild(t, b, source, w)[0]
-	if got := answer(t, b, a.Artifact); got != "from a wheel" {
-		t.Errorf("it says %q", got)
+	for file, want := range map[string]string{
+		"package.json": "apt-get install nodejs", "requirements.txt": "apt-get install python3", "pom.xml": "apt-get install default-jdk-headless", "Cargo.toml": "rustup.rs",
+	} {
+		text := map[string]string{"package.json": `{"scripts":{"start":"node x.js"}}`, "Cargo.toml": "[package]\nname = \"shop\"\n"}[file]
+		_, err := build(t, b, files(t, file, text, "Cargo.lock", ""), Workload{Name: "shop", Build: manifest.Build{Dir: "."}})
+		if err == nil || !strings.Contains(err.Error(), CodeTool) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "build: {command") {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
-	other := mustBuild(t, builder(t, nil), source, w)[0]
-	if other.Artifact.Digest != a.Artifact.Digest {
-		t.Error("the build is not reproducible")
+}
+
+func TestNode_tellsOfAnotherVersionThanEnginesAsksFor(t *testing.T) {
+	t.Parallel()
+	needTools(t, "node", "npm")
+	b := builder(t, nil)
+	var told strings.Builder
+	source := files(t, "x.js", "", "package.json", `{"main":"x.js","engines":{"node":">=99"}}`)
+	if _, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Workloads: []Workload{goService("shop", ".")}, Progress: &told}); err != nil {
+		t.Fatal(err)
 	}
-	write(t, source, "pyproject.toml", "[project]\nname = 'shop'\nrequires-python = '>=3.99'\n")
-	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeVersion) {
-		t.Error(err)
+	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for >=99") {
+		t.Error(told.String())
 	}
 }
 

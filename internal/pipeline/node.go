@@ -188,13 +188,15 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		return plan{}, err
 	}
 	node.path = real(node.path)
-	if err := demand(w, node, pkg.Engines["node"], "engines.node of package.json"); err != nil {
-		return plan{}, err
-	}
 	root, m, locked := workspaceOf(tree, dir)
 	p := plan{
 		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node},
 		env: append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "COREPACK_HOME=$DEPS/corepack", "COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "COREPACK_ENABLE_STRICT=0"}, m.env...),
+	}
+	if asked := pkg.Engines["node"]; asked != "" { // as npm: told, and no more
+		if ok, err := fits(node, asked); err == nil && !ok {
+			p.warns = append(p.warns, "engines.node of package.json asks for "+asked+", and it is built and run with node "+node.version+" at "+node.path+": put another first on the PATH of titrate up")
+		}
 	}
 	if !locked && len(pkg.Dependencies)+len(pkg.DevDependencies) > 0 {
 		m = unlocked

@@ -13,6 +13,7 @@ import (
 
 var (
 	devServer = regexp.MustCompile(`(^|\s)(react-scripts start|ng serve|vue-cli-service serve|webpack(-dev-server| serve)|gatsby develop|parcel(\s|$)|vite(\s+(dev|serve|--\S+)|\s*$))`)
+	fixedPort = regexp.MustCompile(`((?:^|\s)(?:next start|vite preview|astro preview|serve|http-server)(?:\s.*)?\s(?:-p|-l|--port|--listen)[ =])\d+\b`)
 	envBefore = regexp.MustCompile(`^((cross-env|npx)\s+|\w+=\S*\s+)*`)
 )
 
@@ -25,7 +26,8 @@ type nodeStarted struct {
 }
 
 // nodeStart says how a package is started. Every framework here listens on $PORT by
-// itself, but for the previews of vite and astro, which are told by a flag.
+// itself, but for the previews of vite and astro, which are told by a flag; a port that
+// a script passes to one of them gives way to $PORT.
 func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted {
 	builds := pkg.Scripts["build"] != ""
 	if w.Build.With == "static" || w.Build.Output != "" || w.Build.Fallback != "" {
@@ -52,6 +54,8 @@ func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted 
 		}
 	}
 	switch {
+	case fixedPort.MatchString(s.line):
+		s.line = fixedPort.ReplaceAllString(s.line, `$1"$$PORT"`)
 	case strings.Contains(s.line, "vite preview"):
 		s.line += ` --host 127.0.0.1 --port "$PORT" --strictPort`
 	case strings.Contains(s.line, "astro preview"):

@@ -35,7 +35,7 @@ func (r *run) tellPlan(ctx context.Context, w Workload, p plan) error {
 func (p plan) text(w Workload) []string {
 	out := []string{cmp.Or(p.toolchain(), "files, served as they are")}
 	step := func(name, line, from string) {
-		if line = plain(line); line == "" {
+		if line == "" {
 			return
 		}
 		if from != "" {
@@ -43,8 +43,8 @@ func (p plan) text(w Workload) []string {
 		}
 		out = append(out, name+": "+line)
 	}
-	step("fetch", cmp.Or(p.told, p.fetch), p.by)
-	step("build", p.build, "")
+	step("fetch", cmp.Or(p.told, plain(p.fetch)), p.by)
+	step("build", plain(p.build), "")
 	step("test", w.Build.Test, "")
 	switch {
 	case p.site && p.serves != "":

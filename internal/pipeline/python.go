@@ -141,13 +141,16 @@ uv pip install --python "$(command -v python)" --target "$DEPS/test" -r "$TMPDIR
 		if err := also("poetry"); err != nil {
 			return err
 		}
-		only := "--only main "
+		only, check := "--only main ", ""
+		if old, err := fits(p.tools[len(p.tools)-1], "<2"); err == nil && old { // later ones see for themselves
+			check = "poetry lock --check --no-interaction\n"
+		}
 		if w.Build.Test != "" {
 			only = ""
 		}
 		p.told, p.by = "poetry install", path.Join(dir, "poetry.lock")
-		p.fetch = `export POETRY_VIRTUALENVS_PATH="$TMPDIR/venvs" POETRY_VIRTUALENVS_IN_PROJECT=false POETRY_CACHE_DIR="$DOWNLOADS/poetry"
-poetry install --no-interaction --no-root ` + only + `
+		p.fetch = `export POETRY_VIRTUALENVS_PATH="$TMPDIR/venvs" POETRY_VIRTUALENVS_PREFER_ACTIVE_PYTHON=true PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring POETRY_VIRTUALENVS_IN_PROJECT=false POETRY_CACHE_DIR="$DOWNLOADS/poetry"
+` + check + `poetry install --no-interaction --no-root ` + only + `
 mv "$TMPDIR"/venvs/*/lib/python*/site-packages "$DEPS/site"`
 	case has("requirements.txt"):
 		p.by = path.Join(dir, "requirements.txt")

@@ -157,6 +157,7 @@ type step struct {
 	network bool
 	dir     string // as the step sees it
 	args    []string
+	told    string // args, as an error says them; empty: as they are
 	env     []string
 	work    string    // a folder of the step's own, for its root, HOME and /tmp
 	log     *stepLog  // what it prints

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -84,7 +85,12 @@ func (st *stage) step(ctx context.Context, name, line string, network bool) erro
 		}
 	}
 	binds = append(binds, p.binds...)
+	told := ""
+	if name == StepFetch {
+		told = p.told
+	}
 	return st.shellStep(ctx, st.w, name, "set -e\n"+line, step{
+		told:  told,
 		binds: unique(binds), network: network, dir: filepath.Join(src, filepath.FromSlash(p.dir)), env: env,
 	})
 }
@@ -114,14 +120,14 @@ func (r *run) shellStep(ctx context.Context, w Workload, name, line string, st s
 	if end.Exit == 0 {
 		return nil
 	}
-	e := fault(w, CodeFailed, name, fmt.Sprintf("%s ended with exit code %d", plain(line), end.Exit), "")
+	e := fault(w, CodeFailed, name, fmt.Sprintf("%s ended with exit code %d", cmp.Or(st.told, plain(line)), end.Exit), "")
 	e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
 	r.explain(e, strings.Join(log.all(), "\n"))
 	return e
 }
 
 var (
-	lockSays = regexp.MustCompile(`(?i)npm ci. can only install|are in sync|ERR_PNPM_OUTDATED_LOCKFILE|ERR_PNPM_NO_LOCKFILE|lockfile needs to be updated|YN0028|lock file .* needs to be updated|pyproject\.toml changed significantly|poetry\.lock is not up to date`)
+	lockSays = regexp.MustCompile(`(?i)npm ci. can only install|are in sync|ERR_PNPM_OUTDATED_LOCKFILE|ERR_PNPM_NO_LOCKFILE|lockfile needs to be updated|YN0028|lock file .* needs to be updated|pyproject\.toml changed significantly|poetry\.lock is not (?:up to date|consistent)`)
 	netSays  = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ENOTCACHED|Can't make a request in offline mode|ERR_PNPM_NO_OFFLINE|Temporary failure in name resolution|[Nn]ame or service not known|No matching distribution found|Could not resolve host|[Cc]ould not transfer artifact|offline mode and the artifact|Unknown host|UnknownHostException|[Nn]etwork is unreachable|failed to (?:download|get|fetch)|No cached version|attempting to make an HTTP request, but --offline|can't find crate|no matching package named`)
 	memSays  = regexp.MustCompile(`JavaScript heap out of memory|java\.lang\.OutOfMemoryError|MemoryError|Cannot allocate memory|\(signal: 9, SIGKILL`)
 )

@@ -24,7 +24,7 @@ type tool struct {
 func (t tool) String() string { return t.name + " " + t.version }
 
 // waysOut is what is left to who lacks a tool.
-const waysOut = "a Dockerfile, where an engine (Docker, podman) answers; or your own way: build: {command: …, output: …, run: …}"
+const waysOut = "a Dockerfile or a prebuilt image: …, where images can be run; or your own way: build: {command: …, output: …, run: …}"
 
 // packages names what brings a tool on a Debian or Ubuntu machine, or elsewhere.
 var packages = map[string]string{

@@ -114,14 +114,14 @@ func (h *handler) file(w http.ResponseWriter, r *http.Request, name string, stat
 
 // hashed is a name that a bundler has put the content's hash into: app-B7x2k9Qz.js,
 // main.3f2a9c1d.css.
-var hashed = regexp.MustCompile(`[.-]([A-Za-z0-9_-]{8,40})\.[a-z0-9]+(?:\.map)?$`)
+var hashed = regexp.MustCompile(`[.-]([A-Za-z0-9_-]{8,40})\.(?:js|mjs|css|wasm|woff2?)(?:\.map)?$`)
 
 // keeps says how long a browser may keep a file without asking: for ever where its
 // name has a hash of the content, else not at all, since two versions of a site may be
 // served at once.
 func keeps(name string, status int) string {
 	m := hashed.FindStringSubmatch(path.Base(name))
-	if status == http.StatusOK && m != nil && strings.ContainsAny(m[1], "0123456789") && path.Ext(name) != ".html" && hashLike(m[1]) {
+	if status == http.StatusOK && m != nil && strings.ContainsAny(m[1], "0123456789") && hashLike(m[1]) {
 		return "public, max-age=31536000, immutable"
 	}
 	return "no-cache"

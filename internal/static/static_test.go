@@ -18,7 +18,7 @@ func site() fstest.MapFS {
 	out := fstest.MapFS{}
 	for name, text := range map[string]string{
 		"index.html": "home", "docs/index.html": "docs", "empty/x.txt": "x", "a b.css": "b {}", "assets/app-B7x2k9Qz.js": "1", "assets/main.3f2a9c1d.css": "2",
-		"assets/release-2026-01-02.js": "3", ".env": "secret", ".git/config": "secret", ".well-known/security.txt": "mail us", "data.bin": "0123456789", "404.html": "not here",
+		"assets/release-2026-01-02.js": "3", ".env": "secret", ".git/config": "secret", ".well-known/security.txt": "mail us", "data.bin": "0123456789", "404.html": "not here", "annual-Report2024.pdf": "4",
 	} {
 		out[name] = &fstest.MapFile{Data: []byte(text)}
 	}
@@ -85,7 +85,7 @@ func TestHandler_saysHowLongFilesAreKept(t *testing.T) {
 	t.Parallel()
 	h := Handler(site(), "")
 	for path, want := range map[string]string{
-		"/": "no-cache", "/assets/app-B7x2k9Qz.js": "immutable", "/assets/main.3f2a9c1d.css": "immutable", "/assets/release-2026-01-02.js": "no-cache", "/no": "no-cache",
+		"/": "no-cache", "/assets/app-B7x2k9Qz.js": "immutable", "/assets/main.3f2a9c1d.css": "immutable", "/assets/release-2026-01-02.js": "no-cache", "/annual-Report2024.pdf": "no-cache", "/no": "no-cache",
 	} {
 		if got := ask(t, h, "GET", path).Header.Get("Cache-Control"); !strings.Contains(got, want) {
 			t.Errorf("%s: %q, want %q", path, got, want)
