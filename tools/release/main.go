@@ -142,7 +142,7 @@ func (r *release) file(arch string) string {
 
 // program builds the static program.
 func (r *release) program(ctx context.Context, arch string) error {
-	cmd := exec.CommandContext(ctx, r.goCmd, "build", "-trimpath", "-buildvcs=true",
+	cmd := exec.CommandContext(ctx, r.goCmd, "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X titrate/internal/daemon.release="+r.version, "-o", r.file(arch), "./cmd/titrate")
 	cmd.Dir, cmd.Stderr = r.root, r.log
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOAMD64=v1", "GOFLAGS=-mod=readonly", "GOWORK=off")
