@@ -88,6 +88,12 @@ func TestDeb_livesAsADebianPackageShould(t *testing.T) {
 		}
 	}
 
+	demo := exec.Command(r.at("usr/bin/titrate"), "demo", "--check")
+	demo.Env = []string{"PATH=" + onlyGit(t), "HOME=" + r.dir}
+	if out, err := demo.CombinedOutput(); err != nil || !strings.Contains(string(out), "There is no Go here") {
+		t.Errorf("the demo: %v\n%s", err, out)
+	}
+
 	const mine = "TITRATE_FLAGS=--network\n"
 	r.write("etc/default/titrate", mine)
 	r.write("var/lib/titrate/server/titrate.db", "data")
@@ -116,6 +122,22 @@ func TestDeb_livesAsADebianPackageShould(t *testing.T) {
 	if r.has("var/lib/titrate") || r.has("etc/default/titrate") || r.has(units[0]) {
 		t.Error("a purge leaves nothing")
 	}
+}
+
+// onlyGit is a folder with git and a shell, and no Go.
+func onlyGit(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, tool := range []string{"git", "sh"} {
+		at, err := exec.LookPath(tool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(at, filepath.Join(dir, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
 }
 
 // nextVersion is a package as the next version's, made from this one.
