@@ -175,7 +175,7 @@ func TestDoctor_saysWhatIsWrong(t *testing.T) {
 		"a short certificate is fresh": {"certificates", "1 certificates are good", OK, certified(-time.Hour, 5*24*time.Hour)},
 		"a certificate is damaged": {"certificates", "damaged", Fault, func(t *testing.T, dir string, _ *Config) {
 			t.Helper()
-			write(t, filepath.Join(dir, "certificates", "x.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+			write(t, filepath.Join(dir, "certs", "x.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
 		}},
 	}
 	for name, c := range cases {
@@ -228,6 +228,6 @@ func certified(from, until time.Duration) func(*testing.T, string, *Config) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(dir, "certificates", "shop.example.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+		write(t, filepath.Join(dir, "certs", "shop.example.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
 	}
 }

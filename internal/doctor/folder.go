@@ -168,7 +168,7 @@ func (p *patient) database(ctx context.Context) {
 // certificates looks at every certificate below the data folder.
 func (p *patient) certificates(context.Context) {
 	good := 0
-	_ = filepath.WalkDir(filepath.Join(p.Dir, "certificates"), func(path string, e fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(filepath.Join(p.Dir, "certs"), func(path string, e fs.DirEntry, err error) error {
 		if err != nil || !e.Type().IsRegular() || filepath.Ext(path) != ".crt" && filepath.Ext(path) != ".pem" {
 			return nil //nolint:nilerr // there are none
 		}
@@ -204,7 +204,7 @@ func (p *patient) certificates(context.Context) {
 		return nil
 	})
 	if good > 0 {
-		p.note(Finding{Check: "certificates", Level: OK, What: fmt.Sprintf("%d certificates are good", good), Where: filepath.Join(p.Dir, "certificates")})
+		p.note(Finding{Check: "certificates", Level: OK, What: fmt.Sprintf("%d certificates are good", good), Where: filepath.Join(p.Dir, "certs")})
 	}
 }
 
