@@ -67,7 +67,12 @@ func alive(pid int) bool {
 		return false
 	}
 	_, state, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+	if !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X") {
+		return true
+	}
+	// Its first thread has ended: as long as another has not, its files are open.
+	threads, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return len(threads) > 1
 }
 
 func child(ts *testscript.TestScript, parent int, word string) int {

@@ -125,7 +125,7 @@ func (s *session) root() *cobra.Command {
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.deployCommand(),
 		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
 		s.rolloutCommand(), s.secretCommand(), s.certificateCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
-		s.versionCommand(),
+		s.serverCommand(), s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)
 	root.InitDefaultCompletionCmd()

@@ -21,6 +21,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/daemon"
+	"titrate/internal/keeper"
 )
 
 // readyIn is how long titrate up waits for the server to answer.
@@ -28,7 +29,7 @@ const readyIn = 30 * time.Second
 
 func (s *session) upCommand() *cobra.Command {
 	cfg := daemon.UpConfig{StopTime: 45 * time.Second}
-	var foreground, replace bool
+	var foreground, replace, check bool
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,17 +44,13 @@ func (s *session) upCommand() *cobra.Command {
 				return err
 			}
 			cfg.Dir = dir
+			if check {
+				return s.checkUp(cmd.Context(), dir)
+			}
 			if replace {
-				ctx, cancel := context.WithTimeout(cmd.Context(), readyIn)
-				defer cancel()
-				if err := daemon.Replace(ctx, dir); err != nil {
-					return err
-				}
+				return s.replace(cmd.Context(), cfg, foreground)
 			}
-			if foreground {
-				return s.upHere(cmd.Context(), cfg)
-			}
-			return s.upBehind(cmd.Context(), cfg)
+			return s.up(cmd.Context(), cfg, foreground)
 		},
 	}
 	f := c.Flags()
@@ -62,8 +59,46 @@ func (s *session) upCommand() *cobra.Command {
 	httpsFlags(f, &cfg.HTTPS)
 	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
+	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
 	return c
+}
+
+func (s *session) up(ctx context.Context, cfg daemon.UpConfig, foreground bool) error {
+	if foreground {
+		return s.upHere(ctx, cfg)
+	}
+	return s.upBehind(ctx, cfg)
+}
+
+// checkUp says whether this program can take over a data folder.
+func (s *session) checkUp(ctx context.Context, dir string) error {
+	takes, err := daemon.CanTake(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return s.emit(takes, func(w io.Writer) { fmt.Fprintf(w, "titrate %s can take over %s\n", takes.Program, takes.Data) })
+}
+
+// replace takes over from the keeper that is up, or has it become this program.
+func (s *session) replace(ctx context.Context, cfg daemon.UpConfig, foreground bool) error {
+	if _, err := daemon.CanTake(ctx, cfg.Dir); err != nil { // before anything is touched
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	replacing, cancel := context.WithTimeout(ctx, readyIn)
+	defer cancel()
+	became, err := daemon.Replace(replacing, cfg.Dir, program)
+	if err != nil {
+		return err
+	}
+	if became != 0 {
+		return s.awaitUp(ctx, cfg.Dir, became, nil, func() string { return "" })
+	}
+	return s.up(ctx, cfg, foreground)
 }
 
 // addresses refuses what nobody can listen on, before anything is started.
@@ -89,7 +124,7 @@ func (s *session) upHere(ctx context.Context, cfg daemon.UpConfig) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	cfg.Program, cfg.Env, cfg.Output = program, s.Env, os.Stderr
+	cfg.Program, cfg.Args, cfg.Given, cfg.Env, cfg.Output = program, os.Args, s.variable(keeper.GivenVar), s.Env, os.Stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.Err, nil))
 	return daemon.Up(ctx, cfg, func(r daemon.Running) {
 		fmt.Fprintf(s.Out, "server   %s\ngateway  %s\n", r.API, r.Gateway)
