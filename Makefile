@@ -38,7 +38,8 @@ bench: ## the figures, each with the command that repeats it
 	bench/run.sh
 
 release: ## static programs, .deb, images, SBOM and checksums in bin/release; VERSION=1.2.3
-	cd tools/release && $(GO) run . $(if $(VERSION),-version $(VERSION)) $(if $(BASE),-base $(abspath $(BASE)))
+	packaging/image/rootfs.sh bin/rootfs amd64 arm64
+	cd tools/release && $(GO) run . -rootfs ../../bin/rootfs $(if $(VERSION),-version $(VERSION))
 
 $(BIN)/golangci-lint: tools/lint/go.mod
 	@mkdir -p $(BIN)

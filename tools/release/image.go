@@ -3,8 +3,9 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/pem"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
 // user is who the program runs as in an image: nobody's number on the machine.
@@ -24,6 +24,10 @@ const user = 65532
 // images makes an OCI layout with an image for each architecture, and an archive for
 // `docker load` of each.
 func (r *release) images() error {
+	if r.rootfs == "" { // an image without git could not be pushed to
+		fmt.Fprintln(r.log, "made no images: -rootfs is not given; packaging/image/rootfs.sh makes one")
+		return nil
+	}
 	index := mutate.IndexMediaType(empty.Index, "application/vnd.oci.image.index.v1+json")
 	tag, err := name.NewTag("titrate:" + strings.NewReplacer("+", "-", "~", "-").Replace(r.version))
 	if err != nil {
@@ -50,15 +54,12 @@ func (r *release) images() error {
 }
 
 func (r *release) image(arch string) (v1.Image, error) {
-	img, err := r.baseImage(arch)
+	img := mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.image.config.v1+json"), "application/vnd.oci.image.manifest.v1+json")
+	layers, err := r.layers(arch)
 	if err != nil {
 		return nil, err
 	}
-	layer, err := r.layer(arch)
-	if err != nil {
-		return nil, err
-	}
-	if img, err = mutate.AppendLayers(img, layer); err != nil {
+	if img, err = mutate.AppendLayers(img, layers...); err != nil {
 		return nil, err
 	}
 	file, err := img.ConfigFile()
@@ -73,59 +74,41 @@ func (r *release) image(arch string) (v1.Image, error) {
 	c.WorkingDir, c.StopSignal = "/var/lib/titrate", "SIGTERM"
 	c.ExposedPorts = map[string]struct{}{"7070/tcp": {}, "7080/tcp": {}}
 	c.Volumes = map[string]struct{}{"/var/lib/titrate": {}}
-	c.Env = append(c.Env, "TITRATE_DATA=/var/lib/titrate", "HOME=/var/lib/titrate")
-	if r.base == "" {
-		c.Env = append(c.Env, "PATH=/usr/bin")
-	}
+	c.Env = append(c.Env, "TITRATE_DATA=/var/lib/titrate", "HOME=/var/lib/titrate", "PATH=/usr/bin:/bin")
 	c.Labels = map[string]string{
 		"org.opencontainers.image.title": "titrate", "org.opencontainers.image.version": r.version,
 		"org.opencontainers.image.licenses": "Apache-2.0", "org.opencontainers.image.created": r.at.Format("2006-01-02T15:04:05Z07:00"),
 	}
-	if img, err = mutate.ConfigFile(img, file); err != nil {
-		return nil, err
-	}
-	return img, nil
+	return mutate.ConfigFile(img, file)
 }
 
-// baseImage is the image of the layout that was named for an architecture, or nothing.
-func (r *release) baseImage(arch string) (v1.Image, error) {
-	if r.base == "" {
-		return mutate.MediaType(mutate.ConfigMediaType(empty.Image, "application/vnd.oci.image.config.v1+json"), "application/vnd.oci.image.manifest.v1+json"), nil
-	}
-	index, err := layout.ImageIndexFromPath(r.base)
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range manifest.Manifests {
-		if d.Platform != nil && d.Platform.OS == "linux" && d.Platform.Architecture == arch {
-			return index.Image(d.Digest)
+// tree adds a folder to an archive, in order and with one time.
+func (r *release) tree(w *tar.Writer, root string) error {
+	return filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
 		}
-	}
-	return nil, fmt.Errorf("%s has no image for linux/%s", r.base, arch)
-}
-
-// layer holds the program, the roots that it trusts, a user, and its folders.
-func (r *release) layer(arch string) (v1.Layer, error) {
-	program, err := os.ReadFile(r.file(arch))
-	if err != nil {
-		return nil, err
-	}
-	var roots bytes.Buffer
-	for root := range bundle.Roots() {
-		if err := pem.Encode(&roots, &pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate}); err != nil {
-			return nil, err
+		info, err := e.Info()
+		if err != nil {
+			return err
 		}
-	}
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	add := func(name string, mode int64, owner int, content []byte) {
-		h := &tar.Header{Name: name, Mode: mode, Uid: owner, Gid: owner, ModTime: r.at, Size: int64(len(content)), Typeflag: tar.TypeReg, Format: tar.FormatPAX}
-		if strings.HasSuffix(name, "/") {
-			h.Typeflag = tar.TypeDir
+		name, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: r.at, Format: tar.FormatPAX}
+		var content []byte
+		switch {
+		case e.IsDir():
+			h.Typeflag, h.Name = tar.TypeDir, name+"/"
+		case e.Type() == fs.ModeSymlink:
+			h.Typeflag = tar.TypeSymlink
+			h.Linkname, err = os.Readlink(path)
+		case e.Type().IsRegular():
+			h.Typeflag, h.Size = tar.TypeReg, info.Size()
+			content, err = os.ReadFile(path)
+		default:
+			err = fmt.Errorf("%s is a %s", path, e.Type())
 		}
 		if err == nil {
 			err = w.WriteHeader(h)
@@ -133,26 +116,47 @@ func (r *release) layer(arch string) (v1.Layer, error) {
 		if err == nil {
 			_, err = w.Write(content)
 		}
-	}
-	add("usr/", 0o755, 0, nil)
-	add("usr/bin/", 0o755, 0, nil)
-	add("usr/bin/titrate", 0o755, 0, program)
-	add("etc/", 0o755, 0, nil)
-	if r.base == "" {
-		add("etc/passwd", 0o644, 0, fmt.Appendf(nil, "root:x:0:0:root:/:/sbin/nologin\ntitrate:x:%d:%d:Titrate:/var/lib/titrate:/sbin/nologin\n", user, user))
-		add("etc/group", 0o644, 0, fmt.Appendf(nil, "root:x:0:\ntitrate:x:%d:\n", user))
-		add("etc/ssl/", 0o755, 0, nil)
-		add("etc/ssl/certs/", 0o755, 0, nil)
-		add("etc/ssl/certs/ca-certificates.crt", 0o644, 0, roots.Bytes())
-		add("tmp/", 0o1777, 0, nil)
-	}
-	add("var/", 0o755, 0, nil)
-	add("var/lib/", 0o755, 0, nil)
-	add("var/lib/titrate/", 0o700, user, nil)
+		return err
+	})
+}
+
+// layers are what the program needs beside it, which seldom changes, and the program.
+func (r *release) layers(arch string) ([]v1.Layer, error) {
+	program, err := os.ReadFile(r.file(arch))
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Close(); err != nil {
+	below, err := r.layer(func(w *tar.Writer) error { return r.tree(w, filepath.Join(r.rootfs, arch)) })
+	if err != nil {
+		return nil, err
+	}
+	own, err := r.layer(func(w *tar.Writer) error {
+		for _, h := range []tar.Header{
+			{Name: "usr/bin/titrate", Mode: 0o755, Size: int64(len(program)), Typeflag: tar.TypeReg},
+			{Name: "tmp/", Mode: 0o1777, Typeflag: tar.TypeDir},
+			{Name: "var/", Mode: 0o755, Typeflag: tar.TypeDir},
+			{Name: "var/lib/", Mode: 0o755, Typeflag: tar.TypeDir},
+			{Name: "var/lib/titrate/", Mode: 0o700, Typeflag: tar.TypeDir, Uid: user, Gid: user},
+		} {
+			h.ModTime, h.Format = r.at, tar.FormatPAX
+			if err := w.WriteHeader(&h); err != nil {
+				return err
+			}
+			if h.Size > 0 {
+				if _, err := w.Write(program); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return []v1.Layer{below, own}, err
+}
+
+func (r *release) layer(fill func(*tar.Writer) error) (v1.Layer, error) {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := errors.Join(fill(w), w.Close()); err != nil {
 		return nil, err
 	}
 	return tarball.LayerFromOpener(opener(b.Bytes()), tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+gzip"))

@@ -26,7 +26,7 @@ type release struct {
 	version string    // 1.2.3
 	at      time.Time // when its commit was made: the time of every file
 	goCmd   string
-	base    string // an OCI layout to build images on; empty: on nothing
+	rootfs  string // folder with the files of images beside the program, by architecture; empty: no images
 	log     io.Writer
 }
 
@@ -50,7 +50,7 @@ func run(ctx context.Context, args []string, log io.Writer) error {
 	flags.StringVar(&r.out, "out", "../../bin/release", "folder to fill; what is in it is removed")
 	flags.StringVar(&r.version, "version", "", "such as 1.2.3 (default: that of the tag, or 0.0.0 with the commit)")
 	flags.StringVar(&r.goCmd, "go", "go", "the go command")
-	flags.StringVar(&r.base, "base", "", "OCI layout of an image to build on, such as one with git (default: nothing but Titrate)")
+	flags.StringVar(&r.rootfs, "rootfs", "", "folder with what images hold beside the program, by architecture (default: no images are made)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
