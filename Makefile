@@ -37,9 +37,9 @@ simulate: ## a million looks at random histories with every fault
 bench: ## the figures, each with the command that repeats it
 	bench/run.sh
 
-release: ## static binaries for linux amd64 and arm64 in bin/
-	CGO_ENABLED=0 GOOS=linux GOARCH=amd64 $(GO) build -trimpath -ldflags='-s -w' -o bin/titrate-linux-amd64 ./cmd/titrate
-	CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags='-s -w' -o bin/titrate-linux-arm64 ./cmd/titrate
+release: ## static programs, .deb, images, SBOM and checksums in bin/release; VERSION=1.2.3
+	packaging/image/rootfs.sh bin/rootfs amd64 arm64
+	cd tools/release && $(GO) run . -rootfs ../../bin/rootfs $(if $(VERSION),-version $(VERSION))
 
 $(BIN)/golangci-lint: tools/lint/go.mod
 	@mkdir -p $(BIN)

@@ -74,7 +74,30 @@ func Files(v Variant) (map[string]string, error) {
 			files[name] = strings.ReplaceAll(content, `"`+module+`/`, `"cofe/`)
 		}
 	}
+	for _, service := range Services() {
+		program(files, service)
+	}
 	return files, nil
+}
+
+// program makes a service's package, which is one of a library here, a program.
+func program(files map[string]string, service string) {
+	for name, content := range files {
+		if strings.HasPrefix(name, "services/"+service+"/") && strings.HasSuffix(name, ".go") {
+			head, body, _ := strings.Cut("\n"+content, "\npackage "+service+"\n")
+			files[name] = strings.TrimPrefix(head+"\npackage main\n"+body, "\n")
+		}
+	}
+	files["services/"+service+"/main.go"] = `package main
+
+import (
+	"os"
+
+	"cofe/internal/service"
+)
+
+func main() { os.Exit(service.Main(Name, Setup)) }
+`
 }
 
 // base returns the sources as they are here, without tests.

@@ -156,8 +156,11 @@ func send(t *testing.T, method, url string, header map[string]string, body strin
 func TestMarket_holdsWhileOrdersIsKilled(t *testing.T) {
 	t.Parallel()
 	slow(t)
-	bin := t.TempDir()
-	build(t, ".", bin, "./services/...")
+	dir, bin := t.TempDir(), t.TempDir()
+	if err := cofe.Write(dir, cofe.V1); err != nil {
+		t.Fatal(err)
+	}
+	build(t, dir, bin, "./services/...")
 	for _, kind := range []string{"sqlite", "postgres"} {
 		t.Run(kind, func(t *testing.T) {
 			database := ""

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"titrate/examples/cofe/builtin"
 	"titrate/internal/daemon"
 	"titrate/internal/keeper"
 	"titrate/internal/pipeline"
@@ -46,6 +47,12 @@ func (s *session) processCommands() []*cobra.Command {
 		raw("__sandbox", func(args []string) int { return pipeline.Sandbox(args) }),
 		raw("__gocache", func(args []string) int { return pipeline.GoCache(args, s.In, s.Out) }),
 		raw("__static", func(args []string) int { return static.Main(args, s.variable("PORT"), s.Err) }),
+		raw("demo-app SERVICE", func(args []string) int {
+			if len(args) != 1 {
+				return exitUsage
+			}
+			return builtin.Main(args[0])
+		}),
 		hidden("__credential", func(cmd *cobra.Command, args []string) error { return s.credential(cmd.Context(), args) }),
 	}
 }

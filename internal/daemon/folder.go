@@ -148,7 +148,7 @@ func ReadRunning(dir string) (Running, error) {
 	if err != nil {
 		return r, fmt.Errorf("look for a running titrate: %w", err)
 	}
-	if err := json.Unmarshal(b, &r); err != nil || r.PID <= 1 || r.API == "" || r.Gateway == "" {
+	if err := json.Unmarshal(b, &r); err != nil || r.PID < 1 || r.API == "" || r.Gateway == "" {
 		return Running{}, fmt.Errorf("error[T0706]: what is up cannot be read: the file is damaged\n  where   %s\n  help    titrate up --replace writes it anew, and nothing stops; titrate down works without it", folder(dir).running())
 	}
 	return r, nil

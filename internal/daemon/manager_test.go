@@ -29,3 +29,15 @@ func TestURL_ofASocketForEveryAddressIsReachedOnThisMachine(t *testing.T) {
 		}
 	}
 }
+
+// In a container the keeper is process 1.
+func TestRunning_theKeeperMayBeProcessOne(t *testing.T) {
+	t.Parallel()
+	dir := dataFolder(t)
+	if err := writeRunning(dir, Running{PID: 1, API: "http://127.0.0.1:1", Gateway: "http://127.0.0.1:2"}); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := ReadRunning(string(dir)); err != nil || r.PID != 1 {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}

@@ -81,12 +81,12 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	if err := cfg.HTTPS.write(dir, k); err != nil {
-		return err
-	}
 	r := Running{
 		PID: os.Getpid(), API: urlOf(k.Addr(socketAPI)), Gateway: urlOf(k.Addr(socketGateway)), Version: Version(),
 		Program: cfg.Program, Supervised: supervised(cfg.Env), Started: time.Now(),
+	}
+	if err := cfg.HTTPS.write(dir, k); err != nil {
+		return err
 	}
 	if err := dir.keepInternalAddr(k.Addr(socketInternal)); err != nil {
 		return err

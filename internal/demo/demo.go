@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"titrate/client"
 	"titrate/examples/cofe"
+	"titrate/examples/cofe/builtin"
 	"titrate/examples/cofe/load"
 	"titrate/internal/daemon"
 )
@@ -100,6 +102,9 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	d.say.line("Titrate demo: %s.", cfg.Scenario.About)
 	d.say.line("A coffee marketplace of seven services under %g requests/s; %d releases.", d.Rate, len(cfg.Scenario.Acts))
 	d.say.line("Everything lives in a temporary folder and is removed on exit.\n")
+	if d.builtin = !hasGo(cfg.Env); d.builtin {
+		d.say.line("There is no Go here, so nothing is compiled: the services are this program itself (titrate demo-app).\n")
+	}
 	if err := d.platform.Up(ctx); err != nil {
 		return nil, err
 	}
@@ -127,6 +132,7 @@ type demo struct {
 	res      *Result
 	load     *traffic
 	killed   time.Time
+	builtin  bool // the services are in the program itself
 }
 
 // play does the acts one after the other; the load begins when the first release
@@ -338,7 +344,7 @@ func candidate(r client.Rollout) int {
 
 // push commits a variant and pushes it, showing what the server says of builds.
 func (d *demo) push(ctx context.Context, v cofe.Variant) (string, error) {
-	if err := cofe.Write(d.platform.Work(), v); err != nil {
+	if err := d.write(v); err != nil {
 		return "", err
 	}
 	commit, err := d.platform.Commit(ctx, v.Subject())
@@ -355,6 +361,27 @@ func (d *demo) push(ctx context.Context, v cofe.Variant) (string, error) {
 		}
 	}
 	return commit, nil
+}
+
+func (d *demo) write(v cofe.Variant) error {
+	if d.builtin {
+		return builtin.Write(d.platform.Work(), v, d.Program)
+	}
+	return cofe.Write(d.platform.Work(), v)
+}
+
+// hasGo reports whether programs with the environment env find a go command.
+func hasGo(env []string) bool {
+	for _, kv := range env {
+		if list, ok := strings.CutPrefix(kv, "PATH="); ok {
+			for _, dir := range filepath.SplitList(list) {
+				if info, err := os.Stat(filepath.Join(dir, "go")); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // kill ends a process of Titrate's as a crash would.

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +38,43 @@ func TestDemo(t *testing.T) {
 			if !r.OK || r.Requests == 0 || !r.Ledger.OK || r.Ledger.Orders == 0 {
 				b, _ := json.Marshal(r)
 				t.Errorf("not passed: %s", b)
+			}
+		})
+	}
+}
+
+// The binary alone: no Go, only git and a shell.
+func TestDemo_withoutGoTheProgramIsTheServices(t *testing.T) {
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("plays the whole product; TITRATE_TEST_SLOW=1 (make test) runs it")
+	}
+	dir := t.TempDir()
+	program := filepath.Join(dir, "titrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "titrate/cmd/titrate").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	path := filepath.Join(dir, "path")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"git", "sh"} {
+		at, err := exec.LookPath(tool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(at, filepath.Join(path, tool)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, scenario := range []string{"errors", "latency", "crash", "never-healthy"} {
+		t.Run(scenario, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), program, "demo", "--check", "--scenario", scenario)
+			cmd.Env = []string{"PATH=" + path, "HOME=" + dir, "TMPDIR=" + dir}
+			var said strings.Builder
+			cmd.Stderr = &said
+			out, err := cmd.Output()
+			if err != nil || !strings.Contains(said.String(), "There is no Go here") {
+				t.Errorf("%v\n%s%s", err, out, said.String())
 			}
 		})
 	}

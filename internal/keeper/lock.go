@@ -75,7 +75,7 @@ func Holder(dir string) (*os.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the data folder's lock: %w", err)
 	}
-	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 1 {
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 0 {
 		if p, err := os.FindProcess(pid); err == nil && hasOpen(pid, lockPath(dir)) {
 			return p, nil
 		}

@@ -30,9 +30,9 @@ func Fits(ctx context.Context, folder string) (Format, error) {
 	case err != nil:
 		return Format{}, err
 	}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(10000)")
+	db, err := readOnly(path)
 	if err != nil {
-		return Format{}, fmt.Errorf("open %s: %w", path, err)
+		return Format{}, err
 	}
 	defer func() { _ = db.Close() }() // it was only read
 	s, f := &Store{path: path}, Format{}
@@ -60,4 +60,34 @@ func Fits(ctx context.Context, folder string) (Format, error) {
 		}
 	}
 	return f, nil
+}
+
+// Verify reads the whole database in folder, without its lock and without changing it,
+// and returns a [FaultError] unless every page and every index is whole.
+func Verify(ctx context.Context, folder string) error {
+	path := filepath.Join(folder, "titrate.db")
+	if err := examine(path, filepath.Join(folder, "reserve")); err != nil {
+		return err
+	}
+	db, err := readOnly(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }() // it was only read
+	var said string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&said); err != nil {
+		return (&Store{path: path}).wrap("check the database", err)
+	}
+	if said != "ok" {
+		return corrupt(path, errors.New(said))
+	}
+	return nil
+}
+
+func readOnly(path string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_pragma=busy_timeout(10000)")
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
 }

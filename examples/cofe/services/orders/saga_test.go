@@ -1,4 +1,4 @@
-package main
+package orders
 
 import (
 	"bytes"
@@ -84,7 +84,7 @@ func startProcess(t *testing.T, address, name, instance string, halves map[strin
 		Config: service.Config{Instance: instance, Getenv: func(k string) string { return urls[k] }},
 		Name:   "orders", Owner: instance, DB: d, Log: slog.New(slog.DiscardHandler), Client: httpx.NewClient("orders"), Mux: http.NewServeMux(),
 	}
-	if err := setup(t.Context(), s); err != nil {
+	if err := Setup(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	runner, err := newSaga(s)

@@ -1,4 +1,4 @@
-package main
+package orders
 
 import (
 	"titrate/examples/cofe/internal/money"

@@ -1,4 +1,4 @@
-package main
+package payments
 
 import (
 	"encoding/json"
@@ -24,7 +24,7 @@ type till struct {
 func open(t *testing.T, kind string) till {
 	t.Helper()
 	s := &service.Service{DB: dbtest.Open(t, kind), Log: slog.New(slog.DiscardHandler), Mux: http.NewServeMux()}
-	if err := setup(t.Context(), s); err != nil {
+	if err := Setup(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	return till{s.Mux, s.DB}

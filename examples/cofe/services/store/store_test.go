@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"context"
@@ -70,7 +70,7 @@ func open(t *testing.T, kind string) *shop {
 	server := httptest.NewServer(others)
 	t.Cleanup(server.Close)
 	s.db = dbtest.Open(t, kind)
-	err := setup(t.Context(), &service.Service{
+	err := Setup(t.Context(), &service.Service{
 		Config: service.Config{Version: "v7", Instance: "store-7-a", Getenv: func(string) string { return server.URL }},
 		DB:     s.db, Log: slog.New(slog.DiscardHandler), Client: httpx.NewClient("store"), Mux: s.mux,
 	})

@@ -1,12 +1,11 @@
-// Command payments charges cards through a payment provider (a fake one, see
+// Package payments charges cards through a payment provider (a fake one, see
 // package psp) and keeps the books of it.
-package main
+package payments
 
 import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 
 	"titrate/examples/cofe/internal/httpx"
 	"titrate/examples/cofe/internal/idem"
@@ -17,7 +16,8 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("payments", setup)) }
+// Name is the service's name.
+const Name = "payments"
 
 // payments is the service.
 type payments struct {
@@ -25,7 +25,8 @@ type payments struct {
 	provider psp.Provider
 }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, ledger.Migrations(), idem.Migrations(), participant.Migrations(), outbox.Migrations(), psp.Migrations())
 	if err != nil {
 		return err

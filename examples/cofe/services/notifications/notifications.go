@@ -1,15 +1,14 @@
-// Command notifications tells customers what became of their orders. It is a
+// Package notifications tells customers what became of their orders. It is a
 // worker: it listens nowhere, fetches the events of the other services, and
 // writes each message once. (Where a real one would hand it to a mail service,
 // this one stores and logs it.)
-package main
+package notifications
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/money"
@@ -17,9 +16,11 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("notifications", setup)) }
+// Name is the service's name.
+const Name = "notifications"
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	s.Address = "" // whatever PORT says: nobody calls a worker
 	err := s.DB.Migrate(ctx, outbox.InboxMigrations(), []db.Migration{{Name: "notifications-1", SQL: []string{
 		`CREATE TABLE messages (source TEXT NOT NULL, seq BIGINT NOT NULL, subject TEXT NOT NULL, text TEXT NOT NULL, at BIGINT NOT NULL)`,

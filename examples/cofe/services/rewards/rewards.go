@@ -1,10 +1,9 @@
-// Command rewards gives customers points for what they buy: one for each whole
+// Package rewards gives customers points for what they buy: one for each whole
 // unit of money, at least one an order.
-package main
+package rewards
 
 import (
 	"context"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/idem"
@@ -15,11 +14,13 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("rewards", setup)) }
+// Name is the service's name.
+const Name = "rewards"
 
 func customer(id string) ledger.Account { return ledger.Account("customer:" + id) }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, ledger.Migrations(), idem.Migrations(), participant.Migrations(), outbox.Migrations())
 	if err != nil {
 		return err

@@ -1,12 +1,11 @@
-// Command credits keeps what customers have in credits: an order holds them,
+// Package credits keeps what customers have in credits: an order holds them,
 // gives them back, or, once it is confirmed, spends them.
-package main
+package credits
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/idem"
@@ -17,13 +16,15 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("credits", setup)) }
+// Name is the service's name.
+const Name = "credits"
 
 func customer(id string) ledger.Account { return ledger.Account("customer:" + id) }
 
 func held(order string) ledger.Account { return ledger.Account("held:" + order) }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, ledger.Migrations(), idem.Migrations(), participant.Migrations(), outbox.InboxMigrations(),
 		[]db.Migration{{Name: "credits-seed-1", Then: firstDay}})
 	if err != nil {

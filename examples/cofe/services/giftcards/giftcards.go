@@ -1,11 +1,10 @@
-// Command giftcards keeps gift cards: an order redeems a part of one, or gives
+// Package giftcards keeps gift cards: an order redeems a part of one, or gives
 // it back.
-package main
+package giftcards
 
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/idem"
@@ -15,11 +14,13 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("giftcards", setup)) }
+// Name is the service's name.
+const Name = "giftcards"
 
 func card(code string) ledger.Account { return ledger.Account("giftcard:" + code) }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, ledger.Migrations(), idem.Migrations(), participant.Migrations(),
 		[]db.Migration{{Name: "giftcards-seed-1", Then: firstDay}})
 	if err != nil {

@@ -1,17 +1,17 @@
-// Command store is the shop window: pages for people, JSON for programs, a cart
+// Package store is the shop window: pages for people, JSON for programs, a cart
 // each, and a checkout that hands the order over to the orders service.
-package main
+package store
 
 import (
 	"context"
 	"html/template"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("store", setup)) }
+// Name is the service's name.
+const Name = "store"
 
 // store is the service.
 type store struct {
@@ -22,7 +22,8 @@ type store struct {
 	banner                               string // a sentence above the coffees; empty: none
 }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, productMigrations(), cartMigrations())
 	if err != nil {
 		return err

@@ -1,11 +1,10 @@
-// Command orders takes orders and sees each through to one end: confirmed, with
+// Package orders takes orders and sees each through to one end: confirmed, with
 // every part of it done, or rejected, with every part of it undone.
-package main
+package orders
 
 import (
 	"context"
 	"net/http"
-	"os"
 
 	"titrate/examples/cofe/internal/db"
 	"titrate/examples/cofe/internal/httpx"
@@ -14,7 +13,8 @@ import (
 	"titrate/examples/cofe/internal/service"
 )
 
-func main() { os.Exit(service.Main("orders", setup)) }
+// Name is the service's name.
+const Name = "orders"
 
 // orders is the service.
 type orders struct {
@@ -22,7 +22,8 @@ type orders struct {
 	saga *saga
 }
 
-func setup(ctx context.Context, s *service.Service) error {
+// Setup makes a process the service.
+func Setup(ctx context.Context, s *service.Service) error {
 	err := s.DB.Migrate(ctx, idem.Migrations(), outbox.Migrations(), []db.Migration{{Name: "orders-1", SQL: []string{
 		`CREATE TABLE orders (id TEXT PRIMARY KEY, key TEXT NOT NULL, customer TEXT NOT NULL, currency TEXT NOT NULL,
 			total BIGINT NOT NULL, credits BIGINT NOT NULL, gift BIGINT NOT NULL, gift_code TEXT NOT NULL,
