@@ -220,7 +220,7 @@ func TestAPI_listensToWrongTokensFromElsewhereNowAndThenOnly(t *testing.T) {
 func TestAPI_gitAnswersAtTheShortAddressToo(t *testing.T) {
 	t.Parallel()
 	i := install(t)
-	for path, want := range map[string]int{"/shop.git/info/refs": 418, "/git/shop.git/info/refs": 418, "/shop/info/refs": 404, "/": 404} {
+	for path, want := range map[string]int{"/shop.git/info/refs": 418, "/git/shop.git/info/refs": 418, "/shop/web.git/info/refs": 418, "/a/b/c.git/info/refs": 404, "/shop/info/refs": 404, "/": 404} {
 		if rec := i.ask(http.MethodGet, path, "Bearer "+token); rec.Code != want {
 			t.Errorf("%s: %d", path, rec.Code)
 		}

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,10 +58,12 @@ func New(ctx context.Context, cfg Config) http.Handler {
 	return limited(sameSite(newDoor(&s.Config).authenticate(mux)))
 }
 
-// shortGit is the git remote at /APP.git too: https://HOST/APP.git is what people type.
+var gitForm = regexp.MustCompile(`^/[^/]+(?:/[^/]+)?\.git/`)
+
+// shortGit is the git remote at /APP.git and /APP/REPO.git too: https://HOST/APP.git is what people type.
 func shortGit(git http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if app, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); !strings.HasSuffix(app, ".git") {
+		if !gitForm.MatchString(r.URL.Path) {
 			writeProblem(w, problem(http.StatusNotFound, "", "there is nothing at "+r.URL.Path))
 			return
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,6 +154,10 @@ func sentence(err error) string {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" && !strings.HasPrefix(text, "error[") {
 		text += "\n  help    titrate up starts a server on this machine; --server URL names another"
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) && !strings.HasPrefix(text, "error[") {
+		text = "error[T0724]: " + text + "\n  help    titrate explain T0724; titrate login URL --ca FILE names a CA of your own"
 	}
 	if strings.HasPrefix(text, "error") {
 		return text

@@ -121,6 +121,15 @@ func TestLogin_keepsTheTokenForItsOwnerAlone(t *testing.T) {
 	}
 }
 
+func TestCommands_sayWhatToDoAboutACertificateThatIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	url, _ := secureServer(t, client.Identity{}, 200)
+	_, said, code := call(t, "", []string{"HOME=" + t.TempDir(), "TITRATE_TOKEN=x"}, "status", "--server", url)
+	if code != exitFailed || !strings.HasPrefix(said, "error[T0724]") || !strings.Contains(said, "--ca FILE") {
+		t.Errorf("exit %d %s", code, said)
+	}
+}
+
 func TestUnreached_saysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
