@@ -126,6 +126,24 @@ func (c *Client) Remove(ctx context.Context, app, env, workload string) error {
 	return c.call(ctx, http.MethodDelete, envPath(app, env)+"/workloads/"+url.PathEscape(workload), nil, nil)
 }
 
+// Accessories lists an environment's databases and caches.
+func (c *Client) Accessories(ctx context.Context, app, env string) (as []Accessory, err error) {
+	err = c.call(ctx, http.MethodGet, envPath(app, env)+"/accessories", nil, &as)
+	return as, err
+}
+
+// RemoveAccessory stops an accessory that no manifest names any more. Its data stays.
+func (c *Client) RemoveAccessory(ctx context.Context, app, env, name string) error {
+	return c.call(ctx, http.MethodDelete, envPath(app, env)+"/accessories/"+url.PathEscape(name), nil, nil)
+}
+
+// AskAccessory asks for a task on an accessory's data. How far it has come stands in
+// what Accessories returns.
+func (c *Client) AskAccessory(ctx context.Context, app, env, name string, req TaskRequest) (t Task, err error) {
+	err = c.call(ctx, http.MethodPost, envPath(app, env)+"/accessories/"+url.PathEscape(name)+"/tasks", req, &t)
+	return t, err
+}
+
 // Secrets lists the names of an environment's secrets.
 func (c *Client) Secrets(ctx context.Context, app, env string) (ss []Secret, err error) {
 	err = c.call(ctx, http.MethodGet, envPath(app, env)+"/secrets", nil, &ss)

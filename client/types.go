@@ -14,6 +14,55 @@ type App struct {
 	Environments []Environment `json:"environments"`
 }
 
+// Accessory is a database or cache of an environment.
+type Accessory struct {
+	Name     string    `json:"name"`
+	Use      string    `json:"use" doc:"postgres, redis or run"`
+	State    string    `json:"state" enum:"starting,ready,unready,backoff,stopping,unknown"`
+	Why      string    `json:"why,omitempty"`
+	Secret   string    `json:"secret" doc:"the variable that its connection string is given in"`
+	Unused   bool      `json:"unused,omitempty" doc:"its secret is set by hand, which wins"`
+	Addr     string    `json:"addr,omitempty"`
+	Since    time.Time `json:"since,omitzero" doc:"when the state began"`
+	Restarts int       `json:"restarts,omitempty"`
+	Folder   string    `json:"folder,omitempty" doc:"with its data, on the server's machine"`
+	Orphaned int       `json:"orphaned,omitempty" doc:"the release whose manifest names it no more"`
+	Every    string    `json:"every,omitempty" doc:"time between two backups; empty: none are made by themselves"`
+	Backups  []Backup  `json:"backups,omitempty" doc:"oldest first"`
+	Unkept   string    `json:"unkept,omitempty" doc:"why the last backup or rehearsal that was due could not be made"`
+	Task     *Task     `json:"task,omitempty" doc:"the last one that was asked for"`
+}
+
+// Backup is a copy of an accessory's data.
+type Backup struct {
+	Name      string    `json:"name"`
+	At        time.Time `json:"at"`
+	Seconds   float64   `json:"seconds" doc:"how long it took"`
+	Size      int64     `json:"size" doc:"bytes"`
+	SHA256    string    `json:"sha256"`
+	Tables    int       `json:"tables"`
+	Rows      int64     `json:"rows" doc:"of all tables, when it was made"`
+	Rehearsed time.Time `json:"rehearsed,omitzero" doc:"when it was last restored beside the data and compared"`
+	Problem   string    `json:"problem,omitempty" doc:"what was wrong with it then"`
+}
+
+// Task is something that a person asked to be done once with an accessory's data.
+type Task struct {
+	ID     int64     `json:"id"`
+	Kind   string    `json:"kind" enum:"backup,rehearse,restore"`
+	Backup string    `json:"backup,omitempty" doc:"of rehearse and restore; empty: the newest"`
+	By     string    `json:"by,omitempty"`
+	At     time.Time `json:"at,omitzero"`
+	State  string    `json:"state,omitempty" enum:"asked,running,done,failed"`
+	Why    string    `json:"why,omitempty" doc:"what came of it, or went wrong"`
+}
+
+// TaskRequest asks for a task.
+type TaskRequest struct {
+	Kind   string `json:"kind" enum:"backup,rehearse,restore"`
+	Backup string `json:"backup,omitempty" maxLength:"64" doc:"of rehearse and restore; empty: the newest"`
+}
+
 // Push is one push on its way to a release.
 type Push struct {
 	ID      int64     `json:"id"`
@@ -30,8 +79,9 @@ type Push struct {
 
 // Environment is one environment of an app as it stands.
 type Environment struct {
-	Name      string     `json:"name"`
-	Workloads []Workload `json:"workloads"`
+	Name        string      `json:"name"`
+	Workloads   []Workload  `json:"workloads"`
+	Accessories []Accessory `json:"accessories,omitempty"`
 }
 
 // Workload is one workload as it stands. Health, outcome and sync are three

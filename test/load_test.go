@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -138,12 +139,15 @@ func (l *load) stop() string {
 // the status of a failure) is as given.
 func commandGet(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: get PATH ANSWER [HOST]")
+		ts.Fatalf("usage: get PATH ANSWER|~PATTERN [HOST]")
 	}
 	host := "app.localhost"
 	if len(args) == 3 {
 		host = args[2]
 	}
+	pattern, search := strings.CutPrefix(args[1], "~")
+	wanted, err := regexp.Compile(pattern)
+	ts.Check(err)
 	client := &http.Client{Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	until(ts, func() (string, bool) {
@@ -151,6 +155,6 @@ func commandGet(ts *testscript.TestScript, neg bool, args []string) {
 		if err != nil {
 			got = err.Error()
 		}
-		return got, got == args[1]
+		return got, got == args[1] || search && wanted.MatchString(got)
 	})
 }

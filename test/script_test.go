@@ -106,7 +106,12 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return err
 	}
+	examples, err := filepath.Abs("../examples")
+	if err != nil {
+		return err
+	}
 	e.Vars = append(e.Vars, goenv...)
+	e.Setenv("EXAMPLES", examples)
 	for name, value := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + e.Getenv("PATH"), "HOME": home, "USER": "tester", "LANG": "C.UTF-8",
 		"DATA": data, "TITRATE_DATA": data, "GOTOOLCHAIN": "local", "GOFLAGS": "",

@@ -89,6 +89,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerRollouts(api)
 	s.registerSecrets(api)
 	s.registerCertificates(api)
+	s.registerAccessories(api)
 	s.registerTokens(api)
 	s.registerStreams(api, mux)
 	return api

@@ -38,6 +38,11 @@ func (s *server) environments(ctx context.Context, app string) ([]client.Environ
 		e := &envs[len(envs)-1]
 		e.Workloads = append(e.Workloads, w)
 	}
+	for i := range envs {
+		if as := s.wireAccessories(app, envs[i].Name); len(as) > 0 {
+			envs[i].Accessories = as
+		}
+	}
 	return envs, nil
 }
 

@@ -115,6 +115,9 @@ func part(a client.App, env string, t target) client.App {
 			continue
 		}
 		of := client.Environment{Name: e.Name, Workloads: []client.Workload{}}
+		if t.workload == "" {
+			of.Accessories = e.Accessories
+		}
 		for _, w := range e.Workloads {
 			if t.workload == "" || w.Name == t.workload {
 				w.Versions = slices.DeleteFunc(slices.Clone(w.Versions), func(v client.Version) bool {
@@ -141,6 +144,9 @@ func drawApp(w io.Writer, a client.App) {
 		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
 		for _, wl := range e.Workloads {
 			drawWorkload(w, e.Name, wl)
+		}
+		for _, x := range e.Accessories {
+			drawAccessory(w, x)
 		}
 	}
 	if len(a.Environments) == 0 {

@@ -109,6 +109,9 @@ func (c *Controller) reload(ctx context.Context, stamp world.Stamp) error {
 	if err := c.secrets.fill(ctx, c.Vault, m.running()); err != nil {
 		return err
 	}
+	if err := c.secrets.fillAccessories(ctx, c.Vault, catalog.Accessories); err != nil {
+		return err
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m.inherit(c.memory, stamp)
@@ -136,6 +139,9 @@ func (c *Controller) commit(ctx context.Context, ch rollout.Change) error {
 	if err := c.secrets.fill(ctx, c.Vault, ch.Versions); err != nil {
 		// Stored is stored; the fleet comes up without the value until it is known.
 		c.Log.Error("a secret's value is not known", slog.Any("error", err))
+	}
+	if err := c.secrets.fillAccessories(ctx, c.Vault, ch.Accessories); err != nil {
+		c.Log.Error("the password of an accessory is not known", slog.Any("error", err))
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -37,6 +37,7 @@ type hands struct {
 	silent   map[string]bool    // by "orders v2": it takes connections and answers nothing
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
+	tasks    map[string]world.TaskSeen // by accessory: how far what was asked of it has come
 }
 
 func (h *hands) Ensure(_ context.Context, w world.Wanted) error {
@@ -89,6 +90,9 @@ func (h *hands) seen(now time.Time) (world.Seen, world.Served) {
 			}
 			s.Fleets = append(s.Fleets, seen)
 		}
+	}
+	for _, a := range h.wanted.Accessories {
+		s.Accessories = append(s.Accessories, world.AccessorySeen{Key: a.Key, State: world.AccessoryReady, Since: now, Task: h.tasks[a.Key.Workload]})
 	}
 	return s, served
 }
@@ -201,6 +205,13 @@ func (v vault) Values(_ context.Context, _, _ string, digests map[string]string)
 		out[n] = turned(d)
 	}
 	return out, nil
+}
+
+func (v vault) Generate(_ context.Context, _, _, name string) (string, error) {
+	if v[name] == "" {
+		v[name] = "made up for " + name
+	}
+	return turned(v[name]), nil
 }
 
 func newPlace(t *testing.T) *place {

@@ -12,14 +12,15 @@ import (
 // memory is the part of the store that decisions need, kept up to date with each
 // change that was stored. It does not lock.
 type memory struct {
-	releases map[string]rollout.Release
-	works    map[rollout.Key]*work
-	sorted   []*work // works by key; nil: to be sorted again
-	live     map[int64]*live
-	order    []int64 // of live, ascending
-	byKey    map[rollout.Key][]*live
-	pushes   []rollout.Push
-	news     news
+	releases    map[string]rollout.Release
+	works       map[rollout.Key]*work
+	sorted      []*work // works by key; nil: to be sorted again
+	accessories map[rollout.Key]rollout.AccessoryRecord
+	live        map[int64]*live
+	order       []int64 // of live, ascending
+	byKey       map[rollout.Key][]*live
+	pushes      []rollout.Push
+	news        news
 
 	rollout, command, push int64 // the highest ids given
 
@@ -59,6 +60,10 @@ func newMemory(c rollout.Catalog) *memory {
 	}
 	if m.releases == nil {
 		m.releases = map[string]rollout.Release{}
+	}
+	m.accessories = map[rollout.Key]rollout.AccessoryRecord{}
+	for _, a := range c.Accessories {
+		m.accessories[a.Key] = a
 	}
 	for _, w := range c.Workloads {
 		m.work(w.Key).WorkloadRecord = w
@@ -170,7 +175,13 @@ func (m *memory) apply(c rollout.Change, stamp world.Stamp) bool {
 	if !c.Watched.IsZero() {
 		m.stored = c.Watched
 	}
-	differs := len(c.Workloads)+len(c.Removed)+len(c.Promotions) > 0
+	differs := len(c.Workloads)+len(c.Removed)+len(c.Promotions)+len(c.Accessories)+len(c.Dropped) > 0
+	for _, a := range c.Accessories {
+		m.accessories[a.Key] = a
+	}
+	for _, k := range c.Dropped {
+		delete(m.accessories, k)
+	}
 	for _, w := range c.Workloads {
 		known := m.touch(w.Key)
 		known.WorkloadRecord, known.named = w, true

@@ -29,7 +29,7 @@ func (c *Controller) proposal(app, who string) *proposal {
 
 // service takes over what the manifest says of a service and proposes the version
 // that follows.
-func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout.Artifact, secrets map[string]string) {
+func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout.Artifact, secrets, accessories map[string]string) {
 	k := rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}
 	w := p.memory.peek(k)
 	w.Release, w.Orphaned = p.release.Number, 0
@@ -42,7 +42,9 @@ func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout
 	}
 	at := len(p.change.Workloads)
 	p.change.Workloads = append(p.change.Workloads, w.WorkloadRecord)
-	what := p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.CommitOf(repoOf(e.App, s)), Artifact: a, Config: configOf(e, s, secrets)})
+	what := p.propose(w, rollout.VersionRecord{
+		Key: k, Release: p.release.Number, Commit: p.release.CommitOf(repoOf(e.App, s)), Artifact: a, Config: configOf(e, s, secrets, accessories),
+	})
 	if what != Unchanged && w.Stable != 0 {
 		p.change.Workloads[at].Settings.Before = spared(before, w.Settings)
 	}

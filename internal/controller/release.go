@@ -31,11 +31,12 @@ type Delivery struct {
 
 // Delivered is what came of a delivery.
 type Delivered struct {
-	App       string          `json:"app"`
-	Release   rollout.Release `json:"release"`
-	Envs      []string        `json:"environments"`
-	Workloads []Effect        `json:"workloads"` // in each environment's order
-	Rollouts  []int64         `json:"rollouts,omitempty"`
+	App         string            `json:"app"`
+	Release     rollout.Release   `json:"release"`
+	Envs        []string          `json:"environments"`
+	Workloads   []Effect          `json:"workloads"` // in each environment's order
+	Accessories []AccessoryEffect `json:"accessories,omitempty"`
+	Rollouts    []int64           `json:"rollouts,omitempty"`
 }
 
 // Effect is what a delivery means for one workload of an environment.
@@ -68,6 +69,9 @@ func (c *Controller) Deliver(ctx context.Context, d Delivery) (Delivered, error)
 	defer c.deciding.Unlock()
 	p, err := c.delivery(ctx, d)
 	if err != nil {
+		return Delivered{}, err
+	}
+	if err := c.credentials(ctx, p); err != nil {
 		return Delivered{}, err
 	}
 	return c.finish(ctx, p)
@@ -116,11 +120,14 @@ func (c *Controller) Refresh(ctx context.Context, app, env, who string) (Deliver
 	p.delivered.Envs = []string{env}
 	for _, w := range works {
 		base := w.base()
-		if base == nil || len(base.Config.Secrets) == 0 || w.Orphaned != 0 {
+		if base == nil || len(base.Config.Secrets)+len(base.Config.Accessories) == 0 || w.Orphaned != 0 {
 			continue
 		}
-		v := *base
-		digests, err := c.digests(ctx, app, env, slices.Sorted(maps.Keys(base.Config.Secrets)))
+		v, err := c.byHand(ctx, p, *base)
+		if err != nil {
+			return Delivered{}, err
+		}
+		digests, err := c.digests(ctx, app, env, slices.Sorted(maps.Keys(v.Config.Secrets)))
 		if err != nil {
 			return Delivered{}, err
 		}
@@ -153,7 +160,11 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 	}
 	for _, e := range envs {
 		p.delivered.Envs = append(p.delivered.Envs, e.Name)
-		digests, err := c.digests(ctx, d.App.Name, e.Name, secretNames(e))
+		given, err := c.accessories(ctx, p, e)
+		if err != nil {
+			return nil, err
+		}
+		digests, err := c.digests(ctx, d.App.Name, e.Name, slices.DeleteFunc(secretNames(e), func(name string) bool { return given[name] != "" }))
 		if err != nil {
 			return nil, err
 		}
@@ -165,13 +176,14 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 			if err := p.claimed(d.App, rollout.Key{App: e.App, Env: e.Name, Workload: s.Name}, settingsOf(s), envs); err != nil {
 				return nil, err
 			}
-			p.service(e, s, a, digests)
+			p.service(e, s, a, digests, given)
 		}
 		if err := p.open(e); err != nil {
 			return nil, err
 		}
 	}
 	p.orphan(d, envs)
+	p.orphanAccessories(d, envs)
 	return p, nil
 }
 

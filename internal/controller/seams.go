@@ -97,5 +97,12 @@ type Vault interface {
 	Values(ctx context.Context, app, env string, digests map[string]string) (map[string]string, error)
 }
 
+// Generator is a [Vault] that can make a value up, for the password of an accessory.
+type Generator interface {
+	// Generate returns the digest of the value of a name, which it makes when there is
+	// none; calling it again changes nothing.
+	Generate(ctx context.Context, app, env, name string) (digest string, err error)
+}
+
 // ErrNoSecret is wrapped by a [Vault] that has no value for a name.
 var ErrNoSecret = errors.New("secret not set")

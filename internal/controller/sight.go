@@ -126,3 +126,15 @@ func (s *sight) idle(key string, now time.Time) time.Duration {
 	}
 	return now.Sub(since)
 }
+
+// accessory returns what is known of an accessory; zero when nothing is.
+func (s *sight) accessory(k rollout.Key) world.AccessorySeen {
+	if s.known {
+		for _, a := range s.seen.Accessories {
+			if a.Key == k {
+				return a
+			}
+		}
+	}
+	return world.AccessorySeen{}
+}

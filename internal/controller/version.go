@@ -17,9 +17,16 @@ func isNoSecret(err error) bool { return errors.Is(err, ErrNoSecret) }
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // configOf is what a service's process is given in an environment.
-func configOf(e manifest.Environment, s manifest.Service, digests map[string]string) rollout.VersionConfig {
+func configOf(e manifest.Environment, s manifest.Service, digests, accessories map[string]string) rollout.VersionConfig {
 	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker, Limits: s.Limits, ReadOnly: s.ReadOnly}
 	for _, name := range s.Secrets {
+		if accessory, from := accessories[name]; from {
+			if c.Accessories == nil {
+				c.Accessories = map[string]string{}
+			}
+			c.Accessories[name] = accessory
+			continue
+		}
 		if c.Secrets == nil {
 			c.Secrets = map[string]string{}
 		}
@@ -64,6 +71,7 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	slices.Sort(env)
 	what = append(what, slices.Compact(env)...)
 	what = append(what, differing("secret ", before.Config.Secrets, after.Config.Secrets)...)
+	what = append(what, differing("accessory in ", before.Config.Accessories, after.Config.Accessories)...)
 	if before.Config.Health != after.Config.Health {
 		what = append(what, "health")
 	}

@@ -154,7 +154,7 @@ func (m *machine) observation() world.Seen {
 	served := m.gateway.Served()
 	s := world.Seen{
 		Epoch: m.epoch, Started: m.started, Sandbox: m.confinement, Served: served.Stamp, Since: served.Since,
-		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
+		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, Accessories: runs.Accessories, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
 	}
 	if m.stock != nil {
 		s.Certificates = m.stock.Hosts()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"titrate/internal/api"
@@ -113,6 +114,9 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		fmt.Fprintf(out, "no environment takes this branch by itself: titrate deploy --env NAME\n")
 	}
 	first := map[int64]bool{}
+	for _, a := range got.Accessories {
+		fmt.Fprintf(out, "%-12s %-16s accessory %s\n", a.Key.Env, a.Key.Workload, strings.TrimSuffix(string(a.What)+": "+a.Why, ": "))
+	}
 	for _, e := range got.Workloads {
 		switch e.What {
 		case controller.Opens:
@@ -312,6 +316,11 @@ func (v vault) Digests(ctx context.Context, app, env string, names []string) (ma
 func (v vault) Values(ctx context.Context, app, env string, digests map[string]string) (map[string]string, error) {
 	vs, err := v.Store.Values(ctx, app, env, digests)
 	return vs, noSecret(err)
+}
+
+// Generate implements controller.Generator.
+func (v vault) Generate(ctx context.Context, app, env, name string) (string, error) {
+	return v.Store.Generate(ctx, secrets.Place{App: app, Env: env, Name: name}, "titrate", time.Now())
 }
 
 func noSecret(err error) error {

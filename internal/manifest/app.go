@@ -13,6 +13,7 @@ type App struct {
 	Environments []Environment       // in the manifest's order; at least one ("production" when none is named)
 	Together     [][]string          // groups of workloads that are one rollout; a workload stands in at most one
 	Registries   map[string]Registry // of images, by host; nil when none is named
+	Accessories  []Accessory         // in the manifest's order
 }
 
 // Environment returns the environment of that name; ok is false when there is none.
@@ -27,12 +28,13 @@ func (a *App) Environment(name string) (e Environment, ok bool) {
 
 // Environment is one place where releases of the app run.
 type Environment struct {
-	App      string // the app's name
-	Name     string
-	Deploy   Deploy
-	Overlap  rollout.Overlap
-	Services []Service  // resolved for this environment, in the manifest's order
-	Together [][]string // the app's groups
+	App         string // the app's name
+	Name        string
+	Deploy      Deploy
+	Overlap     rollout.Overlap
+	Services    []Service   // resolved for this environment, in the manifest's order
+	Together    [][]string  // the app's groups
+	Accessories []Accessory // the app's
 
 	Line int // where the environment stands in the file, for messages
 }

@@ -42,10 +42,12 @@ const (
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 	codeImage        = "T0360" // a reference to an image, or an image beside a build
 	codeLimit        = "T0365" // of what an instance may use
+	codeAccessory    = "T0370" // an accessory that does not fit together
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"
 	warnFixedPort  = "T0383"
 	warnReadOnly   = "T0384"
+	warnUnused     = "T0386" // no service is given an accessory's connection string
 )

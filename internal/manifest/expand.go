@@ -45,6 +45,7 @@ func Expand(app *App) string {
 			fmt.Fprintf(&b, "  %s: %s\n", scalar(host), flow(field{"username", scalar(r.Username)}, field{"password", r.Password}))
 		}
 	}
+	b.WriteString(accessoriesBlock(app.Accessories))
 	b.WriteString("\nenvironments:\n")
 	for _, e := range app.Environments {
 		fmt.Fprintf(&b, "  %s:\n", e.Name)

@@ -26,6 +26,8 @@ const (
 	inAddress // a variable that holds where a service is reached
 	inRegistry
 	inLimits
+	inAccessory // accessories.X
+	inBackup    // accessories.X.backup
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -51,6 +53,8 @@ func (p Place) String() string {
 		{inAddress, "the address of a service"},
 		{inRegistry, "registries.HOST"},
 		{inLimits, "limits"},
+		{inAccessory, "accessories.X"},
+		{inBackup, "accessories.X.backup"},
 	}
 	var names []string
 	for _, a := range all {
@@ -80,7 +84,7 @@ type Key struct {
 // Keys returns the table: every key that a manifest may hold, now or later.
 func Keys() []Key {
 	var all []Key
-	for _, part := range [][]Key{topKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), laterKeys()} {
+	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), laterKeys()} {
 		all = append(all, part...)
 	}
 	return all
@@ -142,7 +146,7 @@ func serviceKeys() []Key {
 			Doc: "How the service is started. A shell line runs in the artifact's folder or, of an image, in its working folder in place of its entrypoint and command. A list of arguments is run as it is; of an image it stands in place of the command, and is given to the entrypoint.",
 		},
 		{
-			Name: "port", Places: settings, kind: number(1, 65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
+			Name: "port", Places: settings, kind: number(65535), Default: "the service listens on `$PORT`", Example: "port: 8080",
 			Doc: "The port that the service listens on when it ignores $PORT. Only one process can: not a second instance, nor the new version of a rollout beside the old one, so validate warns, and reading $PORT is better.",
 		},
 		{
@@ -326,6 +330,8 @@ func laterKeys() []Key {
 		later(settings, "each request is drawn by weight", "sticky"),
 		later(settings, "connections: drain closes them within the drain time", "keepFor"),
 		later(settings, "alarms take traffic back", "damage", "shield"),
+		later(inAccessory, "run a program of this machine: use or run", "image", "volumes", "health"),
+		later(settings, "a workload keeps data in the folder $TITRATE_STATE", "volumes"),
 		later(settings, "it belongs to functions; declare a service",
 			"runtime", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),

@@ -115,8 +115,9 @@ func duration(least, most time.Duration) kind {
 	}
 }
 
-// number is a whole one between least and most.
-func number(least, most int) kind {
+// number is a whole one from 1 to most.
+func number(most int) kind {
+	const least = 1
 	accepts := fmt.Sprintf("a whole number from %d to %d", least, most)
 	return kind{
 		accepts: accepts,

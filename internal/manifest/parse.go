@@ -68,11 +68,17 @@ func (r *reader) app(src []byte) *App {
 	f.fill(root)
 	app := f.resolve()
 	app.Registries = pick(map[string]Registry(nil), "registries", top)
+	accessories := pick([]section(nil), "accessories", top)
+	app.Accessories = f.accessories(accessories)
+	for i := range app.Environments {
+		app.Environments[i].Accessories = app.Accessories
+	}
 	if together, ok := top["together"]; ok {
 		f.group(app, together.value.(groups))
 	}
 	if len(r.problems.Errors()) == 0 {
 		f.review(app)
+		f.unused(app, accessories)
 	}
 	return app
 }

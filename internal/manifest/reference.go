@@ -65,6 +65,12 @@ func (k Key) nested() Place {
 		return inHooks
 	case "limits":
 		return inLimits
+	case "registries":
+		return inRegistry
+	case "accessories":
+		return inAccessory
+	case "backup":
+		return inBackup
 	case "rollout":
 		return inRollout
 	case "blueGreen":
@@ -124,6 +130,9 @@ func Reference() string {
 		{"A step", inStep},
 		{"An alarm in its long form", inAlarm},
 		{"A variable with the address of a service", inAddress},
+		{"An accessory", inAccessory},
+		{"An accessory's backup", inBackup},
+		{"A registry", inRegistry},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n", part.title)
 		for _, k := range Keys() {

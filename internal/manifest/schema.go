@@ -21,6 +21,8 @@ func definitions() []definition {
 		{"rollout", inRollout, oneOf},
 		{"blueGreen", inBlueGreen, nil},
 		{"step", inStep, map[string]any{"anyOf": []any{map[string]any{"required": []string{"weight"}}, map[string]any{"required": []string{"hook"}}}}},
+		{"accessory", inAccessory, nil},
+		{"backup", inBackup, nil},
 		{"alarm", inAlarm, map[string]any{"required": []string{"metric"}}},
 		{"address", inAddress, map[string]any{"required": []string{"service"}}},
 		{"limits", inLimits, nil},

@@ -125,7 +125,7 @@ func TestExamplesOfTheTable(t *testing.T) {
 		inOverride: "environments:\n  uat:\n    services:\n      orders:\n", inBuild: "services:\n  orders:\n    build:\n", inHooks: "defaults:\n  hooks:\n",
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
 		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
-		inRegistry: "registries:\n  ghcr.io:\n", inLimits: "defaults:\n  limits:\n",
+		inRegistry: "registries:\n  ghcr.io:\n", inLimits: "defaults:\n  limits:\n", inBackup: "accessories:\n  db:\n    use: postgres\n    backup:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",

@@ -106,7 +106,7 @@ func (r *reader) twoSpellings(n *yaml.Node, at string) {
 // scaleKind is a number of instances; ranges and targets come later.
 func scaleKind() kind {
 	const most = 100
-	k := number(1, most)
+	k := number(most)
 	read := k.read
 	k.read = func(r *reader, n *yaml.Node, at string) (any, bool) {
 		instead := "write how many instances to run: scale: 2"

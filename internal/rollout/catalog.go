@@ -68,6 +68,8 @@ type VersionConfig struct {
 	Addresses map[string]Address `json:"addresses,omitempty"`
 	Limits    Limits             `json:"limits,omitzero"`     // of each instance
 	ReadOnly  bool               `json:"read_only,omitempty"` // of an image: its files cannot be written
+	// Accessories is the accessory whose connection string a variable is given.
+	Accessories map[string]string `json:"accessories,omitempty"`
 }
 
 // Address says that a variable holds the address at which a fellow workload is
@@ -209,6 +211,7 @@ const (
 	EventCommand  EventKind = "command"  // a person asked something of a rollout; Data: Command
 	EventOrphaned EventKind = "orphaned" // a manifest names a workload no more (R28)
 	EventRemoved  EventKind = "removed"  // a workload was removed
+	EventTask     EventKind = "task"     // a person asked for a task on an accessory's data; Data: AccessoryTask
 )
 
 // Moved is the data of EventOpened and EventMoved: where the rollout stands now.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -86,6 +87,25 @@ func (s *Store) Set(_ context.Context, p Place, value, by string, now time.Time)
 		v.Current[p.Name] = Secret{Name: p.Name, Digest: digest, SetAt: now.UTC(), By: by}
 		v.Values[digest] = value
 	})
+}
+
+// Generate returns the digest of the secret at p, which is given a value of its own
+// making when it has none. Calling it again changes nothing.
+func (s *Store) Generate(_ context.Context, p Place, by string, now time.Time) (digest string, err error) {
+	if err := p.check(); err != nil {
+		return "", err
+	}
+	err = s.change(p.App, p.Env, func(v *vault) {
+		if have, ok := v.Current[p.Name]; ok {
+			digest = have.Digest
+			return
+		}
+		value := rand.Text()
+		digest = s.Digest(p.Name, value)
+		v.Current[p.Name] = Secret{Name: p.Name, Digest: digest, SetAt: now.UTC(), By: by}
+		v.Values[digest] = value
+	})
+	return digest, err
 }
 
 // Unset takes the secret at p away, or wraps [ErrUnset]. Versions made before

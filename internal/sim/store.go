@@ -22,28 +22,29 @@ type Store struct {
 	// AnyToken takes changes under any lease: another bug.
 	AnyToken bool
 
-	token      uint64
-	releases   map[string]map[rollout.Release]rollout.ReleaseRecord
-	newest     map[string]rollout.Release
-	versions   map[rollout.Key][]*rollout.VersionRecord // by number
-	workloads  map[rollout.Key]*rollout.WorkloadRecord
-	keys       []rollout.Key // of workloads, in the order in which they came
-	promotions map[rollout.Key][]rollout.Promotion
-	rollouts   map[int64]*rollout.Record
-	live       []int64 // that have not ended, oldest first
-	history    map[int64][]rollout.Look
-	baselines  []rollout.BaselineRecord
-	commands   []rollout.Asked
-	pushes     []rollout.Push
-	last       struct{ rollout, command, push int64 }
-	watched    time.Time
+	token       uint64
+	releases    map[string]map[rollout.Release]rollout.ReleaseRecord
+	newest      map[string]rollout.Release
+	versions    map[rollout.Key][]*rollout.VersionRecord // by number
+	workloads   map[rollout.Key]*rollout.WorkloadRecord
+	accessories map[rollout.Key]rollout.AccessoryRecord
+	keys        []rollout.Key // of workloads, in the order in which they came
+	promotions  map[rollout.Key][]rollout.Promotion
+	rollouts    map[int64]*rollout.Record
+	live        []int64 // that have not ended, oldest first
+	history     map[int64][]rollout.Look
+	baselines   []rollout.BaselineRecord
+	commands    []rollout.Asked
+	pushes      []rollout.Push
+	last        struct{ rollout, command, push int64 }
+	watched     time.Time
 }
 
 // NewStore returns an empty store.
 func NewStore() *Store {
 	return &Store{
 		releases: map[string]map[rollout.Release]rollout.ReleaseRecord{}, newest: map[string]rollout.Release{},
-		versions: map[rollout.Key][]*rollout.VersionRecord{}, workloads: map[rollout.Key]*rollout.WorkloadRecord{},
+		versions: map[rollout.Key][]*rollout.VersionRecord{}, workloads: map[rollout.Key]*rollout.WorkloadRecord{}, accessories: map[rollout.Key]rollout.AccessoryRecord{},
 		promotions: map[rollout.Key][]rollout.Promotion{}, rollouts: map[int64]*rollout.Record{}, history: map[int64][]rollout.Look{},
 	}
 }
@@ -168,6 +169,12 @@ func (s *Store) applyCatalog(c rollout.Change) {
 		}
 		s.workloads[w.Key] = &w
 	}
+	for _, a := range c.Accessories {
+		s.accessories[a.Key] = a
+	}
+	for _, k := range c.Dropped {
+		delete(s.accessories, k)
+	}
 	for _, k := range c.Removed {
 		delete(s.workloads, k)
 		s.keys = slices.DeleteFunc(s.keys, func(o rollout.Key) bool { return o == k })
@@ -205,6 +212,9 @@ func (s *Store) Load(context.Context) (rollout.Catalog, error) {
 			keep(k, p.Version)
 			keep(k, p.From)
 		}
+	}
+	for _, a := range s.accessories {
+		c.Accessories = append(c.Accessories, a)
 	}
 	for _, id := range s.live {
 		r := s.rollouts[id]

@@ -139,6 +139,12 @@ func (w *writer) catalog(c rollout.Change) {
 	for _, l := range c.Workloads {
 		w.exec(sqlWorkload, l.Key.App, l.Key.Env, l.Key.Workload, int64(l.Release), int64(l.Orphaned), int64(l.Stable), int64(l.Newest), w.text(l.Settings))
 	}
+	for _, a := range c.Accessories {
+		w.exec(sqlAccessory, a.Key.App, a.Key.Env, a.Key.Workload, w.text(a))
+	}
+	for _, k := range c.Dropped {
+		w.exec(sqlDrop, k.App, k.Env, k.Workload)
+	}
 	for _, k := range c.Removed {
 		w.exec(sqlRemove, k.App, k.Env, k.Workload)
 	}

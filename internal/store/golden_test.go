@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write the rows of the present format an
 
 // tables in the order in which their rows are written.
 var tables = []string{
-	"sequences", "apps", "releases", "workloads", "versions", "promotions", "rollouts", "members", "history", "commands", "events", "pushes",
+	"sequences", "apps", "releases", "workloads", "accessories", "versions", "promotions", "rollouts", "members", "history", "commands", "events", "pushes",
 }
 
 // dump writes a database's rows as SQL.
@@ -131,11 +131,17 @@ func writeGolden(t *testing.T, path string) {
 	c.Refusals = []rollout.Refusal{{Key: orders, Version: 1, Ended: rollout.RolledBack, Why: "it's slow"}}
 	c.Baselines = []rollout.BaselineRecord{{Rollout: 1, Key: orders, Baseline: slow}}
 	c.Commands = []rollout.Asked{{Rollout: 1, At: start, Command: rollout.Command{ID: 1, Verb: rollout.PauseVerb, By: "ana"}}}
+	c.Accessories = []rollout.AccessoryRecord{database}
 	c.Pushes = []rollout.Push{{ID: 1, App: "cofe", Stage: rollout.PushAccepted, At: start, Manifest: []byte("titrate: 1\n")}}
 	commit(t, s, c)
 	if err := os.WriteFile(path, []byte(dump(t, s)), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// database is an accessory, in a format that has them.
+var database = rollout.AccessoryRecord{
+	Key: rollout.Key{App: "cofe", Env: "production", Workload: "db"}, Spec: rollout.AccessorySpec{Use: "postgres", Secret: "DATABASE_URL"}, Release: 1, Credential: "abc",
 }
 
 // slow is what stable did, in a format that has it.
@@ -157,6 +163,9 @@ func checkGolden(t *testing.T, s *Store, format int) {
 	}
 	if has := len(c.Baselines) == 1; has != (format >= 2) || has && cmp.Diff(slow, c.Baselines[0].Baseline) != "" {
 		t.Errorf("%+v", c.Baselines)
+	}
+	if has := len(c.Accessories) == 1; has != (format >= 3) || has && cmp.Diff(database, c.Accessories[0]) != "" {
+		t.Errorf("%+v", c.Accessories)
 	}
 	if v := c.Versions[0]; v.Refused != "it's slow" || v.Ended != rollout.RolledBack {
 		t.Errorf("%+v", v)

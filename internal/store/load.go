@@ -64,6 +64,9 @@ func load(ctx context.Context, tx *sql.Tx) (c rollout.Catalog, err error) {
 	if c.Pushes, err = list(ctx, tx, record[rollout.Push], `SELECT record FROM pushes WHERE stage IN ('accepted', 'building') ORDER BY id`); err != nil {
 		return c, err
 	}
+	if c.Accessories, err = list(ctx, tx, record[rollout.AccessoryRecord], `SELECT record FROM accessories ORDER BY app, env, name`); err != nil {
+		return c, err
+	}
 	return c, loadSequences(ctx, tx, &c)
 }
 

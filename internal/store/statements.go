@@ -20,6 +20,9 @@ const (
 	sqlWorkload = `INSERT INTO workloads (app, env, workload, release, orphaned, stable, newest, settings) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (app, env, workload) DO UPDATE SET release = excluded.release, orphaned = excluded.orphaned,
 		stable = excluded.stable, newest = excluded.newest, settings = excluded.settings`
+	sqlAccessory = `INSERT INTO accessories (app, env, name, record) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (app, env, name) DO UPDATE SET record = excluded.record`
+	sqlDrop   = `DELETE FROM accessories WHERE app = $1 AND env = $2 AND name = $3`
 	sqlRemove = `DELETE FROM workloads WHERE app = $1 AND env = $2 AND workload = $3`
 	sqlStable = `UPDATE workloads SET stable = $4 WHERE app = $1 AND env = $2 AND workload = $3`
 	sqlPromo  = `INSERT INTO promotions (app, env, workload, rollout, version, release, previous, at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
@@ -43,7 +46,7 @@ type statements map[string]*sql.Stmt
 func (st *statements) prepare(ctx context.Context, db *sql.DB) error {
 	*st = statements{}
 	for _, text := range []string{
-		sqlToken, sqlNumber, sqlSequence, sqlApp, sqlRelease, sqlVersion, sqlWorkload, sqlRemove, sqlStable, sqlPromo,
+		sqlToken, sqlNumber, sqlSequence, sqlApp, sqlRelease, sqlVersion, sqlWorkload, sqlRemove, sqlAccessory, sqlDrop, sqlStable, sqlPromo,
 		sqlRefuse, sqlOpen, sqlMember, sqlBase, sqlDecide, sqlRecord, sqlCommand, sqlEvent, sqlPush,
 	} {
 		s, err := db.PrepareContext(ctx, text) //nolint:sqlclosecheck // closed with the store

@@ -22,7 +22,8 @@ type Seen struct {
 	Sandbox   []string                      `json:"sandbox,omitempty"` // what confinement this machine cannot give, a sentence each
 	DiskFull  bool                          `json:"disk_full,omitempty"`
 	// Certificates are those of the hosts that want one; none without a TLS listener.
-	Certificates []Certificate `json:"certificates,omitempty"`
+	Certificates []Certificate   `json:"certificates,omitempty"`
+	Accessories  []AccessorySeen `json:"accessories,omitempty"`
 }
 
 // Instance is one process of a version.

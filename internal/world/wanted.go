@@ -27,6 +27,8 @@ type Wanted struct {
 	Stamp     Stamp      `json:"stamp"`
 	Workloads []Workload `json:"workloads"`
 	Hooks     []Hook     `json:"hooks,omitempty"`
+	// An accessory that is not named is stopped; its data stays.
+	Accessories []Accessory `json:"accessories,omitempty"`
 	// PreviewKey signs preview and version-header tokens (HMAC-SHA-256).
 	PreviewKey []byte `json:"preview_key,omitempty"`
 }
@@ -79,6 +81,9 @@ type Fleet struct {
 	Uses []string `json:"uses,omitempty"`
 	// Addresses are further variables that hold such addresses.
 	Addresses map[string]rollout.Address `json:"addresses,omitempty"`
+	// Accessories is the accessory, of the same app and environment, whose connection
+	// string a variable is given. An instance starts when it is ready.
+	Accessories map[string]string `json:"accessories,omitempty"`
 }
 
 // Image is a container image to run: the version's own.

@@ -132,6 +132,7 @@ func (s *Supervisor) settle() {
 			s.dirty = append(s.dirty, f.rec)
 		}
 	}
+	s.settleAccessories()
 	for _, h := range s.wanted.Hooks {
 		s.wantHook(h)
 	}
@@ -153,6 +154,7 @@ func (s *Supervisor) converge(ctx context.Context) {
 			}
 		}
 	}
+	s.beginAccessories(ctx)
 	for _, h := range s.hooks {
 		if h.alive && !h.begun {
 			h.begun = true
@@ -226,7 +228,7 @@ func (s *Supervisor) closeIdleLogs() {
 	for k, l := range s.logs {
 		busy := func(f *fleet) bool { return f.id.key == k }
 		hookBusy := func(h *hook) bool { return h.rec.Workload == k && h.alive }
-		if !slices.ContainsFunc(slices.Collect(maps.Values(s.fleets)), busy) &&
+		if s.accessories[k] == nil && !slices.ContainsFunc(slices.Collect(maps.Values(s.fleets)), busy) &&
 			!slices.ContainsFunc(slices.Collect(maps.Values(s.hooks)), hookBusy) {
 			l.close()
 		}

@@ -142,6 +142,14 @@ func (h *hook) run(ctx context.Context) {
 		h.s.forget(h.file(), h.dir()) // it was not started: the next supervisor may
 		return
 	}
+	if why := h.s.awaitConnections(ctx, h.s.halt, h.rec.Workload, h.fleet.Accessories, h.snapshot().Timeout/2, func(string) {}); why != "" {
+		h.finish(ctx, rollout.HookResult{Exit: 126, Log: "the hook was not started: it " + why})
+		return
+	}
+	if ctx.Err() != nil || closed(h.s.halt) {
+		h.s.forget(h.file(), h.dir()) // as above
+		return
+	}
 	if err := h.start(); err != nil {
 		h.finish(ctx, rollout.HookResult{Exit: 126, Log: "the hook could not be started: " + err.Error()})
 		return
@@ -160,7 +168,10 @@ func (h *hook) start() error {
 	if err != nil {
 		return err
 	}
-	if err := h.openOutputs(newRedactor(fleet.Secrets)); err != nil {
+	hidden := newRedactor(fleet.Secrets)
+	urls, _ := h.s.connections(rec.Workload, fleet.Accessories)
+	hidden.add(urls)
+	if err := h.openOutputs(hidden); err != nil {
 		return err
 	}
 	if l.Group, err = h.s.makeGroup(h.groupName(), fleet.Limits); err != nil {

@@ -86,6 +86,13 @@ func (in *instance) live(ctx context.Context) {
 				}
 				return
 			}
+			if err := in.awaitAccessories(ctx); err != nil {
+				in.failed(ctx, ending{late, err.Error()})
+				continue
+			}
+			if ctx.Err() != nil || closed(in.stop) {
+				continue // awaitTurn ends it
+			}
 			if err := in.start(ctx); err != nil {
 				in.failed(ctx, ending{exited, "could not be started: " + err.Error()})
 				continue

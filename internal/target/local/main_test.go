@@ -95,7 +95,7 @@ var apps = map[string]func(args []string){
 	},
 }
 
-var held [][]byte
+var resident [][]byte
 
 // grow takes memory and uses it.
 func grow(megabytes string) int {
@@ -105,9 +105,9 @@ func grow(megabytes string) int {
 		for i := 0; i < len(b); i += 4096 {
 			b[i] = 1
 		}
-		held = append(held, b)
+		resident = append(resident, b)
 	}
-	return len(held)
+	return len(resident)
 }
 
 // serve is a small service that does what the request says.

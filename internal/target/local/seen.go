@@ -12,8 +12,9 @@ import (
 type Seen struct {
 	Instances []world.Instance // by workload, version and index
 	// Fleets leaves Open and Weight out, which the gateway knows.
-	Fleets []world.FleetSeen
-	Hooks  map[string]rollout.HookResult // those wanted, and those that run
+	Fleets      []world.FleetSeen
+	Hooks       map[string]rollout.HookResult // those wanted, and those that run
+	Accessories []world.AccessorySeen         // by key
 	// DiskFull says that logs are dropped, or records cannot be stored.
 	DiskFull bool
 }
@@ -47,6 +48,10 @@ func (s *Supervisor) Seen() (Seen, <-chan struct{}) {
 			seen.Hooks[key] = h.result()
 		}
 	}
+	for _, h := range s.accessories {
+		seen.Accessories = append(seen.Accessories, h.seen())
+	}
+	slices.SortFunc(seen.Accessories, func(a, b world.AccessorySeen) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
 	for _, l := range s.logs {
 		seen.DiskFull = seen.DiskFull || l.full()
 	}

@@ -23,6 +23,12 @@ import (
 // program, or "" when it has. The launcher itself gets the token alone, by which
 // it is found after a crash.
 func (s *Supervisor) spawn(l launch, out *outputs) (p *process, failed func() string, err error) {
+	return s.spawnAs(l, out, nil)
+}
+
+// spawnAs is spawn, with our user seen as user as by the process, in a user namespace
+// of its own; nil: as it is.
+func (s *Supervisor) spawnAs(l launch, out *outputs, as *int) (p *process, failed func() string, err error) {
 	specR, specW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
@@ -41,8 +47,14 @@ func (s *Supervisor) spawn(l launch, out *outputs) (p *process, failed func() st
 	}
 	defer closeAll(files)
 	fds := []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd(), specR.Fd(), errW.Fd()}
+	sys := &syscall.SysProcAttr{Setsid: true}
+	if as != nil {
+		sys.Cloneflags = syscall.CLONE_NEWUSER
+		sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: *as, HostID: os.Geteuid(), Size: 1}}
+		sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: *as, HostID: os.Getegid(), Size: 1}}
+	}
 	pid, err := syscall.ForkExec(s.cfg.Launcher[0], s.cfg.Launcher, &syscall.ProcAttr{
-		Dir: "/", Env: tokenOf(l.Env), Files: fds, Sys: &syscall.SysProcAttr{Setsid: true},
+		Dir: "/", Env: tokenOf(l.Env), Files: fds, Sys: sys,
 	})
 	specR.Close() // so that a launcher that dies before it has read all ends the write below
 	if err != nil {
@@ -141,7 +153,8 @@ func (s *Supervisor) env(pl place, port int) []string {
 	for name, at := range s.cfg.URLs(pl.key, pl.fleet.Uses) {
 		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = at
 	}
-	for _, from := range []map[string]string{s.addresses(pl), pl.fleet.Env, pl.fleet.Secrets} {
+	urls, _ := s.connections(pl.key, pl.fleet.Accessories)
+	for _, from := range []map[string]string{s.addresses(pl), pl.fleet.Env, pl.fleet.Secrets, urls} {
 		for name, v := range from {
 			env[name] = v
 		}

@@ -24,6 +24,26 @@ const (
 	probesToUnready     = 3
 )
 
+// awaitAccessories waits for the databases and caches that the version is given. One
+// that never served does not start without them; one that did starts late.
+func (in *instance) awaitAccessories(ctx context.Context) error {
+	in.s.mu.Lock()
+	spec, served := in.f.spec, in.rec.WasReady
+	in.s.mu.Unlock()
+	patience := spec.StartTimeout
+	if patience <= 0 {
+		patience = defaultStartTimeout
+	}
+	if served {
+		patience = lateAnyway
+	}
+	why := in.s.awaitConnections(ctx, in.stop, in.f.id.key, spec.Accessories, patience, in.explain)
+	if why == "" || served {
+		return nil
+	}
+	return errors.New("was not started in " + patience.String() + ": " + why)
+}
+
 // start stores what is about to be, starts the process, and stores what is.
 func (in *instance) start(ctx context.Context) error {
 	rec, spec, err := in.prepare(ctx)
@@ -37,6 +57,8 @@ func (in *instance) start(ctx context.Context) error {
 		}
 	}
 	in.out.forget()
+	urls, _ := in.s.connections(rec.Key, spec.Accessories)
+	in.f.redact.add(urls)
 	l, err := in.s.launch(pl, spec.Command, in.s.env(pl, rec.Port))
 	if err != nil {
 		return err
@@ -88,6 +110,7 @@ func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, e
 	in.rec.PID, in.rec.Start, in.rec.Boot, in.rec.Spawned = 0, 0, s.boot, s.cfg.Now()
 	in.rec.State, in.rec.Since = world.InstanceStarting, s.cfg.Now()
 	in.rec.Secrets = slices.Sorted(maps.Keys(spec.Secrets))
+	in.rec.Secrets = append(in.rec.Secrets, slices.Sorted(maps.Keys(spec.Accessories))...)
 	in.rec.Group, in.rec.Over = group, false
 	in.rec.Fleet = spec
 	in.rec.Fleet.Env, in.rec.Fleet.Secrets = nil, nil

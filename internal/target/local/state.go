@@ -161,6 +161,11 @@ func check(w world.Wanted) error {
 			}
 		}
 	}
+	for _, a := range w.Accessories {
+		if err := checkKey(a.Key); err != nil {
+			return err
+		}
+	}
 	for _, h := range w.Hooks {
 		if err := checkKey(h.Workload); err != nil {
 			return err

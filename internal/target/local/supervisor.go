@@ -36,18 +36,19 @@ type Supervisor struct {
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
 	published  map[fleetID][]Endpoint
 
-	mu       sync.Mutex
-	running  bool // what an earlier supervisor left has been taken back
-	told     bool // a world has been applied
-	stopping bool
-	wanted   world.Wanted
-	fleets   map[fleetID]*fleet
-	dirty    []fleetRecord // to be stored
-	hooks    map[string]*hook
-	logs     map[rollout.Key]*logFile
-	taken    map[int]bool  // ports given to instances
-	changed  chan struct{} // closed, and replaced, when Seen has changed
-	noSpace  bool          // the last record could not be stored
+	mu          sync.Mutex
+	running     bool // what an earlier supervisor left has been taken back
+	told        bool // a world has been applied
+	stopping    bool
+	wanted      world.Wanted
+	fleets      map[fleetID]*fleet
+	dirty       []fleetRecord // to be stored
+	hooks       map[string]*hook
+	accessories map[rollout.Key]*held
+	logs        map[rollout.Key]*logFile
+	taken       map[int]bool  // ports given to instances
+	changed     chan struct{} // closed, and replaced, when Seen has changed
+	noSpace     bool          // the last record could not be stored
 }
 
 // New returns a supervisor over the state in cfg.Dir, a folder that is made if it
@@ -70,7 +71,7 @@ func New(cfg Config) (*Supervisor, error) {
 		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
 		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
-		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, logs: map[rollout.Key]*logFile{},
+		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
 	}, nil
 }
@@ -83,6 +84,9 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer s.closeLogs()
 	defer s.wg.Wait()
 	defer cancel()
+	if err := s.adoptAccessories(ctx, &spawned{}); err != nil {
+		return err
+	}
 	if err := s.adoptInstances(ctx); err != nil {
 		return err
 	}
@@ -198,6 +202,11 @@ func (s *Supervisor) busy() (bool, <-chan struct{}) {
 	}
 	for _, f := range s.fleets {
 		if len(f.instances) > 0 {
+			return true, s.changed
+		}
+	}
+	for _, h := range s.accessories {
+		if !h.ended {
 			return true, s.changed
 		}
 	}
