@@ -41,9 +41,11 @@ const (
 	codeBuild        = "T0357"
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 	codeImage        = "T0360" // a reference to an image, or an image beside a build
+	codeLimit        = "T0365" // of what an instance may use
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"
 	warnFixedPort  = "T0383"
+	warnReadOnly   = "T0384"
 )

@@ -88,6 +88,8 @@ func (s Service) blocks() []string {
 		s.envBlock(),
 		s.secretsLine(),
 		line("scale", strconv.Itoa(s.Scale)),
+		s.limitsLine(),
+		line("readOnly", strconv.FormatBool(s.ReadOnly)),
 		s.rolloutBlock(),
 		s.alarmsBlock(),
 		s.hooksLine(),

@@ -43,6 +43,7 @@ func (c candidate) resolve() Service {
 		Health: pick("", "health", l...),
 		Worker: pick(false, "worker", l...),
 		Scale:  pick(1, "scale", l...),
+		Limits: c.limits(), ReadOnly: pick(false, "readOnly", l...),
 
 		Gradual:             pick("", "rollback", l...) == "gradual",
 		Bake:                pick(defaultBake, "bake", l...),

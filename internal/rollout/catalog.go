@@ -53,6 +53,8 @@ type VersionConfig struct {
 	Uses    []string          `json:"uses,omitempty"` // its fellow workloads when it was made; no part of the digest
 	// Addresses are the variables that hold where fellow workloads are reached.
 	Addresses map[string]Address `json:"addresses,omitempty"`
+	Limits    Limits             `json:"limits,omitzero"`     // of each instance
+	ReadOnly  bool               `json:"read_only,omitempty"` // of an image: its files cannot be written
 }
 
 // Address says that a variable holds the address at which a fellow workload is
