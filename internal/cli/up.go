@@ -32,6 +32,9 @@ func (s *session) upCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.secure(&cfg.HTTPS); err != nil {
+				return err
+			}
 			if err := addresses(cfg); err != nil {
 				return err
 			}
@@ -56,6 +59,7 @@ func (s *session) upCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
+	httpsFlags(f, &cfg.HTTPS)
 	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
@@ -64,7 +68,10 @@ func (s *session) upCommand() *cobra.Command {
 
 // addresses refuses what nobody can listen on, before anything is started.
 func addresses(cfg daemon.UpConfig) error {
-	for flag, addr := range map[string]string{"--api": cfg.API, "--gateway": cfg.Gateway} {
+	for flag, addr := range map[string]string{"--api": cfg.API, "--gateway": cfg.Gateway, "--https": cfg.HTTPS.Secure, "--http": cfg.HTTPS.Plain} {
+		if addr == "" && strings.HasPrefix(flag, "--http") {
+			continue
+		}
 		_, port, err := net.SplitHostPort(addr)
 		if n, nerr := strconv.ParseUint(port, 10, 16); err != nil || nerr != nil || n == 0 && port != "0" {
 			return usage("%s %s is no address to listen on\n  help    %s 127.0.0.1:7070; port 0 takes a free one", flag, addr, flag)
@@ -110,6 +117,7 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway}
+	args = append(args, httpsArgs(cfg.HTTPS)...)
 	if cfg.Network {
 		args = append(args, "--network")
 	}
@@ -176,7 +184,11 @@ func (s *session) answers(ctx context.Context, dir string, pid int) (server *cli
 
 // drawUp says what is up, and once what this machine cannot confine.
 func (s *session) drawUp(w io.Writer, server client.Server) {
-	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n    data     %s\n", server.API, server.Gateway, server.Data)
+	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n", server.API, server.Gateway)
+	if server.HTTPS != "" {
+		fmt.Fprintf(w, "  ✔ https    %s\n", server.HTTPS)
+	}
+	fmt.Fprintf(w, "    data     %s\n", server.Data)
 	for _, line := range server.Confinement {
 		fmt.Fprintf(w, "  ▲ %s\n", line)
 	}

@@ -68,6 +68,7 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 // Service is a long-running workload, resolved for one environment.
 type Service struct {
 	Name   string
+	Repo   string // the further repository of the app that it is built from; empty: the manifest's own
 	Build  Build  // the same in every environment; means nothing with an Image
 	Image  string // the image that it runs, as written; empty: it is built
 	Run    Run    // the same in every environment

@@ -79,6 +79,7 @@ func (s Service) blocks() []string {
 		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}))
 	}
 	return []string{
+		line("repo", optional(s.Repo)),
 		build,
 		line("image", optional(s.Image)),
 		s.runLine(),

@@ -130,6 +130,10 @@ func serviceKeys() []Key {
 			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
 		},
 		{
+			Name: "repo", Places: inService, kind: name(), Default: "the repository that the manifest is in", Example: "repo: orders",
+			Doc: "The repository that the service is built from, when it is not the manifest's own: a further one of the app, pushed to …/git/APP/NAME.git. A push to it builds the services that name it, and keeps the others as the newest release of the branch has them.",
+		},
+		{
 			Name: "image", Places: inService, kind: imageKind(), Default: "the service is built: see build", Example: "image: nginx:1.27",
 			Doc: "A container image that the service runs, instead of a build: from a registry, a folder of the repository in the OCI image layout (oci:PATH), or an archive in it, as docker save makes (tar:PATH). A tag is looked up at each push, and the version holds the image's digest: the same digest is the same version (R1). The artifact is the same in every environment.",
 		},
