@@ -111,7 +111,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if s.secrets, err = secrets.Open(string(dir)); err != nil {
 		return nil, err
 	}
-	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Log: cfg.Log})
+	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

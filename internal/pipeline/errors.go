@@ -18,6 +18,7 @@ const (
 	CodeNoSpace   = "T0518" // the disk of the data folder is full
 	CodeCorrupt   = "T0519" // a stored artifact is not what was stored
 	CodeImage     = "T0530" // an image cannot be had or run
+	CodeLack      = "T0560" // this machine cannot run images
 )
 
 // The steps of a build.
@@ -59,6 +60,15 @@ func (e *BuildError) Error() string {
 	line("log", e.Log)
 	return b.String()
 }
+
+// LackError says what this machine lacks for running images.
+type LackError struct {
+	Saw  string
+	Help string
+}
+
+// Error is what was seen.
+func (e *LackError) Error() string { return e.Saw }
 
 // where names the build as the manifest has it.
 func where(w Workload) string {

@@ -26,8 +26,10 @@ type Config struct {
 	// is appended, and [Sandbox] or [GoCache] answers.
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
-	Network  bool
-	Images   bool // the target can run images without an engine: they are pulled and unpacked
+	Network bool
+	// Images returns nil where the target can run images, or a [LackError]. It is
+	// asked before an image is pulled. Nil: it can.
+	Images   func(context.Context) error
 	Limits   Limits
 	Parallel int    // steps at one time; 0: 2
 	Go       string // the go program; empty: the one on PATH

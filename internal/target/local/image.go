@@ -179,8 +179,8 @@ func (in *instance) listensWithin(rec instanceRecord) string {
 }
 
 // CheckImages returns nil where images can be run without a container engine, and
-// else an error of the kind [namespaces.Error] that says what this machine lacks. It
-// tries in the folder dir, which is made, and removed again.
-func CheckImages(ctx context.Context, dir string) error {
-	return namespaces.Check(ctx, dir, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+// else, as a [namespaces.Error], what this machine lacks. It tries in a folder under the
+// one that is given, which is on the disk of the data folder.
+func CheckImages(ctx context.Context, under string) error {
+	return namespaces.Check(ctx, under, []string{"/proc/self/exe", LaunchCommand, insideCommand})
 }

@@ -19,7 +19,7 @@ var picture = strings.Repeat("cd", 32)
 // needImages skips where no namespaces can be had.
 func needImages(tb testing.TB) {
 	tb.Helper()
-	if err := CheckImages(tb.Context(), filepath.Join(tb.TempDir(), "check")); err != nil {
+	if err := CheckImages(tb.Context(), tb.TempDir()); err != nil {
 		tb.Skip(err)
 	}
 }
