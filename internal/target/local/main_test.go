@@ -74,6 +74,12 @@ var apps = map[string]func(args []string){
 		_ = cmd.Start()
 		serve(os.Getenv("PORT"))
 	},
+	"fork-and-exit": func([]string) {
+		cmd := exec.Command("/proc/self/exe", "worker")
+		if err := cmd.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	},
 	"worker": func([]string) { time.Sleep(time.Hour) },
 	"spam": func(args []string) {
 		n, _ := strconv.Atoi(args[0])
@@ -99,6 +105,16 @@ func serve(port string) {
 		if sick {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
+	})
+	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
+	mux.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := http.Get(os.ExpandEnv(r.FormValue("url")))
+		if err != nil {
+			fmt.Fprint(w, err)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
 	})
 	mux.HandleFunc("/sick", func(_ http.ResponseWriter, r *http.Request) { sick = r.FormValue("is") == "true" })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(os.Environ()) })
