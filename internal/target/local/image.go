@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -35,7 +36,8 @@ type imageLaunch struct {
 
 // standIn makes this process the shim of an image. It returns only an error that came
 // before the image's program ran.
-func (l *imageLaunch) standIn() error {
+func (l *imageLaunch) standIn(spec *os.File) error {
+	spec.Close()
 	if err := limit(); err != nil {
 		return err
 	}
@@ -69,10 +71,19 @@ func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 		Container: namespaces.Spec{
 			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,
-			Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
+			Egress: egress(), Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
 		},
 	}
 	return launch{Env: env, Image: l}, nil
+}
+
+// egress finds the program by which images reach the world.
+func egress() string {
+	program, err := exec.LookPath("slirp4netns")
+	if err != nil {
+		return ""
+	}
+	return program
 }
 
 // imagePort is the port at which the program of an image is to listen: the manifest's,
