@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"titrate/internal/manifest"
+	"titrate/internal/rollout"
 )
 
 // Config says where builds keep what they make and what they may use.
@@ -29,11 +30,14 @@ type Config struct {
 	Network bool
 	// Images returns nil where the target can run images, or a [LackError]. It is
 	// asked before an image is pulled. Nil: it can.
-	Images   func(context.Context) error
-	Limits   Limits
-	Parallel int    // steps at one time; 0: 2
-	Go       string // the go program; empty: the one on PATH
-	Log      *slog.Logger
+	Images func(context.Context) error
+	// ImageNote returns what people are to know of how an image runs here, in a line;
+	// empty: nothing. Nil: nothing of any.
+	ImageNote func(rollout.Image) string
+	Limits    Limits
+	Parallel  int    // steps at one time; 0: 2
+	Go        string // the go program; empty: the one on PATH
+	Log       *slog.Logger
 }
 
 // Limits bound one step of a build. A zero field is the default.

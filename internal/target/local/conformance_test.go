@@ -152,7 +152,7 @@ func wrongPort(t *testing.T, k kind, dir string) {
 func redirects(t *testing.T, k kind, dir string) {
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "serve"))
-	f.Health, f.StartTimeout = "/moved", 500*time.Millisecond
+	f.Health, f.StartTimeout = "/moved", 2*time.Second
 	b.want(f)
 	seen := b.until("it is late", func(s Seen) bool { return s.fleet(1).Failure != "" })
 	if got := seen.fleet(1).Failure; !strings.Contains(got, "/moved → status 302 to /login, name a path that answers itself") {

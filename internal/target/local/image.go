@@ -77,6 +77,18 @@ func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 	return launch{Env: env, Image: l}, nil
 }
 
+// ImageNote says in a line what an image will miss on this machine; empty: nothing.
+func ImageNote(img world.Image) string {
+	switch root := img.User == "" || img.User == "0" || img.User == "root" || strings.HasPrefix(img.User, "0:") || strings.HasPrefix(img.User, "root:"); {
+	case egress() == "":
+		return "it reaches nothing outside of this machine but what its environment names: apt install slirp4netns, see docs/images.md"
+	case os.Geteuid() != 0 && !root:
+		return "it reaches nothing outside of this machine, because neither it nor titrate runs as root: see docs/images.md"
+	default:
+		return ""
+	}
+}
+
 // egress finds the program by which images reach the world.
 func egress() string {
 	program, err := exec.LookPath("slirp4netns")
