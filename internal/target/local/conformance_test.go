@@ -34,7 +34,14 @@ var kinds = []kind{
 // promise is one thing that holds of every kind.
 type promise struct {
 	name string
-	test func(t *testing.T, k kind, dir string)
+	test func(trial)
+}
+
+// trial is what a promise is tried on.
+type trial struct {
+	t   *testing.T
+	k   kind
+	dir string // a data folder
 }
 
 var promises = []promise{
@@ -64,14 +71,15 @@ func TestConformance(t *testing.T) {
 					t.Parallel()
 					dir := newFolder(t)
 					k.prepare(t, dir)
-					p.test(t, k, dir)
+					p.test(trial{t, k, dir})
 				})
 			}
 		})
 	}
 }
 
-func sideBySide(t *testing.T, k kind, dir string) {
+func sideBySide(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	one, two := k.fleet(run(1, 2, "serve")), k.fleet(run(2, 1, "serve"))
 	b.want(one, two)
@@ -94,7 +102,8 @@ func sideBySide(t *testing.T, k kind, dir string) {
 	}
 }
 
-func ignoresTerm(t *testing.T, k kind, dir string) {
+func ignoresTerm(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "ignore-term"))
 	f.Drain = 0
@@ -105,7 +114,8 @@ func ignoresTerm(t *testing.T, k kind, dir string) {
 	b.until("killed", func(s Seen) bool { return len(s.Instances) == 0 && !alive(seen.instance("orders-v1-a").PID) })
 }
 
-func crashes(t *testing.T, k kind, dir string) {
+func crashes(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "crash"))
 	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
@@ -124,7 +134,8 @@ func sortedLines(text string) string {
 	return strings.Join(lines, "\n")
 }
 
-func forksAndEnds(t *testing.T, k kind, dir string) {
+func forksAndEnds(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	b.want(k.fleet(run(1, 1, "fork-and-exit")))
 	seen := b.until("it has failed", func(s Seen) bool { return s.fleet(1).Failure != "" })
@@ -134,7 +145,8 @@ func forksAndEnds(t *testing.T, k kind, dir string) {
 	}
 }
 
-func wrongPort(t *testing.T, k kind, dir string) {
+func wrongPort(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "elsewhere", "3911"))
 	f.StartTimeout = 700 * time.Millisecond
@@ -149,7 +161,8 @@ func wrongPort(t *testing.T, k kind, dir string) {
 	}
 }
 
-func redirects(t *testing.T, k kind, dir string) {
+func redirects(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "serve"))
 	f.Health, f.StartTimeout = "/moved", 2*time.Second
@@ -160,7 +173,8 @@ func redirects(t *testing.T, k kind, dir string) {
 	}
 }
 
-func takenBack(t *testing.T, k kind, dir string) {
+func takenBack(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	a := newBench(t, dir)
 	f := k.fleet(run(1, 2, "serve"))
 	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
@@ -188,7 +202,8 @@ func takenBack(t *testing.T, k kind, dir string) {
 	}
 }
 
-func hooks(t *testing.T, k kind, dir string) {
+func hooks(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	hook := func(key, command string) world.Hook {
 		h := b.hook(key, command, time.Minute)
@@ -219,7 +234,8 @@ func hooks(t *testing.T, k kind, dir string) {
 	}
 }
 
-func killed(t *testing.T, k kind, dir string) {
+func killed(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	b.want(k.fleet(run(1, 1, "serve")))
 	b.untilReady(1, 1)
@@ -236,7 +252,8 @@ func killed(t *testing.T, k kind, dir string) {
 	}
 }
 
-func unwell(t *testing.T, k kind, dir string) {
+func unwell(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	b.want(k.fleet(run(1, 1, "serve")))
 	e := b.untilReady(1, 1)[0]
@@ -246,7 +263,8 @@ func unwell(t *testing.T, k kind, dir string) {
 	b.untilReady(1, 1)
 }
 
-func fellows(t *testing.T, k kind, dir string) {
+func fellows(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "from the back, "+r.URL.Path) }))
 	t.Cleanup(back.Close)
 	b := newBench(t, dir, func(c *Config) {
@@ -266,7 +284,8 @@ func fellows(t *testing.T, k kind, dir string) {
 	}
 }
 
-func secretsStay(t *testing.T, k kind, dir string) {
+func secretsStay(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "serve"))
 	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
@@ -279,7 +298,8 @@ func secretsStay(t *testing.T, k kind, dir string) {
 	b.until("its line", func(Seen) bool { return len(b.logs(world.LogQuery{Contains: "it is [secret]"})) == 1 })
 }
 
-func samples(t *testing.T, k kind, dir string) {
+func samples(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
 	told := make(chan Sample, 100)
 	b := newBench(t, dir, func(c *Config) {
 		c.OnSample = func(all []Sample) {

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"titrate/internal/procfs"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
@@ -152,4 +154,42 @@ func outward(t *testing.T) string {
 	}
 	t.Skip("this machine has no address but its loopback")
 	return ""
+}
+
+func TestStopSignal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]unix.Signal{"": unix.SIGTERM, "SIGQUIT": unix.SIGQUIT, "quit": unix.SIGQUIT, "3": unix.SIGQUIT, "SIGRTMIN+3": 37, "RTMIN": 34} {
+		if got, err := stopSignal(text); err != nil || got != want {
+			t.Errorf("%q: %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"SIGNOTHING", "0", "65", "-1", "RTMIN+x", "RTMIN+31"} {
+		if got, err := stopSignal(text); err == nil {
+			t.Errorf("%q: %d", text, got)
+		}
+	}
+}
+
+func TestLoopbackURL(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"http://127.16.0.1:4000/x": "127.16.0.1:4000", "postgres://u:p@localhost:5432/shop": "127.0.0.1:5432", "redis://[::1]:6379": "[::1]:6379",
+		"127.0.0.1:8080": "", "http://127.0.0.1": "", "https://example.org:443": "", "http://10.0.0.1:80": "", "http://127.0.0.1:99999": "", "://": "",
+	} {
+		got, ok := loopbackURL(text)
+		if ok != (want != "") || ok && got.String() != want {
+			t.Errorf("%q: %s, %t", text, got, ok)
+		}
+	}
+}
+
+func TestImagePort(t *testing.T) {
+	t.Parallel()
+	for want, f := range map[int]world.Fleet{
+		3000: {Port: 3000, Image: &world.Image{Ports: []int{80}}}, 80: {Image: &world.Image{Ports: []int{80}}}, 8080: {Image: &world.Image{Ports: []int{80, 443}}},
+	} {
+		if got := imagePort(f); got != want {
+			t.Errorf("%d, want %d", got, want)
+		}
+	}
 }

@@ -102,7 +102,7 @@ func (in *inside) serve() {
 		if _, err := in.wire.receive(&r); err != nil {
 			return
 		}
-		fd, err := -1, error(nil)
+		fd, err := -1, error(nil) //nolint:wastedassign // most requests have no descriptor to give
 		switch {
 		case r.Start:
 			err = in.start()
