@@ -53,11 +53,12 @@ var promises = []promise{
 	{"a health path that redirects is no health", redirects},
 	{"the next supervisor takes it back", takenBack},
 	{"a hook ends with its exit status", hooks},
-	{"what is killed is started again and counted", killed},
+	{"what is killed is started again and counted", isKilled},
 	{"an unwell instance is not drawn", unwell},
 	{"fellow services are reached", fellows},
 	{"secrets stay out of the log", secretsStay},
 	{"its usage is told", samples},
+	{"limits are kept", limitsKept},
 }
 
 func TestConformance(t *testing.T) {
@@ -234,7 +235,7 @@ func hooks(tr trial) {
 	}
 }
 
-func killed(tr trial) {
+func isKilled(tr trial) {
 	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	b.want(k.fleet(run(1, 1, "serve")))
@@ -329,5 +330,23 @@ func samples(tr trial) {
 			t.Fatal("no sample, " + strconv.Itoa(len(told)))
 		default:
 		}
+	}
+}
+
+func limitsKept(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
+	b := newBench(t, dir).withGroups()
+	small, few := k.fleet(limited(1, world.Limits{Memory: 64 << 20}, "serve")), k.fleet(limited(2, world.Limits{Processes: 40}, "serve"))
+	b.want(small, few)
+	at := b.untilReady(1, 1)[0].Addr
+	if got := get(t, at, "/grow?mb=40"); got != "40" {
+		t.Errorf("what is allowed is %s", got)
+	}
+	_ = tryGet("http://" + at + "/grow?mb=100")
+	b.until("it is killed for its memory", func(s Seen) bool { return strings.HasPrefix(s.instance("orders-v1-a").Last, tooMuch) })
+	b.until("it is back", func(s Seen) bool { return s.fleet(1).Ready == 1 })
+	n, said, _ := strings.Cut(get(t, b.untilReady(2, 1)[0].Addr, "/fork?n=100"), " ")
+	if made, err := strconv.Atoi(n); err != nil || made < 5 || made > 40+shimProcesses || !strings.Contains(said, "resource temporarily unavailable") {
+		t.Errorf("forked %s %s", n, said)
 	}
 }

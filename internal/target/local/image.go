@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/target/local/namespaces"
 	"titrate/internal/target/local/shim"
 	"titrate/internal/world"
@@ -36,8 +37,15 @@ type imageLaunch struct {
 
 // standIn makes this process the shim of an image. It returns only an error that came
 // before the image's program ran.
-func (l *imageLaunch) standIn(spec *os.File) error {
+func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	spec.Close()
+	entrance, err := group.Entrance()
+	if err != nil {
+		return err
+	}
+	if err := entrance.Join(); err != nil {
+		return err
+	}
 	if err := limit(); err != nil {
 		return err
 	}

@@ -180,8 +180,9 @@ func (in *instance) serve(ctx context.Context) ending {
 	case closed(in.stop):
 		return ending{kind: stopped}
 	case closed(in.proc.done):
-		age := in.s.cfg.Now().Sub(in.snapshot().Spawned)
-		return ending{exited, fmt.Sprintf("%s after %s", in.proc.exit, roundAge(age))}
+		rec := in.snapshot()
+		text, hint := in.s.cause(rec.Group, rec.Fleet.Limits, rec.Over, in.proc.exit)
+		return ending{exited, fmt.Sprintf("%s after %s%s", text, roundAge(in.s.cfg.Now().Sub(rec.Spawned)), hint)}
 	default:
 		return end
 	}
@@ -228,7 +229,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 	if !rec.WasReady && !closed(in.stop) { // what is not wanted any more need not start
 		in.s.fail(in.f, failureText(rec.ID+" "+end.why+in.portHint(rec), lines))
 	}
-	in.countRestart()
+	in.countRestart(end.why)
 	in.change(world.InstanceBackoff, end.why)
 }
 
@@ -263,9 +264,10 @@ func (in *instance) portHint(rec instanceRecord) string {
 	return ""
 }
 
-// countRestart counts what never un-counts.
-func (in *instance) countRestart() {
+// countRestart counts what never un-counts, and keeps why.
+func (in *instance) countRestart(why string) {
 	in.s.mu.Lock()
+	in.rec.Last = why
 	in.rec.Restarts++
 	in.f.rec.Restarts++
 	rec := in.f.rec
@@ -306,6 +308,7 @@ func (in *instance) explain(why string) {
 func (in *instance) gone() {
 	rec := in.snapshot()
 	in.s.cfg.Log.Info("an instance is gone", in.attrs()...)
+	in.s.removeGroup(rec.Group)
 	in.disk.Lock()
 	in.erased = true
 	in.s.forget(in.s.layout.instance(rec.Key, rec.ID), in.s.layout.runDir(rec.Key, rec.ID))

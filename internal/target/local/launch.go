@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/landlock"
 	"titrate/internal/target/local/namespaces"
 
@@ -40,6 +41,8 @@ type launch struct {
 	Hide     []string `json:"hide"`     // what the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
 	Writable []string `json:"writable"` // … and these
+
+	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
 
 	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
 }
@@ -88,7 +91,7 @@ func become(spec *os.File) error {
 		return fmt.Errorf("read the launch: %w", err)
 	}
 	if l.Image != nil {
-		return l.Image.standIn(spec)
+		return l.Image.standIn(spec, l.Group)
 	}
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)
@@ -98,6 +101,10 @@ func become(spec *os.File) error {
 		return err
 	}
 	if err := limit(); err != nil {
+		return err
+	}
+	entrance, err := l.Group.Entrance() // while it is in sight
+	if err != nil {
 		return err
 	}
 	rules, err := landlock.Except(l.Hide...)
@@ -112,6 +119,10 @@ func become(spec *os.File) error {
 	}
 	dropCapabilities()
 	if err := landlock.Restrict(rules); err != nil {
+		return err
+	}
+	// Last, so that what this program needs itself is not counted.
+	if err := entrance.Join(); err != nil {
 		return err
 	}
 	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {
