@@ -28,6 +28,8 @@ func confine() error {
 			}
 		}
 	}
+	// Keys of whoever started Titrate are not the program's. A kernel may have none.
+	_, _ = unix.KeyctlJoinSessionKeyring("")
 	_ = unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
 	h := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
