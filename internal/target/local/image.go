@@ -39,6 +39,7 @@ type imageLaunch struct {
 // before the image's program ran.
 func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	spec.Close()
+	unix.Umask(0o022) // what images are made for; ours keeps others out of what is not theirs
 	entrance, err := group.Entrance()
 	if err != nil {
 		return err

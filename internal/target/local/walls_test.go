@@ -57,7 +57,7 @@ func walls() map[string]string {
 		}
 	}
 	status, _ := os.ReadFile("/proc/self/status")
-	for _, m := range regexp.MustCompile(`(?m)^(Cap\w+|NoNewPrivs|Uid|Groups):[ \t]*(.*?)[ \t]*$`).FindAllStringSubmatch(string(status), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^(Cap\w+|NoNewPrivs|Umask|Groups):[ \t]*(.*?)[ \t]*$`).FindAllStringSubmatch(string(status), -1) {
 		out[m[1]] = m[2]
 	}
 	entries, _ := os.ReadDir("/proc/self/fd")

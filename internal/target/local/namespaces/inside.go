@@ -59,9 +59,7 @@ func (in *inside) make() error {
 	if err := json.NewDecoder(spec).Decode(&in.inner); err != nil {
 		return fmt.Errorf("read the launch: %w", err)
 	}
-	if err := unix.Sethostname([]byte(in.Name)); err != nil {
-		return fmt.Errorf("set the host name: %w", err)
-	}
+	_ = unix.Sethostname([]byte(in.Name)) // a unit with ProtectHostname=yes may not: then it is the machine's
 	if err := loopbackUp(); err != nil {
 		return cannot("bring the loopback of a network up", err)
 	}
