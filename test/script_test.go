@@ -55,6 +55,10 @@ func TestScripts(t *testing.T) {
 			if cond == "slow" {
 				return os.Getenv("TITRATE_TEST_SLOW") != "", nil
 			}
+			if cond == "node" {
+				_, err := debianNode()
+				return err == nil, nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Setup: func(e *testscript.Env) error { return setup(e, bin, goenv) },
