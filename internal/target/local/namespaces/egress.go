@@ -45,7 +45,7 @@ func openEgress(program string, pid int) (*egress, error) {
 	e.cmd = exec.Command(program, "--configure", "--mtu=65520", "--disable-host-loopback", "--enable-sandbox", "--enable-seccomp", //nolint:noctx // it ends with hold
 		"--ready-fd=3", "--exit-fd=4", strconv.Itoa(pid), "tap0")
 	e.cmd.Env, e.cmd.Stderr, e.cmd.ExtraFiles = []string{}, &e.said, []*os.File{readyW, holdR}
-	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	e.cmd.SysProcAttr, e.cmd.WaitDelay = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}, time.Second
 	if err := e.cmd.Start(); err != nil {
 		ready.Close()
 		hold.Close()
