@@ -157,3 +157,36 @@ func checkWalls(t *testing.T, b *bench, f world.Fleet) {
 		t.Errorf("it sees %d processes", n)
 	}
 }
+
+// TestImage_linksOfItsRootLeadNowhereElse has the folders that are filled for a program
+// be links to one of this machine.
+func TestImage_linksOfItsRootLeadNowhereElse(t *testing.T) {
+	t.Parallel()
+	needImages(t)
+	outside := t.TempDir()
+	for _, name := range []string{"etc", "dev", "proc", "tmp", "run"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := newFolder(t)
+			addPicture(t, dir)
+			at := filepath.Join(dir, "artifacts", picture, name)
+			if err := os.RemoveAll(at); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Symlink(outside, at); err != nil {
+				t.Fatal(err)
+			}
+			b := newBench(t, dir)
+			f := imaged(run(1, 1, "serve"))
+			f.Image.User = ""
+			b.want(f)
+			seen := b.until("it says why", func(s Seen) bool { return s.fleet(1).Failure != "" || s.fleet(1).Ready == 1 })
+			if got := seen.fleet(1).Failure; !strings.Contains(got, "make /"+name) {
+				t.Errorf("failure: %q", got)
+			}
+			if left, err := os.ReadDir(outside); err != nil || len(left) != 0 {
+				t.Errorf("outside: %v, %v", left, err)
+			}
+		})
+	}
+}
