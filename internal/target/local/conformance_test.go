@@ -335,10 +335,19 @@ func samples(tr trial) {
 
 func limitsKept(tr trial) {
 	t, k, dir := tr.t, tr.k, tr.dir
-	b := newBench(t, dir).withGroups()
+	b, allowance := newBench(t, dir).withGroups(), 0
+	if k.image {
+		allowance = shimMemory
+	}
 	small, few := k.fleet(limited(1, world.Limits{Memory: 64 << 20}, "serve")), k.fleet(limited(2, world.Limits{Processes: 40}, "serve"))
 	b.want(small, few)
 	at := b.untilReady(1, 1)[0].Addr
+	if got := get(t, at, "/memory"); !strings.HasPrefix(got, strconv.Itoa(64<<20+allowance)) {
+		t.Errorf("it sees a limit of %s", got)
+	}
+	if got := get(t, at, "/write?path=/sys/fs/cgroup/memory/memory.limit_in_bytes"); got == "<nil>" {
+		t.Error("it can change its limit")
+	}
 	if got := get(t, at, "/grow?mb=1"); got != "1" {
 		t.Errorf("what is allowed is %s", got)
 	}

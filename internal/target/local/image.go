@@ -33,6 +33,7 @@ const (
 type imageLaunch struct {
 	shim.Frame
 	Container namespaces.Spec `json:"container"`
+	Groups    []string        `json:"groups"` // where this machine has its control groups
 }
 
 // standIn makes this process the shim of an image. It returns only an error that came
@@ -47,6 +48,7 @@ func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	if err := entrance.Join(); err != nil {
 		return err
 	}
+	l.Container.Mounts = append(l.Container.Mounts, seenGroups(group, l.Groups)...)
 	if err := limit(); err != nil {
 		return err
 	}
@@ -63,6 +65,26 @@ func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	return nil
 }
 
+// seenGroups shows a program its own control group where programs look for one, so that
+// Java and others know what they may use.
+func seenGroups(group cgroup.Group, places []string) []namespaces.Mount {
+	var out []namespaces.Mount
+	for _, dir := range group {
+		for _, at := range places {
+			rest, ok := strings.CutPrefix(dir, at+"/")
+			if !ok {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(dir, "cgroup.controllers")); err != nil { // version 1: a hierarchy each
+				controller, _, _ := strings.Cut(rest, "/")
+				at = filepath.Join(at, controller)
+			}
+			out = append(out, namespaces.Mount{From: dir, To: at, ReadOnly: true})
+		}
+	}
+	return out
+}
+
 // launchImage returns the launch of an image. The artifact's folder is there.
 func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 	img := pl.fleet.Image
@@ -74,6 +96,7 @@ func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 		return launch{}, err
 	}
 	l := &imageLaunch{
+		Groups: s.cfg.Groups.Mounts(),
 		Frame: shim.Frame{
 			Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
 		},

@@ -133,7 +133,13 @@ func (t tree) put() error {
 	if t.device {
 		return nil
 	}
+	// What the machine forbids there stays forbidden: the kernel refuses anything else.
+	var st unix.Statfs_t
+	if err := unix.Statfs(t.To, &st); err != nil {
+		return cannot("show "+t.From+" to a program", err)
+	}
 	flags := uintptr(unix.MS_REMOUNT | unix.MS_BIND | unix.MS_NODEV | unix.MS_NOSUID)
+	flags |= uintptr(st.Flags) & (unix.MS_RDONLY | unix.MS_NOEXEC)
 	if t.ReadOnly {
 		flags |= unix.MS_RDONLY
 	}
