@@ -59,6 +59,9 @@ func TestScripts(t *testing.T) {
 				_, err := debianNode()
 				return err == nil, nil
 			}
+			if cond == "npm-registry" {
+				return exec.CommandContext(t.Context(), "npm", "view", "ms@2.1.3", "version").Run() == nil, nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Setup: func(e *testscript.Env) error { return setup(e, bin, goenv) },
@@ -74,6 +77,9 @@ func TestScripts(t *testing.T) {
 			"image":    commandImage,
 			"service":  commandService,
 			"registry": commandRegistry,
+			"controls": commandControls,
+			"signin":   commandSignIn,
+			"nottoken": commandNotToken,
 			"kill9":    commandKill9,
 			"nopart":   commandNoPart,
 			"isjson":   commandIsJSON,
@@ -111,6 +117,12 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "main",
 	} {
 		e.Setenv(name, value)
+	}
+	// How this machine reaches registries.
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS", "npm_config_registry"} {
+		if value, ok := os.LookupEnv(name); ok {
+			e.Setenv(name, value)
+		}
 	}
 	vars := e.Vars
 	e.Defer(func() { takeDown(vars, bin, data) })

@@ -83,7 +83,7 @@ func openNode(t *testing.T) seamtest.World {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, log)
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", log)
 	if err != nil {
 		t.Fatal(err)
 	}

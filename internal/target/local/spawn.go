@@ -92,6 +92,9 @@ func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
 	}
+	if len(argv) > 0 && argv[0] == world.Self {
+		argv = append([]string{s.cfg.Program}, argv[1:]...)
+	}
 	for _, dir := range []string{pl.tmp(), s.layout.state(pl.key)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
@@ -110,6 +113,15 @@ func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 		// The FIFOs too, for programs that open /dev/stdout.
 		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
 	}, nil
+}
+
+// entered has a command run with the tools and the environment of an artifact, where
+// it brings its own.
+func (s *Supervisor) entered(artifact string, argv ...string) []string {
+	if _, err := os.Stat(filepath.Join(s.cfg.Artifacts, artifact, world.Enter)); err != nil {
+		return argv
+	}
+	return append([]string{"./" + world.Enter}, argv...)
 }
 
 func (pl place) tmp() string { return filepath.Join(pl.dir, "tmp") }
