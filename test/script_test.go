@@ -55,6 +55,10 @@ func TestScripts(t *testing.T) {
 			if cond == "slow" {
 				return os.Getenv("TITRATE_TEST_SLOW") != "", nil
 			}
+			if cond == "node" {
+				_, err := debianNode()
+				return err == nil, nil
+			}
 			if cond == "npm-registry" {
 				return exec.CommandContext(t.Context(), "npm", "view", "ms@2.1.3", "version").Run() == nil, nil
 			}
@@ -69,6 +73,10 @@ func TestScripts(t *testing.T) {
 			"get":      commandGet,
 			"certify":  commandCertify,
 			"secure":   commandSecure,
+			"load":     commandLoad,
+			"image":    commandImage,
+			"service":  commandService,
+			"registry": commandRegistry,
 			"controls": commandControls,
 			"signin":   commandSignIn,
 			"dev":      commandDev,
@@ -77,7 +85,6 @@ func TestScripts(t *testing.T) {
 			"devstop":  commandDevStop,
 			"devkill":  commandDevKill,
 			"nottoken": commandNotToken,
-			"load":     commandLoad,
 			"kill9":    commandKill9,
 			"nopart":   commandNoPart,
 			"isjson":   commandIsJSON,

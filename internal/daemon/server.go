@@ -26,6 +26,7 @@ import (
 	"titrate/internal/secrets"
 	"titrate/internal/source"
 	"titrate/internal/store"
+	"titrate/internal/target/local"
 )
 
 // ServerConfig is what the server's process is started with.
@@ -113,7 +114,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if s.secrets, err = secrets.Open(string(dir)); err != nil {
 		return nil, err
 	}
-	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Log: cfg.Log})
+	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), ImageNote: local.ImageNote, Log: cfg.Log})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -422,5 +423,21 @@ func TestUnpack_leavesTheRestOfTheMachineAlone(t *testing.T) {
 				t.Errorf("%v, %q, %v, %v", left, b, rerr, ferr)
 			}
 		})
+	}
+}
+
+// TestUnpack_foldersThatNoLayerNamesAreForAll whatever the mask of this process; it is
+// not parallel because that is everybody's.
+func TestUnpack_foldersThatNoLayerNamesAreForAll(t *testing.T) {
+	before := syscall.Umask(0o077)
+	defer syscall.Umask(before)
+	dir, err := unpackAll(t, layer(t, file("srv/app/server.js", "x"), tar.Header{Name: "opt/x", Typeflag: tar.TypeDir, Mode: 0o711}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]os.FileMode{"srv": 0o755, "srv/app": 0o755, "srv/app/server.js": 0o644, "opt": 0o755, "opt/x": 0o711} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v", name, info.Mode(), err)
+		}
 	}
 }

@@ -156,12 +156,19 @@ func (t *tree) entry(h *tar.Header, r io.Reader) error {
 	return nil
 }
 
-// folders makes a folder and those above it where they are missing.
+// folders makes a folder and those above it where they are missing. All may look into
+// them, whatever this process keeps from others.
 func (t *tree) folders(dir string) error {
-	if dir == "" || dir == "." {
+	if dir == "" || dir == "." || t.isDir(dir) {
 		return nil
 	}
-	return t.root.MkdirAll(dir, 0o755)
+	if err := t.folders(path.Dir(dir)); err != nil {
+		return err
+	}
+	if err := t.root.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	return t.root.Chmod(dir, 0o755)
 }
 
 // mostLinks ends links that lead to each other.

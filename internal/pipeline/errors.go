@@ -23,6 +23,7 @@ const (
 	CodeLock        = "T0542" // a lock file does not fit
 	CodeUnreachable = "T0543" // something could not be downloaded
 	CodeTest        = "T0544" // the build's test failed
+	CodeLack        = "T0560" // this machine cannot run images
 )
 
 // The steps of a build.
@@ -65,6 +66,15 @@ func (e *BuildError) Error() string {
 	line("log", e.Log)
 	return b.String()
 }
+
+// LackError says what this machine lacks for running images.
+type LackError struct {
+	Saw  string
+	Help string
+}
+
+// Error is what was seen.
+func (e *LackError) Error() string { return e.Saw }
 
 // where names the build as the manifest has it.
 func where(w Workload) string {

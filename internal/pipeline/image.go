@@ -27,8 +27,14 @@ func (r *run) image(ctx context.Context, w Workload) {
 // imaged pins an image and, unless its digest is there already, pulls and unpacks
 // it. A failed pull leaves whole layers only, for the next one.
 func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool, err error) {
-	if !r.cfg.Images {
-		return art, false, fault(w, CodeImage, StepPull, "images cannot be run yet", "build: {command: …, output: …, run: …} builds the service from the repository")
+	if r.cfg.Images != nil {
+		err := r.cfg.Images(ctx)
+		if lack, ok := errors.AsType[*LackError](err); ok {
+			return art, false, fault(w, CodeLack, StepPull, lack.Saw, lack.Help)
+		}
+		if err != nil {
+			return art, false, err
+		}
 	}
 	log, err := r.openLog(w.Name, StepPull)
 	if err != nil {
@@ -54,6 +60,12 @@ func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool
 		return art, false, err
 	}
 	log.say("%s is %s", w.Image, img.Digest)
+	if r.cfg.ImageNote != nil {
+		if note := r.cfg.ImageNote(img.Image); note != "" {
+			log.say("%s", note)
+			fmt.Fprintf(r.job.Progress, "note    %-16s %s\n", w.Name, note)
+		}
+	}
 	hex := strings.TrimPrefix(img.Digest, "sha256:")
 	if kept, err := r.artifacts.Renew(hex); err == nil && kept.Image != nil {
 		kept.Image = &img.Image // the same content, perhaps under another name

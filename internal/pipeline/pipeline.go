@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"titrate/internal/manifest"
+	"titrate/internal/rollout"
 )
 
 // Config says where builds keep what they make and what they may use.
@@ -27,12 +28,17 @@ type Config struct {
 	// is appended, and [Sandbox] or [GoCache] answers.
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
-	Network  bool
-	Images   bool // the target can run images without an engine: they are pulled and unpacked
-	Limits   Limits
-	Parallel int    // steps at one time; 0: 2
-	Go       string // the go program; empty: the one on PATH
-	Log      *slog.Logger
+	Network bool
+	// Images returns nil where the target can run images, or a [LackError]. It is
+	// asked before an image is pulled. Nil: it can.
+	Images func(context.Context) error
+	// ImageNote returns what people are to know of how an image runs here, in a line;
+	// empty: nothing. Nil: nothing of any.
+	ImageNote func(rollout.Image) string
+	Limits    Limits
+	Parallel  int    // steps at one time; 0: 2
+	Go        string // the go program; empty: the one on PATH
+	Log       *slog.Logger
 }
 
 // Limits bound one step of a build. A zero field is the default.

@@ -1,6 +1,7 @@
 // Package local runs versions as processes of this machine: it starts them,
 // waits until they are ready, restarts them, drains and stops them, runs hooks,
-// and keeps what they write. It is the supervisor of a node.
+// and keeps what they write. It is the supervisor of a node. A version that is an
+// image is run by a process too, its shim: see image.go and the packages below.
 //
 // What it promises:
 //   - Workloads outlive it. When the supervisor ends or is killed, they run on,

@@ -160,7 +160,7 @@ func (h *hook) run(ctx context.Context) {
 func (h *hook) start() error {
 	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
-	env := h.s.env(pl, 0)
+	env := h.s.env(pl)
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
 		env = append(env, previewVar+"=http://"+at)
 	}
@@ -174,7 +174,7 @@ func (h *hook) start() error {
 	if err := h.openOutputs(hidden); err != nil {
 		return err
 	}
-	if l.Group, err = h.s.makeGroup(h.groupName(), fleet.Limits); err != nil {
+	if l.Group, err = h.s.makeGroup(h.groupName(), fleet); err != nil {
 		return err
 	}
 	h.s.mu.Lock()
@@ -346,7 +346,7 @@ func (h *hook) resume(ctx context.Context, proc *process) {
 		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: h.told(strings.Join(h.logged(ctx), "\n"), st)})
 		return
 	}
-	redact := newRedactor(given(proc.pid, rec.Secrets))
+	redact := newRedactor(given(family{token: rec.Token, pid: proc.pid, start: proc.start}, rec.Secrets))
 	h.s.mu.Lock()
 	redact.add(h.s.secretsOf(fleetID{rec.Workload, rec.Version}))
 	h.s.mu.Unlock()

@@ -10,11 +10,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"titrate/internal/cgroup"
 	"titrate/internal/landlock"
+	"titrate/internal/target/local/namespaces"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,14 +43,19 @@ type launch struct {
 	Writable []string `json:"writable"` // … and these
 
 	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
+
+	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
 }
 
 // Launch turns this process into a workload: it reads what to become from the
 // supervisor, confines itself and executes the program. It returns only when that
 // failed, which it has told the supervisor then.
 func Launch() error {
+	if len(os.Args) > 2 && os.Args[2] == insideCommand {
+		namespaces.Inside()
+	}
 	runtime.LockOSThread() // a Landlock domain is a thread's
-	// With them whatever our own caller left open: it may lead past the walls.
+	closeInherited()
 	err := unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if err != nil { // a kernel before 5.11
 		syscall.CloseOnExec(specFD)
@@ -59,10 +66,32 @@ func Launch() error {
 	return err
 }
 
+// closeInherited closes what our own caller left open: it may lead past the walls, and
+// a shim would hold it as long as it lives. What this process has opened itself is
+// marked to be closed when a program is executed.
+func closeInherited() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return // marked too, below
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= errorFD {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
 func become(spec *os.File) error {
 	var l launch
 	if err := json.NewDecoder(spec).Decode(&l); err != nil {
 		return fmt.Errorf("read the launch: %w", err)
+	}
+	if l.Image != nil {
+		return l.Image.standIn(spec, l.Group)
 	}
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)

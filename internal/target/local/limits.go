@@ -31,11 +31,25 @@ func (h *hook) groupName() string {
 	return k.App + "." + k.Env + "." + h.id + "." + filepath.Base(h.dir())
 }
 
-// makeGroup makes what keeps the limits of a process that is to be started, as far
-// as this machine can; nil when that is nothing.
-func (s *Supervisor) makeGroup(name string, l world.Limits) (cgroup.Group, error) {
+// What a shim and the first process of an image may use of their own, in the same group
+// as the program: it has this much more.
+const (
+	shimMemory    = 16 << 20
+	shimProcesses = 32 // threads
+)
+
+// makeGroup makes what keeps the limits of a fleet's process that is to be started, as
+// far as this machine can; nil when that is nothing.
+func (s *Supervisor) makeGroup(name string, f world.Fleet) (cgroup.Group, error) {
+	l := f.Limits
 	if l == (world.Limits{}) {
 		return nil, nil
+	}
+	if f.Image != nil && l.Memory > 0 {
+		l.Memory += shimMemory
+	}
+	if f.Image != nil && l.Processes > 0 {
+		l.Processes += shimProcesses
 	}
 	return s.cfg.Groups.Make(name, cgroup.Limits{Memory: l.Memory, CPU: l.CPU, Processes: l.Processes})
 }

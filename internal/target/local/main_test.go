@@ -74,6 +74,12 @@ var apps = map[string]func(args []string){
 		_ = cmd.Start()
 		serve(os.Getenv("PORT"))
 	},
+	"fork-and-exit": func([]string) {
+		cmd := exec.Command("/proc/self/exe", "worker")
+		if err := cmd.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	},
 	"hog":      func([]string) { grow("200"); serve(os.Getenv("PORT")) },
 	"grow":     func(args []string) { grow(args[0]) },
 	"hog-wait": func([]string) { grow("100"); time.Sleep(time.Hour) },
@@ -110,6 +116,22 @@ func grow(megabytes string) int {
 	return len(resident)
 }
 
+// memoryLimit is what the runtimes of languages look for: the limit of one's own
+// control group.
+func memoryLimit() string {
+	text, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(text)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		at := filepath.Join("/sys/fs/cgroup", f[1], f[2])
+		for _, name := range []string{"memory.limit_in_bytes", "memory.max"} {
+			if b, err := os.ReadFile(filepath.Join(at, name)); err == nil && (f[1] == "memory" || f[1] == "") {
+				return strings.TrimSpace(string(b))
+			}
+		}
+	}
+	return "no limit"
+}
+
 // serve is a small service that does what the request says.
 func serve(port string) {
 	ln, err := net.Listen("tcp", "127.0.0.1:"+port)
@@ -124,6 +146,19 @@ func serve(port string) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
+	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
+	mux.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := http.Get(os.ExpandEnv(r.FormValue("url")))
+		if err != nil {
+			fmt.Fprint(w, err)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
+	})
+	mux.HandleFunc("/cat", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("path")) })
+	mux.HandleFunc("/memory", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, memoryLimit()) })
+	mux.HandleFunc("/walls", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(walls()) })
 	mux.HandleFunc("/sick", func(_ http.ResponseWriter, r *http.Request) { sick = r.FormValue("is") == "true" })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(os.Environ()) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })

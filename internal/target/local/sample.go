@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"os"
 	"strconv"
@@ -120,7 +121,7 @@ func (m *meter) take(sessions map[int]fleetID, restarts map[fleetID]int, used ma
 
 // usages looks at every process once, for the sessions that are ours.
 func usages(ours func(sid int) bool) map[int]usage {
-	out := map[int]usage{}
+	out, shims := map[int]usage{}, map[int]bool{}
 	page := uint64(os.Getpagesize())
 	for _, pid := range pids() {
 		sid, err := unix.Getsid(pid)
@@ -129,6 +130,13 @@ func usages(ours func(sid int) bool) map[int]usage {
 		}
 		st, err := procfs.Stat(pid)
 		if err != nil {
+			continue
+		}
+		if _, known := shims[sid]; !known {
+			shims[sid] = isShim(sid)
+		}
+		// A shim and what it has started stand for the program, which is not among them.
+		if shims[sid] && (pid == sid || st[4-3] == strconv.Itoa(sid)) {
 			continue
 		}
 		user, _ := strconv.ParseUint(st[14-3], 10, 64)
@@ -143,4 +151,11 @@ func usages(ours func(sid int) bool) map[int]usage {
 		out[sid] = u
 	}
 	return out
+}
+
+// isShim reports whether a session is led by a shim, and not by the program itself.
+func isShim(sid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(sid) + "/cmdline")
+	args := bytes.Split(b, []byte{0})
+	return err == nil && len(args) > 1 && string(args[1]) == LaunchCommand
 }

@@ -7,7 +7,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -27,6 +30,18 @@ func main() {
 	if mode == "crash" {
 		log.Fatal("cannot open the ledger: no such table: accounts")
 	}
+	if mode == "fork" && os.Getenv("FORKED") == "" {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "FORKED=1")
+		if err := cmd.Start(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if mode == "stubborn" {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	http.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/healthz", http.StatusFound) })
 	if mode == "hog" {
 		fmt.Println("reading the whole catalogue")
 		time.Sleep(time.Until(hold(200 << 20).Add(time.Hour)))
