@@ -1,0 +1,164 @@
+// Package enginetest gives tests a Docker engine of their own: Debian's, in a
+// private network, mount and process namespace, which ends with the test.
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"titrate/internal/engine"
+)
+
+// inside says, in the environment, that this process has namespaces of its own.
+const inside = "TITRATE_TEST_INSIDE"
+
+// Run runs a test with an engine. The engine and the test share namespaces, so that
+// addresses and process numbers agree: the test's program runs once more inside of
+// them, for this test alone. Such a test is a top-level one and begins with Run.
+func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
+	}
+	for _, program := range []string{"dockerd", "unshare", "ip", "iptables"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("needs a container engine: no %s here; test/engine.sh installs it", program)
+		}
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs a container engine: only root can start one")
+	}
+	if os.Getenv(inside) != "" {
+		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+			t.Fatalf("bring the loopback up: %v\n%s", err, out)
+		}
+		d := &Daemon{dir: dir(t)}
+		d.Start(t)
+		t.Cleanup(d.Kill)
+		test(t, d)
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		// The shell is the first process: it reaps what a killed engine leaves behind.
+		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=5m"}
+	if testing.Verbose() {
+		args = append(args, "-test.v")
+	}
+	cmd := exec.Command("unshare", args...)
+	cmd.Env = append(os.Environ(), inside+"=1")
+	out, err := cmd.CombinedOutput()
+	switch {
+	case bytes.Contains(out, []byte("--- SKIP")) && err == nil && !bytes.Contains(out, []byte("--- PASS")):
+		t.Skipf("%s", out)
+	case err != nil:
+		t.Fatalf("%v\n%s", err, out)
+	default:
+		t.Logf("%s", out)
+	}
+}
+
+// dir makes the engine's folder; short, because a socket's path is.
+func dir(t *testing.T) string {
+	t.Helper()
+	d, err := os.MkdirTemp("", "eng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(d) })
+	return d
+}
+
+// Daemon is the test's engine.
+type Daemon struct {
+	dir string
+	cmd *exec.Cmd
+
+	ended chan struct{} // closed when cmd has
+}
+
+// Host returns where it answers.
+func (d *Daemon) Host() string { return "unix://" + filepath.Join(d.dir, "d.sock") }
+
+// Start starts it, again after [Daemon.Kill], and returns when it answers.
+func (d *Daemon) Start(t *testing.T) {
+	t.Helper()
+	log, err := os.OpenFile(filepath.Join(d.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	os.Remove(filepath.Join(d.dir, "pid"))
+	d.cmd = exec.Command("dockerd", "-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/"+filepath.Base(d.dir), "--live-restore", "--bip", "172.30.0.1/24",
+		"--default-address-pool", "base=172.31.0.0/16,size=24")
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	if err := d.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	e := d.Open(t)
+	defer e.Close() //nolint:errcheck // nothing was written
+	cmd, ended := d.cmd, make(chan struct{})
+	d.ended = ended
+	go func() {
+		_ = cmd.Wait() // killed
+		close(ended)
+	}()
+	for deadline := time.After(time.Minute); ; {
+		if _, err := e.Version(context.Background()); err == nil {
+			return
+		}
+		select {
+		case <-ended:
+			t.Fatalf("dockerd ended by itself:\n%s", d.lastLog())
+		case <-deadline:
+			t.Fatalf("dockerd does not answer:\n%s", d.lastLog())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+func (d *Daemon) lastLog() string {
+	b, _ := os.ReadFile(filepath.Join(d.dir, "log"))
+	lines := strings.Split(string(b), "\n")
+	return strings.Join(lines[max(0, len(lines)-15):], "\n")
+}
+
+// Kill ends it as a crash does: what it runs, runs on.
+func (d *Daemon) Kill() {
+	_ = d.cmd.Process.Kill()
+	<-d.ended
+}
+
+// Open returns a client of it.
+func (d *Daemon) Open(t *testing.T) *engine.Engine {
+	t.Helper()
+	e, err := engine.Open(d.Host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// Program compiles a Go program without a C library into dir/app.
+func Program(t *testing.T, dir, source string) {
+	t.Helper()
+	src := filepath.Join(t.TempDir(), "main.go")
+	if err := os.WriteFile(src, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "app"), src)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
