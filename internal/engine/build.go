@@ -72,7 +72,7 @@ func (e *Engine) build(ctx context.Context, c *Context, b Build, buildKit bool, 
 	go func() {
 		defer close(packedAll)
 		packing = c.Pack(pack)
-		pack.CloseWithError(packing) //nolint:errcheck // always nil
+		pack.CloseWithError(packing)
 	}()
 	defer func() {
 		packed.Close() //nolint:errcheck // always nil
@@ -103,7 +103,7 @@ func (e *Engine) build(ctx context.Context, c *Context, b Build, buildKit bool, 
 		}
 		return "", e.failed("build an image", err)
 	}
-	defer res.Body.Close() //nolint:errcheck // only read
+	defer res.Body.Close()
 	id, err := readBuild(res.Body, log)
 	return id, e.failed("build an image", err)
 }

@@ -50,6 +50,7 @@ func main() {
 
 func TestEngine(t *testing.T) {
 	enginetest.Run(t, func(t *testing.T, d *enginetest.Daemon) {
+		t.Helper()
 		e := d.Open(t)
 		t.Cleanup(func() { _ = e.Close() })
 		v, err := e.Version(t.Context())
@@ -84,6 +85,7 @@ func TestEngine(t *testing.T) {
 }
 
 func faults(t *testing.T, e *engine.Engine, dir string) {
+	t.Helper()
 	for _, c := range []struct {
 		name, text, saw string
 		line            int
@@ -108,6 +110,7 @@ func faults(t *testing.T, e *engine.Engine, dir string) {
 }
 
 func life(t *testing.T, e *engine.Engine, image string) {
+	t.Helper()
 	n, err := e.EnsureNetwork(t.Context(), "titrate-test", map[string]string{engine.Label: "me"})
 	if err != nil || !n.Local {
 		t.Fatalf("network %+v, %v", n, err)
@@ -181,6 +184,7 @@ func life(t *testing.T, e *engine.Engine, image string) {
 }
 
 func exits(t *testing.T, e *engine.Engine, image string) {
+	t.Helper()
 	id, err := e.Create(t.Context(), engine.Container{Image: image, Command: []string{"/app", "fail"}})
 	if err != nil {
 		t.Fatal(err)
@@ -202,6 +206,7 @@ func exits(t *testing.T, e *engine.Engine, image string) {
 }
 
 func gone(t *testing.T, d *enginetest.Daemon, e *engine.Engine, image string) {
+	t.Helper()
 	id, err := e.Create(t.Context(), engine.Container{Image: image})
 	if err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) (string, error) {
 	if err != nil {
 		return "", e.failed("load an image", err)
 	}
-	defer res.Close() //nolint:errcheck // only read
+	defer res.Close()
 	name := ""
 	lines := bufio.NewScanner(res)
 	lines.Buffer(nil, 1<<20)

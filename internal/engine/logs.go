@@ -24,7 +24,7 @@ func (e *Engine) Logs(ctx context.Context, id string, since time.Time, tell func
 	if err != nil {
 		return e.failed("read the logs of a container", err)
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	return readFrames(r, tell)
 }
 

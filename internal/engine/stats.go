@@ -22,7 +22,7 @@ func (e *Engine) Usage(ctx context.Context, id string) (Usage, error) {
 	if err != nil {
 		return Usage{}, e.failed("measure a container", err)
 	}
-	defer got.Body.Close() //nolint:errcheck // only read
+	defer got.Body.Close()
 	var s container.StatsResponse
 	if err := json.NewDecoder(got.Body).Decode(&s); err != nil {
 		return Usage{}, fmt.Errorf("measure a container: %w", err)

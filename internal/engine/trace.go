@@ -44,8 +44,9 @@ func (t *trace) tell(aux json.RawMessage, log io.Writer) error {
 				}
 				return nil
 			})
+		default:
+			return nil
 		}
-		return nil
 	})
 }
 
@@ -64,6 +65,7 @@ func (t *trace) vertex(b []byte, log io.Writer) error {
 			started = true
 		case vertexCached:
 			cached = true
+		default: // of no use here
 		}
 		return nil
 	})

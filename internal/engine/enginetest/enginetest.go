@@ -35,7 +35,7 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 		t.Skip("needs a container engine: only root can start one")
 	}
 	if os.Getenv(inside) != "" {
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		if out, err := exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 			t.Fatalf("bring the loopback up: %v\n%s", err, out)
 		}
 		d := &Daemon{dir: dir(t)}
@@ -48,13 +48,15 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+	args := []string{
+		"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
 		// The shell is the first process: it reaps what a killed engine leaves behind.
-		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=5m"}
+		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=5m",
+	}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
-	cmd := exec.Command("unshare", args...)
+	cmd := exec.CommandContext(t.Context(), "unshare", args...)
 	cmd.Env = append(os.Environ(), inside+"=1")
 	out, err := cmd.CombinedOutput()
 	switch {
@@ -98,7 +100,7 @@ func (d *Daemon) Start(t *testing.T) {
 	}
 	defer log.Close()
 	os.Remove(filepath.Join(d.dir, "pid"))
-	d.cmd = exec.Command("dockerd", "-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+	d.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "dockerd", "-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
 		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/"+filepath.Base(d.dir), "--live-restore", "--bip", "172.30.0.1/24",
 		"--default-address-pool", "base=172.31.0.0/16,size=24")
 	d.cmd.Stdout, d.cmd.Stderr = log, log
@@ -156,7 +158,7 @@ func Program(t *testing.T, dir, source string) {
 	if err := os.WriteFile(src, []byte(source), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "app"), src)
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(dir, "app"), src)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
