@@ -106,7 +106,15 @@ type BlueGreen struct {
 // Build says how a service becomes an artifact.
 type Build struct {
 	Dir     string // relative to the repository's root, slash-separated, "." for the root
-	Command string // empty: detect (a Go main package)
+	With    string // what builds it, one of [Builders]; empty: as the files say
+	Command string // empty: detect (a Dockerfile, a Go main package)
 	Output  string // with Command: the file or folder it leaves, relative to Dir
 	Run     string // with Command: how to start it, a shell line run in the artifact's folder; empty: run Output itself
+
+	Dockerfile string            // relative to Dir; empty: Dockerfile
+	Target     string            // of a Dockerfile: the stage that is built; empty: the last
+	Args       map[string]string // of a Dockerfile: values of its ARGs
 }
+
+// Builders are the values of build.with.
+var Builders = []string{BuildsDocker, "go"}

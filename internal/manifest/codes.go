@@ -41,6 +41,7 @@ const (
 	codeBuild        = "T0357"
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 	codeImage        = "T0360" // a reference to an image, or an image beside a build
+	codeDocker       = "T0363" // what is for a Dockerfile beside another way to build
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"

@@ -76,7 +76,8 @@ func (s Service) blocks() []string {
 	b := s.Build
 	build := ""
 	if s.Image == "" {
-		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}))
+		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"with", optional(b.With)}, field{"dockerfile", optional(b.Dockerfile)}, field{"target", optional(b.Target)}, field{"args", writeArgs(b.Args)},
+			field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}))
 	}
 	return []string{
 		build,

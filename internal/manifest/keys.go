@@ -125,7 +125,7 @@ func serviceKeys() []Key {
 	return []Key{
 		{
 			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
-			Doc: "The folder that the service is built from. A Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+			Doc: "The folder that the service is built from. A Dockerfile, where a container engine answers, or a Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
 		},
 		{
 			Name: "image", Places: inService, kind: imageKind(), Default: "the service is built: see build", Example: "image: nginx:1.27",
@@ -245,7 +245,11 @@ func environmentKeys() []Key {
 func nestedKeys() []Key {
 	return []Key{
 		{Name: "dir", Places: inBuild, kind: repoPath(), Default: "`.`", Example: "dir: services/orders", Doc: "The folder to build in."},
-		{Name: "command", Places: inBuild, kind: command(), Default: "a Go main package is built", Example: "command: npm ci && npm run build", Doc: "The shell line that builds, without network."},
+		{Name: "with", Places: inBuild, kind: choice(Builders, nil), Default: "a Dockerfile where an engine answers, else as the files say", Example: "with: docker", Doc: "What builds the folder, where its files leave a choice: docker, by its Dockerfile, through the socket of Docker or podman; go, by the Go toolchain."},
+		{Name: "dockerfile", Places: inBuild, kind: repoPath(), Default: "`Dockerfile`", Example: "dockerfile: deploy/Dockerfile", Doc: "The Dockerfile, relative to dir. Its DOCKERFILE.dockerignore, or else the .dockerignore of dir, says what the builder does not see."},
+		{Name: "target", Places: inBuild, kind: text(codeName, "the name of a stage", map[string]any{"minLength": 1}, checkStage), Default: "the last stage", Example: "target: runtime", Doc: "The stage of a multi-stage Dockerfile that is built."},
+		{Name: "args", Places: inBuild, kind: argsKind(), Example: "args: { NODE_VERSION: 22 }", Doc: "Values of the Dockerfile's ARGs. They can be read in the image: secrets never stand here."},
+		{Name: "command", Places: inBuild, kind: command(), Default: "a Dockerfile or a Go main package is built", Example: "command: npm ci && npm run build", Doc: "The shell line that builds, without network."},
 		{Name: "output", Places: inBuild, kind: repoPath(), Example: "output: dist", Doc: "The file or folder that the command leaves, relative to dir: the artifact."},
 		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
 

@@ -12,10 +12,10 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// buildKind is a folder, or {dir, command, output, run}.
+// buildKind is a folder, or a mapping.
 func buildKind() kind {
 	return kind{
-		accepts: "a folder, or { dir, command, output, run }",
+		accepts: "a folder, or { dir, dockerfile, command, output, run }",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"type": "string", "minLength": 1}, map[string]any{"$ref": "#/definitions/build"}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Kind != yaml.MappingNode {
@@ -27,7 +27,10 @@ func buildKind() kind {
 			}
 			before := len(r.problems)
 			l := r.table(n, at, inBuild)
-			b := Build{Dir: pick(".", "dir", l), Command: pick("", "command", l), Output: pick("", "output", l), Run: pick("", "run", l)}
+			b := Build{
+				Dir: pick(".", "dir", l), With: pick("", "with", l), Command: pick("", "command", l), Output: pick("", "output", l), Run: pick("", "run", l),
+				Dockerfile: pick("", "dockerfile", l), Target: pick("", "target", l), Args: pick(map[string]string(nil), "args", l),
+			}
 			for _, key := range []string{"output", "run"} {
 				if e, ok := l[key]; ok && b.Command == "" && len(r.problems) == before {
 					r.fault(e.key, Problem{Code: codeBuild, Path: e.path, Message: key + " needs a command that makes something", Hint: "add command, or remove " + key})
@@ -35,6 +38,9 @@ func buildKind() kind {
 			}
 			if b.Command != "" && b.Output == "" && len(r.problems) == before {
 				r.fault(l["command"].key, Problem{Code: codeBuild, Path: at, Message: "the command's output is not named", Hint: "add output: the file or folder that it leaves"})
+			}
+			if len(r.problems) == before {
+				r.dockerRules(b, l)
 			}
 			return b, len(r.problems) == before
 		},
