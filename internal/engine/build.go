@@ -16,9 +16,10 @@ type Build struct {
 	Target string            // the stage of a multi-stage Dockerfile; empty: the last
 	Args   map[string]string // of ARG
 	Labels map[string]string
-	Tags   []string
+	// Offline keeps the steps from the network; base images are pulled all the same.
+	Offline bool
 	// Auth is by registry host, for base images. BuildKit takes none over this API:
-	// such an image must be there already.
+	// see [Engine.PullBases].
 	Auth map[string]Auth
 }
 
@@ -79,17 +80,20 @@ func (e *Engine) build(ctx context.Context, c *Context, b Build, buildKit bool, 
 		<-packedAll
 	}()
 	opts := client.ImageBuildOptions{
-		Tags: b.Tags, Dockerfile: c.dockerfile, Target: b.Target, Labels: b.Labels, BuildArgs: map[string]*string{},
+		Dockerfile: c.dockerfile, Target: b.Target, Labels: b.Labels, BuildArgs: map[string]*string{},
 		Remove: true, ForceRemove: true, AuthConfigs: map[string]registry.AuthConfig{}, Version: build.BuilderV1,
 	}
 	if buildKit {
 		opts.Version = build.BuilderBuildKit
 	}
+	if b.Offline {
+		opts.NetworkMode = "none"
+	}
 	for name, value := range b.Args {
 		opts.BuildArgs[name] = &value
 	}
 	for host, a := range b.Auth {
-		opts.AuthConfigs[host] = registry.AuthConfig{Username: a.Username, Password: a.Password, ServerAddress: host}
+		opts.AuthConfigs[configKey(host)] = registry.AuthConfig{Username: a.Username, Password: a.Password, ServerAddress: host}
 	}
 	res, err := e.api.ImageBuild(ctx, packed, opts)
 	if err != nil {

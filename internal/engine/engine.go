@@ -72,8 +72,8 @@ func Open(host string) (*Engine, error) {
 	return &Engine{host: host, api: api}, nil
 }
 
-// Host returns where the engine answers.
-func (e *Engine) Host() string { return e.host }
+// Socket returns the path of the socket at which the engine answers.
+func (e *Engine) Socket() string { return strings.TrimPrefix(e.host, "unix://") }
 
 // Close lets go of the connections to it.
 func (e *Engine) Close() error { return e.api.Close() }

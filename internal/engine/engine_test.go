@@ -68,14 +68,20 @@ func TestEngine(t *testing.T) {
 		if again := build(t, e, dir, engine.Build{Target: "build", Args: map[string]string{"SAID": "a word"}, Labels: map[string]string{engine.Label: "me"}}); again != id {
 			t.Errorf("the same context gave %s after %s", again, id)
 		}
-		if ids, err := e.Images(t.Context(), engine.Label, "me"); err != nil || len(ids) != 1 || ids[0] != id {
-			t.Errorf("labelled images: %v, %v", ids, err)
+		if err := e.Keep(t.Context(), id, "me"); err != nil {
+			t.Fatal(err)
+		}
+		if ids, err := e.Kept(t.Context(), "me"); err != nil || len(ids) != 1 || ids[0] != id {
+			t.Errorf("kept images: %v, %v", ids, err)
+		}
+		if ids, err := e.Kept(t.Context(), "other"); err != nil || len(ids) != 0 {
+			t.Errorf("images of somebody else: %v, %v", ids, err)
 		}
 		t.Run("faults of a Dockerfile", func(t *testing.T) { faults(t, e, dir) })
 		t.Run("life of a container", func(t *testing.T) { life(t, e, id) })
 		t.Run("exit status", func(t *testing.T) { exits(t, e, id) })
 		t.Run("engine gone", func(t *testing.T) { gone(t, d, e, id) })
-		if err := e.RemoveImage(t.Context(), id); err != nil {
+		if err := e.LetGo(t.Context(), id, "me"); err != nil {
 			t.Error(err)
 		}
 		if _, err := e.Image(t.Context(), id); !errors.Is(err, engine.ErrNotFound) {
@@ -281,20 +287,43 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-func TestFind_none(t *testing.T) {
+func TestSeek(t *testing.T) {
 	t.Parallel()
-	if _, err := engine.Find(t.Context(), engine.None); !errors.Is(err, engine.ErrNone) {
-		t.Errorf("none: %v", err)
-	}
-	if _, err := engine.Find(t.Context(), "tcp://1.2.3.4:2375"); err == nil {
-		t.Error("an engine without a socket was taken")
-	}
-	e, err := engine.Find(t.Context(), "unix://"+filepath.Join(t.TempDir(), "no.sock"))
+	none, err := engine.Seek(engine.None)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Version(t.Context()); !errors.Is(err, engine.ErrGone) {
+	if _, err := none.Engine(t.Context()); !errors.Is(err, engine.ErrNone) {
+		t.Errorf("none: %v", err)
+	}
+	if _, err := engine.Seek("tcp://1.2.3.4:2375"); err == nil {
+		t.Error("an engine without a socket was taken")
+	}
+	away := filepath.Join(t.TempDir(), "no.sock")
+	s, err := engine.Seek(away)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Engine(t.Context()); !errors.Is(err, engine.ErrGone) || !strings.Contains(err.Error(), away) {
 		t.Errorf("an engine that is not there: %v", err)
+	}
+}
+
+func TestContext_bases(t *testing.T) {
+	t.Parallel()
+	text := "# syntax=x\nARG NODE=20\nARG BASE\nFROM --platform=linux/amd64 node:${NODE}-slim AS build\nARG NODE=7\nCOPY --from=ghcr.io/a/b:1 /x /y\n" +
+		"FROM build AS again\nCOPY --from=0 /x /y\nCOPY --from=Build /x /y\nFROM ${BASE:-scratch}\nFROM $BASE\nFROM ${BASE:-alpine} AS b\nfrom \\\n  debian:12\n"
+	c, err := engine.OpenContext(fstest.MapFS{"Dockerfile": {Data: []byte(text)}}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string]map[string]string{
+		"node:20-slim ghcr.io/a/b:1 alpine debian:12": nil,
+		"node:22-slim ghcr.io/a/b:1 mine debian:12":   {"NODE": "22", "BASE": "mine"},
+	} {
+		if got, err := c.Bases(args); err != nil || strings.Join(got, " ") != want {
+			t.Errorf("%v: %v, %v; not %s", args, got, err, want)
+		}
 	}
 }
 

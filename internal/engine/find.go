@@ -2,13 +2,18 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
-// None is the setting that no engine is to be used.
-const None = "none"
+// The settings beside the path of a socket.
+const (
+	Auto = "auto" // the first engine of [Hosts] that answers
+	None = "none" // no engine is to be used
+)
 
 // Hosts lists where an engine is looked for, in order: $DOCKER_HOST, then the usual
 // sockets of Docker and podman, of root and of this user.
@@ -32,16 +37,45 @@ func Hosts(getenv func(string) string) []string {
 	return out
 }
 
-// Find returns the first engine of [Hosts] that answers. A setting other than
-// empty is the only place that is looked at: "none", or where it answers, which it
-// may do later. It returns [ErrNone] when there is none.
-func Find(ctx context.Context, setting string) (*Engine, error) {
-	switch setting {
-	case None:
+// Seeker finds the engine of a setting whenever it is asked for one: an engine may
+// be installed, started or restarted while this program runs. Its method is safe
+// for many goroutines.
+type Seeker struct {
+	setting string
+
+	mu    sync.Mutex
+	found *Engine
+}
+
+// Seek returns the seeker of a setting: [Auto], [None], or where the socket is, as
+// a path or unix://PATH.
+func Seek(setting string) (*Seeker, error) {
+	s := &Seeker{setting: setting}
+	if setting == Auto || setting == None {
+		return s, nil
+	}
+	if strings.HasPrefix(setting, "/") {
+		setting = "unix://" + setting
+	}
+	var err error
+	s.found, err = Open(setting)
+	return s, err
+}
+
+// Engine returns the engine, which answers. It wraps [ErrNone] when there is none,
+// and [ErrGone] when the one that is set, or that was found before, does not answer:
+// what it holds cannot be had from another.
+func (s *Seeker) Engine(ctx context.Context) (*Engine, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.found != nil {
+		if _, err := s.found.Version(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.found.Socket(), err)
+		}
+		return s.found, nil
+	}
+	if s.setting == None {
 		return nil, ErrNone
-	case "":
-	default:
-		return Open(setting)
 	}
 	for _, host := range Hosts(os.Getenv) {
 		if _, err := os.Stat(strings.TrimPrefix(host, "unix://")); err != nil {
@@ -52,9 +86,13 @@ func Find(ctx context.Context, setting string) (*Engine, error) {
 			continue
 		}
 		if _, err := e.Version(ctx); err == nil {
+			s.found = e
 			return e, nil
 		}
 		_ = e.Close() // it answered nothing
 	}
 	return nil, ErrNone
 }
+
+// String says what is set: "auto", "none", or where the socket is.
+func (s *Seeker) String() string { return strings.TrimPrefix(s.setting, "unix://") }

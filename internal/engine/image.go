@@ -107,37 +107,3 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) (string, error) {
 	}
 	return name, nil
 }
-
-// Images lists the ids of the images that carry a label.
-func (e *Engine) Images(ctx context.Context, label, value string) ([]string, error) {
-	got, err := e.api.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("label", label+"="+value)})
-	if err != nil {
-		return nil, e.failed("list images", err)
-	}
-	var ids []string
-	for _, im := range got.Items {
-		ids = append(ids, im.ID)
-	}
-	return ids, nil
-}
-
-// RemoveImage removes an image with all its names. One that is not there is
-// removed; one that a container uses stays, with an error.
-func (e *Engine) RemoveImage(ctx context.Context, id string) error {
-	got, err := e.api.ImageInspect(ctx, id)
-	if err == nil {
-		names := got.RepoTags
-		if len(names) == 0 {
-			names = []string{id}
-		}
-		for _, name := range names { // the last one takes the image along
-			if _, rerr := e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true}); rerr != nil {
-				err = rerr
-			}
-		}
-	}
-	if err = e.failed("remove an image", err); errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
-}

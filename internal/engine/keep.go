@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+
+	"github.com/moby/moby/client"
+)
+
+// Owner names a data folder in an engine: what two of them hold there does not mix.
+func Owner(folder string) string {
+	sum := sha256.Sum256([]byte(folder))
+	return hex.EncodeToString(sum[:6])
+}
+
+// kept is the name that an image of an owner has: titrate-OWNER:HEX.
+func kept(owner string) string { return "titrate-" + owner }
+
+// Keep gives an image a name of its owner's: one without any goes with the next
+// `docker image prune`, while a rollback still needs it.
+func (e *Engine) Keep(ctx context.Context, id, owner string) error {
+	_, err := e.api.ImageTag(ctx, client.ImageTagOptions{Source: id, Target: kept(owner) + ":" + strings.TrimPrefix(id, "sha256:")})
+	return e.failed("name an image", err)
+}
+
+// Kept lists the ids of the images that an owner keeps.
+func (e *Engine) Kept(ctx context.Context, owner string) ([]string, error) {
+	got, err := e.api.ImageList(ctx, client.ImageListOptions{})
+	if err != nil {
+		return nil, e.failed("list images", err)
+	}
+	var ids []string
+	for _, im := range got.Items {
+		for _, name := range im.RepoTags {
+			// Podman puts localhost/ before it.
+			if hex, ok := strings.CutPrefix(strings.TrimPrefix(name, "localhost/"), kept(owner)+":"); ok {
+				ids = append(ids, "sha256:"+hex)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// LetGo takes the owner's name from an image, and removes it when it has no name
+// left that a person gave it. One that is not there is let go; one that a container
+// uses stays, with an error.
+func (e *Engine) LetGo(ctx context.Context, id, owner string) error {
+	_, err := e.api.ImageRemove(ctx, kept(owner)+":"+strings.TrimPrefix(id, "sha256:"), client.ImageRemoveOptions{PruneChildren: true})
+	if err = e.failed("remove an image", err); err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	got, err := e.api.ImageInspect(ctx, id)
+	if err == nil && len(got.RepoTags) == 0 { // it was pulled by its digest, which is a name too
+		for _, name := range append(got.RepoDigests, id) {
+			_, err = e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		}
+	}
+	if err = e.failed("remove an image", err); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
