@@ -220,7 +220,7 @@ func (s *server) prune(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	if err := s.pipeline.GC(artifacts, artifactsKept, now); err != nil {
+	if err := s.pipeline.GC(ctx, artifacts, artifactsKept, now); err != nil {
 		return err
 	}
 	for env, keep := range digests {

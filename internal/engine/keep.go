@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 )
 
@@ -46,20 +47,32 @@ func (e *Engine) Kept(ctx context.Context, owner string) ([]string, error) {
 
 // LetGo takes the owner's name from an image, and removes it when it has no name
 // left that a person gave it. One that is not there is let go; one that a container
-// uses stays, with an error.
+// uses stays as it is, to be let go another time.
 func (e *Engine) LetGo(ctx context.Context, id, owner string) error {
-	_, err := e.api.ImageRemove(ctx, kept(owner)+":"+strings.TrimPrefix(id, "sha256:"), client.ImageRemoveOptions{PruneChildren: true})
-	if err = e.failed("remove an image", err); err != nil && !errors.Is(err, ErrNotFound) {
+	remove := func(name string) (stays bool, err error) {
+		_, err = e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+		if errdefs.IsNotFound(err) {
+			return false, nil
+		}
+		return errdefs.IsConflict(err), e.failed("remove an image", err)
+	}
+	if stays, err := remove(kept(owner) + ":" + strings.TrimPrefix(id, "sha256:")); stays || err != nil {
+		if stays {
+			return nil
+		}
 		return err
 	}
 	got, err := e.api.ImageInspect(ctx, id)
-	if err == nil && len(got.RepoTags) == 0 { // it was pulled by its digest, which is a name too
-		for _, name := range append(got.RepoDigests, id) {
-			_, err = e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
+	if err != nil || len(got.RepoTags) > 0 {
+		if err = e.failed("look at an image", err); errors.Is(err, ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	for _, name := range append(got.RepoDigests, id) { // pulled by its digest, which is a name too
+		if stays, err := remove(name); err != nil && !stays { // other images are built on it
+			return err
 		}
 	}
-	if err = e.failed("remove an image", err); errors.Is(err, ErrNotFound) {
-		return nil
-	}
-	return err
+	return nil
 }

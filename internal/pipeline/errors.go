@@ -8,7 +8,7 @@ import (
 // The codes of what can go wrong with a build. Once given, a code keeps its meaning.
 const (
 	CodeFailed    = "T0510" // the compiler or command said no
-	CodeDocker    = "T0511" // a Dockerfile: containers are not available yet
+	CodeDocker    = "T0511" // a Dockerfile, and no container engine to build it
 	CodeNoGo      = "T0512" // no Go toolchain
 	CodeModule    = "T0513" // a module is not in the module cache, and there is no network
 	CodeGoVersion = "T0514" // the code asks for a newer Go
@@ -18,6 +18,10 @@ const (
 	CodeNoSpace   = "T0518" // the disk of the data folder is full
 	CodeCorrupt   = "T0519" // a stored artifact is not what was stored
 	CodeImage     = "T0530" // an image cannot be had or run
+
+	CodeDockerfile = "T0550" // a Dockerfile cannot be built
+	CodeEngine     = "T0551" // the container engine went away, or cannot do what it was asked
+	CodePlatform   = "T0552" // an image was built for another machine
 )
 
 // The steps of a build.

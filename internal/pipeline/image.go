@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/image"
 	"titrate/internal/manifest"
 )
@@ -26,8 +27,12 @@ func (r *run) image(ctx context.Context, w Workload) {
 // imaged pins an image and, unless its digest is there already, pulls and unpacks
 // it. A failed pull leaves whole layers only, for the next one.
 func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool, err error) {
-	if !r.cfg.Images {
-		return art, false, fault(w, CodeImage, StepPull, "images cannot be run yet", "build: {command: …, output: …, run: …} builds the service from the repository")
+	e, err := r.engine(ctx)
+	if err != nil && !errors.Is(err, engine.ErrNone) {
+		return art, false, engineFault(ctx, w, StepPull, err)
+	}
+	if e == nil && !r.cfg.Images {
+		return art, false, fault(w, CodeImage, StepPull, "no container engine answers on this machine", waysOut)
 	}
 	log, err := r.openLog(w.Name, StepPull)
 	if err != nil {
@@ -53,6 +58,9 @@ func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool
 		return art, false, err
 	}
 	log.say("%s is %s", w.Image, img.Digest)
+	if e != nil {
+		return r.toEngine(ctx, e, w, img, log)
+	}
 	hex := strings.TrimPrefix(img.Digest, "sha256:")
 	if kept, err := r.artifacts.Renew(hex); err == nil && kept.Image != nil {
 		kept.Image = &img.Image // the same content, perhaps under another name

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/manifest"
 )
 
@@ -26,8 +27,11 @@ type Config struct {
 	// is appended, and [Sandbox] or [GoCache] answers.
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
-	Network  bool
-	Images   bool // the target can run images without an engine: they are pulled and unpacked
+	Network bool
+	Images  bool // the target can run images without an engine: they are pulled and unpacked
+	// Engine returns the container engine that builds and holds images, as
+	// [engine.Seeker.Engine] does; nil: there is none.
+	Engine   func(context.Context) (*engine.Engine, error)
 	Limits   Limits
 	Parallel int    // steps at one time; 0: 2
 	Go       string // the go program; empty: the one on PATH
@@ -259,6 +263,15 @@ func (r *run) all(ctx context.Context) {
 		}
 		if w.Build.Command != "" {
 			under.Go(func() { r.command(ctx, w) })
+			continue
+		}
+		e, yes, err := r.dockerfiled(ctx, w)
+		if err != nil {
+			r.done(w.Name, Result{Err: err})
+			continue
+		}
+		if yes {
+			under.Go(func() { r.docker(ctx, e, w) })
 			continue
 		}
 		root, built, err := r.goModule(w)

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
+
 	"titrate/internal/engine"
 )
 
@@ -149,6 +151,19 @@ func (d *Daemon) Open(t *testing.T) *engine.Engine {
 		t.Fatal(err)
 	}
 	return e
+}
+
+// Tag gives an image another name.
+func (d *Daemon) Tag(t *testing.T, id, as string) {
+	t.Helper()
+	api, err := client.New(client.WithHost(d.Host()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close() //nolint:errcheck // nothing was written
+	if _, err := api.ImageTag(t.Context(), client.ImageTagOptions{Source: id, Target: as}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Program compiles a Go program without a C library into dir/app.
