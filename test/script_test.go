@@ -97,6 +97,7 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 	for name, value := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + e.Getenv("PATH"), "HOME": home, "USER": "tester", "LANG": "C.UTF-8",
 		"DATA": data, "TITRATE_DATA": data, "GOTOOLCHAIN": "local", "GOFLAGS": "",
+		"TITRATE_ENGINE": "none", // the machine's own is not for tests
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.org",
 		"GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.org",
 		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "main",

@@ -34,7 +34,7 @@ func (s *session) processCommands() []*cobra.Command {
 			}
 			return daemon.Server(cmd.Context(), daemon.ServerConfig{
 				Dir: s.data, Sockets: s.variable(keeper.SocketsVar), Program: program, Log: s.processLog("server"),
-				Network: s.variable(daemon.NetworkVar) != "",
+				Network: s.variable(daemon.NetworkVar) != "", Engine: s.variable(daemon.EngineVar),
 			})
 		}),
 		hidden("__node", func(cmd *cobra.Command, _ []string) error {

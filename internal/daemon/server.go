@@ -17,6 +17,7 @@ import (
 	"titrate/internal/api"
 	"titrate/internal/controller"
 	"titrate/internal/durable"
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -33,6 +34,7 @@ type ServerConfig struct {
 	Sockets string // the content of keeper.SocketsVar
 	Program string // path of the titrate binary
 	Network bool   // builds may fetch dependencies from the network
+	Engine  string // the container engine: a setting of engine.Seek
 	Log     *slog.Logger
 }
 
@@ -110,7 +112,13 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if s.secrets, err = secrets.Open(string(dir)); err != nil {
 		return nil, err
 	}
-	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Log: cfg.Log})
+	seeker, err := engine.Seek(cfg.Engine)
+	if err != nil {
+		return nil, err
+	}
+	s.pipeline, err = pipeline.Open(pipeline.Config{
+		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Engine: seeker.Engine, Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -145,9 +153,19 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
 		},
 		BuildLogs: func(app string, push int64) ([]string, error) { return s.pipeline.Logs(app, buildLabel(push)) },
+		Engine:    func(ctx context.Context) *client.Engine { return aboutEngine(ctx, seeker) },
 		Confined:  s.pipeline.Confinement(ctx), Log: cfg.Log,
 	})
 	return s, nil
+}
+
+// aboutEngine says which container engine is used, and whether it answers.
+func aboutEngine(ctx context.Context, s *engine.Seeker) *client.Engine {
+	e, v, err := s.Known(ctx)
+	if e == nil {
+		return nil
+	}
+	return &client.Engine{Name: v.Name, Version: v.Version, Rootless: v.Rootless, Socket: e.Socket(), Up: err == nil}
 }
 
 // loadKey reads a key of 32 bytes, or makes one.

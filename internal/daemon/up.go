@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,6 +31,7 @@ type UpConfig struct {
 	Log      *slog.Logger
 	Output   *os.File      // where server and node log
 	Network  bool          // builds may fetch dependencies from the network
+	Engine   string        // the container engine: a setting of engine.Seek
 	StopTime time.Duration // how long workloads may take to drain when it goes down
 }
 
@@ -41,6 +43,9 @@ const (
 
 // NetworkVar names the variable that tells the server that builds may use the network.
 const NetworkVar = "TITRATE_BUILD_NETWORK"
+
+// EngineVar names the variable that holds the setting of the container engine.
+const EngineVar = "TITRATE_ENGINE"
 
 // Up keeps server and node running on a data folder until ctx ends; then it stops
 // the workloads and both of them. ready is told once the sockets are open.
@@ -54,9 +59,10 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	env := cfg.Env
+	env := slices.DeleteFunc(slices.Clone(cfg.Env), func(kv string) bool { return strings.HasPrefix(kv, EngineVar+"=") })
+	env = append(env, EngineVar+"="+cfg.Engine)
 	if cfg.Network {
-		env = append(env[:len(env):len(env)], NetworkVar+"=1")
+		env = append(env, NetworkVar+"=1")
 	}
 	k, err := keeper.New(keeper.Config{
 		Dir: cfg.Dir, Program: cfg.Program, Env: env, Log: cfg.Log, Output: cfg.Output, Token: token, Timeout: time.Minute,

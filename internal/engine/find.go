@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,9 +48,12 @@ type Seeker struct {
 	found *Engine
 }
 
-// Seek returns the seeker of a setting: [Auto], [None], or where the socket is, as
+// Seek returns the seeker of a setting: [Auto] or empty, [None], or where the socket is, as
 // a path or unix://PATH.
 func Seek(setting string) (*Seeker, error) {
+	if setting == "" {
+		setting = Auto
+	}
 	s := &Seeker{setting: setting}
 	if setting == Auto || setting == None {
 		return s, nil
@@ -92,6 +96,22 @@ func (s *Seeker) Engine(ctx context.Context) (*Engine, error) {
 		_ = e.Close() // it answered nothing
 	}
 	return nil, ErrNone
+}
+
+// Known returns the engine that is set or was found, whether it answers or not, and
+// what it says of itself; nil: there is none.
+func (s *Seeker) Known(ctx context.Context) (e *Engine, v Version, err error) {
+	if _, err = s.Engine(ctx); errors.Is(err, ErrNone) {
+		return nil, v, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.found.mu.Lock()
+	defer s.found.mu.Unlock()
+	if s.found.version != nil {
+		v = *s.found.version
+	}
+	return s.found, v, err
 }
 
 // String says what is set: "auto", "none", or where the socket is.
