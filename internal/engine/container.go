@@ -51,6 +51,7 @@ type Status struct {
 	Started   time.Time
 	Finished  time.Time
 	Labels    map[string]string
+	Network   string
 	IP        netip.Addr // in Network; invalid: it has none
 	Published int        // the port on 127.0.0.1; 0: none
 }
@@ -128,7 +129,8 @@ func (e *Engine) Status(ctx context.Context, id string) (Status, error) {
 		st.Finished, _ = time.Parse(time.RFC3339Nano, s.FinishedAt) // of what runs: zero
 	}
 	if n := c.NetworkSettings; n != nil {
-		for _, end := range n.Networks {
+		for name, end := range n.Networks {
+			st.Network = name
 			if end != nil && end.IPAddress.IsValid() {
 				st.IP = end.IPAddress
 			}
@@ -190,7 +192,7 @@ func (e *Engine) Containers(ctx context.Context, label, value string) ([]Status,
 	}
 	var out []Status
 	for _, c := range got.Items {
-		out = append(out, Status{ID: c.ID, Running: c.State == container.StateRunning, Labels: c.Labels})
+		out = append(out, Status{ID: c.ID, Running: c.State == container.StateRunning, Labels: c.Labels, Network: c.HostConfig.NetworkMode})
 	}
 	return out, nil
 }

@@ -84,6 +84,10 @@ func dir(t *testing.T) string {
 
 // Daemon is the test's engine.
 type Daemon struct {
+	// Forgets says that the containers end with it, which is how Docker comes. It
+	// holds from the next Start on.
+	Forgets bool
+
 	dir string
 	cmd *exec.Cmd
 
@@ -102,9 +106,14 @@ func (d *Daemon) Start(t *testing.T) {
 	}
 	defer log.Close()
 	os.Remove(filepath.Join(d.dir, "pid"))
-	d.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "dockerd", "-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/"+filepath.Base(d.dir), "--live-restore", "--bip", "172.30.0.1/24",
-		"--default-address-pool", "base=172.31.0.0/16,size=24")
+	args := []string{
+		"-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/" + filepath.Base(d.dir), "--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24",
+	}
+	if !d.Forgets {
+		args = append(args, "--live-restore")
+	}
+	d.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "dockerd", args...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)

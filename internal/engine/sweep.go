@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moby/moby/client"
+)
+
+// Labels beside [Label].
+const (
+	LabelInstance = "dev.titrate.instance" // the instance or hook that a container is
+	LabelShim     = "dev.titrate.shim"     // the process that looks after a container
+)
+
+// Sweep removes the containers of an owner that nobody looks after any more: whose
+// process was killed, and who would run on for ever; and networks without containers.
+func (e *Engine) Sweep(ctx context.Context, owner string, alive func(shim string) bool) error {
+	list, err := e.Containers(ctx, Label, owner)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	used := map[string]bool{}
+	for _, c := range list {
+		used[c.Network] = true
+		if !alive(c.Labels[LabelShim]) {
+			errs = append(errs, e.Remove(ctx, c.ID))
+		}
+	}
+	nets, err := e.Networks(ctx, owner)
+	for _, name := range nets {
+		if !used[name] {
+			errs = append(errs, e.RemoveNetwork(ctx, name))
+		}
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// Networks lists the networks of an owner.
+func (e *Engine) Networks(ctx context.Context, owner string) ([]string, error) {
+	got, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("label", Label+"="+owner)})
+	var names []string
+	for _, n := range got.Items {
+		names = append(names, n.Name)
+	}
+	return names, e.failed("list networks", err)
+}
