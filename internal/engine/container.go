@@ -171,6 +171,11 @@ func (e *Engine) Kill(ctx context.Context, id, signal string) error {
 	if errdefs.IsConflict(err) || errdefs.IsNotFound(err) {
 		return nil
 	}
+	if err != nil { // podman has no word for it
+		if st, serr := e.Status(ctx, id); serr == nil && !st.Running {
+			return nil
+		}
+	}
 	return e.failed("signal a container", err)
 }
 

@@ -54,7 +54,7 @@ func TestEngine(t *testing.T) {
 		e := d.Open(t)
 		t.Cleanup(func() { _ = e.Close() })
 		v, err := e.Version(t.Context())
-		if err != nil || v.Name != "Docker" || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
+		if err != nil || v.Name != d.Name() || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
 			t.Fatalf("version %+v, %v", v, err)
 		}
 		dir := t.TempDir()
@@ -119,7 +119,7 @@ func faults(t *testing.T, e *engine.Engine, dir string) {
 func life(t *testing.T, e *engine.Engine, image string) {
 	t.Helper()
 	n, err := e.EnsureNetwork(t.Context(), "titrate-test", map[string]string{engine.Label: "me"})
-	if err != nil || !n.Local {
+	if err != nil || !n.Gateway.IsValid() {
 		t.Fatalf("network %+v, %v", n, err)
 	}
 	if again, err := e.EnsureNetwork(t.Context(), "titrate-test", nil); err != nil || again != n {

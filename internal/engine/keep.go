@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"path"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -36,8 +37,8 @@ func (e *Engine) Kept(ctx context.Context, owner string) ([]string, error) {
 	var ids []string
 	for _, im := range got.Items {
 		for _, name := range im.RepoTags {
-			// Podman puts localhost/ before it.
-			if hex, ok := strings.CutPrefix(strings.TrimPrefix(name, "localhost/"), kept(owner)+":"); ok {
+			// Podman puts localhost/ or docker.io/library/ before it.
+			if hex, ok := strings.CutPrefix(path.Base(name), kept(owner)+":"); ok {
 				ids = append(ids, "sha256:"+hex)
 			}
 		}

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"net"
 	"net/netip"
 
 	"github.com/containerd/errdefs"
@@ -14,10 +13,6 @@ import (
 type Network struct {
 	Name    string
 	Gateway netip.Addr // invalid: it has none
-	// Local says that Gateway is an address of this machine: its containers reach
-	// what listens there, and this machine reaches them by theirs. It is false
-	// where the engine has a network of its own, as a rootless one does.
-	Local bool
 }
 
 // EnsureNetwork returns the bridge network of a name, which is made if it is not
@@ -43,15 +38,6 @@ func (e *Engine) network(ctx context.Context, name string) (Network, error) {
 	for _, c := range got.Network.IPAM.Config {
 		if c.Gateway.Is4() {
 			n.Gateway = c.Gateway
-		}
-	}
-	mine, err := net.InterfaceAddrs()
-	if err != nil {
-		return n, nil //nolint:nilerr // then nothing is known to be local
-	}
-	for _, a := range mine {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == n.Gateway {
-			n.Local = true
 		}
 	}
 	return n, nil

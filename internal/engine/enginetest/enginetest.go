@@ -1,5 +1,6 @@
-// Package enginetest gives tests a Docker engine of their own: Debian's, in a
-// private network, mount and process namespace, which ends with the test.
+// Package enginetest gives tests a container engine of their own: the machine's
+// dockerd or, with TITRATE_TEST_ENGINE=podman, its podman, in a private network, mount
+// and process namespace, which ends with the test.
 package enginetest
 
 import (
@@ -28,9 +29,13 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {
 		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
 	}
-	for _, program := range []string{"dockerd", "unshare", "ip", "iptables"} {
+	engine := "dockerd"
+	if podman() {
+		engine = "podman"
+	}
+	for _, program := range []string{engine, "unshare", "ip", "iptables"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("needs a container engine: no %s here; test/engine.sh installs it", program)
+			t.Skipf("needs a container engine: no %s here", program)
 		}
 	}
 	if os.Geteuid() != 0 {
@@ -41,6 +46,9 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 			t.Fatalf("bring the loopback up: %v\n%s", err, out)
 		}
 		d := &Daemon{dir: dir(t)}
+		if podman() { // what it keeps in places that cannot be told it
+			hide(t, "/run", "/var/lib")
+		}
 		d.Start(t)
 		t.Cleanup(d.Kill)
 		test(t, d)
@@ -71,6 +79,19 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	}
 }
 
+// podman reports whether tests are to have podman.
+func podman() bool { return os.Getenv("TITRATE_TEST_ENGINE") == "podman" }
+
+// hide puts empty folders over some that this namespace has from the machine.
+func hide(t *testing.T, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "none", dir).CombinedOutput(); err != nil {
+			t.Fatalf("hide %s: %v\n%s", dir, err, out)
+		}
+	}
+}
+
 // dir makes the engine's folder; short, because a socket's path is.
 func dir(t *testing.T) string {
 	t.Helper()
@@ -94,6 +115,14 @@ type Daemon struct {
 	ended chan struct{} // closed when cmd has
 }
 
+// Name returns what it says that it is.
+func (d *Daemon) Name() string {
+	if podman() {
+		return "Podman"
+	}
+	return "Docker"
+}
+
 // Host returns where it answers.
 func (d *Daemon) Host() string { return "unix://" + filepath.Join(d.dir, "d.sock") }
 
@@ -105,15 +134,10 @@ func (d *Daemon) Start(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	os.Remove(filepath.Join(d.dir, "pid"))
-	args := []string{
-		"-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/" + filepath.Base(d.dir), "--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24",
+	d.cmd = d.dockerd(t)
+	if podman() {
+		d.cmd = d.podman(t)
 	}
-	if !d.Forgets {
-		args = append(args, "--live-restore")
-	}
-	d.cmd = exec.CommandContext(context.WithoutCancel(t.Context()), "dockerd", args...)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -132,12 +156,42 @@ func (d *Daemon) Start(t *testing.T) {
 		}
 		select {
 		case <-ended:
-			t.Fatalf("dockerd ended by itself:\n%s", d.lastLog())
+			t.Fatalf("the engine ended by itself:\n%s", d.lastLog())
 		case <-deadline:
-			t.Fatalf("dockerd does not answer:\n%s", d.lastLog())
+			t.Fatalf("the engine does not answer:\n%s", d.lastLog())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+func (d *Daemon) dockerd(t *testing.T) *exec.Cmd {
+	t.Helper()
+	os.Remove(filepath.Join(d.dir, "pid"))
+	args := []string{
+		"-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
+		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/" + filepath.Base(d.dir), "--bip", "172.30.0.1/24",
+		"--default-address-pool", "base=172.31.0.0/16,size=24",
+	}
+	if !d.Forgets {
+		args = append(args, "--live-restore")
+	}
+	return exec.CommandContext(context.WithoutCancel(t.Context()), "dockerd", args...)
+}
+
+func (d *Daemon) podman(t *testing.T) *exec.Cmd {
+	t.Helper()
+	policy := filepath.Join(d.dir, ".config", "containers", "policy.json")
+	if err := os.MkdirAll(filepath.Dir(policy), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(policy, []byte(`{"default":[{"type":"insecureAcceptAnything"}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "podman", "--root", filepath.Join(d.dir, "data"), "--runroot", filepath.Join(d.dir, "run"),
+		"--tmpdir", filepath.Join(d.dir, "tmp"), "--network-config-dir", filepath.Join(d.dir, "net"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs",
+		"system", "service", "--time", "0", d.Host())
+	cmd.Env = append(os.Environ(), "HOME="+d.dir)
+	return cmd
 }
 
 func (d *Daemon) lastLog() string {
