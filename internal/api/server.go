@@ -34,7 +34,7 @@ type Config struct {
 	// BuildLogs returns the files that the build of a push wrote, oldest first.
 	BuildLogs func(app string, push int64) ([]string, error)
 	Engine    func(context.Context) *client.Engine // the container engine; nil: there is none
-	Confined  []string // what this machine cannot confine, beside what the node says
+	Confined  []string                             // what this machine cannot confine, beside what the node says
 	Log       *slog.Logger
 }
 

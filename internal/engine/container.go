@@ -164,7 +164,7 @@ func (e *Engine) Wait(ctx context.Context, id string) (Status, error) {
 	}
 }
 
-// Kill sends a signal, "SIGTERM" say, to a container's first process. One that does
+// Kill sends a signal, "SIGTERM" or "15" say, to a container's first process. One that does
 // not run any more has it already.
 func (e *Engine) Kill(ctx context.Context, id, signal string) error {
 	_, err := e.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -16,14 +17,12 @@ import (
 // Run is one container from its creation to its removal.
 type Run struct {
 	Container Container
-	// StopSignal is the image's word for being asked to end; empty: SIGTERM.
-	StopSignal string
 	// Stdout and Stderr take what the container writes.
 	Stdout, Stderr io.Writer
 	// Started is told once when it runs. An error ends it.
 	Started func(Status) error
-	// Stop asks the container to end, each time that something comes out of it.
-	Stop <-chan struct{}
+	// Signals are passed on to the container's first process.
+	Signals <-chan unix.Signal
 }
 
 // Run runs a container, and returns how it ended once it is removed. While the
@@ -57,7 +56,7 @@ func (e *Engine) Run(ctx context.Context, r Run) (Status, error) {
 		defer close(told)
 		e.follow(over, id, r)
 	})
-	work.Go(func() { e.stops(over, id, r, first) })
+	work.Go(func() { e.pass(over, id, r.Signals, first) })
 	st, err = e.await(ctx, id)
 	if err != nil {
 		return Status{}, err
@@ -156,22 +155,19 @@ func (e *Engine) follow(ctx context.Context, id string, r Run) {
 	}
 }
 
-// stops passes on what asks a container to end. While the engine is away, it does so
+// pass passes signals on to a container. While the engine is away, it sends them
 // itself where it may.
-func (e *Engine) stops(ctx context.Context, id string, r Run, first first) {
-	signal := r.StopSignal
-	if signal == "" {
-		signal = "SIGTERM"
-	}
+func (e *Engine) pass(ctx context.Context, id string, signals <-chan unix.Signal, first first) {
 	for {
+		var sig unix.Signal
 		select {
 		case <-ctx.Done():
 			return
-		case <-r.Stop:
+		case sig = <-signals:
 		}
 		for ctx.Err() == nil {
-			err := e.Kill(ctx, id, signal)
-			if err == nil || !errors.Is(err, ErrGone) || first.signal(signal) {
+			err := e.Kill(ctx, id, strconv.Itoa(int(sig)))
+			if err == nil || !errors.Is(err, ErrGone) || first.signal(sig) {
 				break
 			}
 			if e.awaitBack(ctx) != nil {
@@ -204,23 +200,6 @@ func (f first) close() {
 	}
 }
 
-func (f first) signal(name string) bool {
-	sig := unix.SignalNum(name)
-	return f >= 0 && sig != 0 && unix.PidfdSendSignal(int(f), sig, nil, 0) == nil
-}
-
-// Ended says how a container ended, for people; limit is its limit of memory.
-func (s Status) Ended(limit int64) string {
-	switch {
-	case s.Error != "":
-		return s.Error
-	case s.OOMKilled && limit > 0:
-		return fmt.Sprintf("was killed: it used more than its limit of memory, %d MiB", limit>>20)
-	case s.OOMKilled:
-		return "was killed: the machine had no memory left"
-	case s.Exit > 128 && unix.SignalName(unix.Signal(s.Exit-128)) != "":
-		return "was ended by a signal: " + unix.Signal(s.Exit-128).String()
-	default:
-		return fmt.Sprintf("exited with status %d", s.Exit)
-	}
+func (f first) signal(sig unix.Signal) bool {
+	return f >= 0 && unix.PidfdSendSignal(int(f), sig, nil, 0) == nil
 }
