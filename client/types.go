@@ -18,6 +18,7 @@ type App struct {
 type Push struct {
 	ID      int64     `json:"id"`
 	App     string    `json:"app"`
+	Repo    string    `json:"repo,omitempty" doc:"the further repository that was pushed to, APP/NAME; empty: the app's own"`
 	Commit  string    `json:"commit"`
 	Branch  string    `json:"branch"`
 	Message string    `json:"message"`
@@ -172,13 +173,15 @@ type Alarm struct {
 
 // Release is one release of an app with what came of it.
 type Release struct {
-	Number   int       `json:"number"`
-	Commit   string    `json:"commit"`
-	Message  string    `json:"message"`
-	Author   string    `json:"author"`
-	Branch   string    `json:"branch"`
-	At       time.Time `json:"at"`
-	Rollouts []Rollout `json:"rollouts"`
+	Number   int               `json:"number"`
+	Repo     string            `json:"repo,omitempty" doc:"the further repository that was pushed to, APP/NAME; empty: the app's own"`
+	Commit   string            `json:"commit"`
+	Sources  map[string]string `json:"sources,omitempty" doc:"the commit of each repository, when the app has further ones"`
+	Message  string            `json:"message"`
+	Author   string            `json:"author"`
+	Branch   string            `json:"branch"`
+	At       time.Time         `json:"at"`
+	Rollouts []Rollout         `json:"rollouts"`
 }
 
 // Look is one stored decision: a row of a rollout's history.
@@ -291,6 +294,7 @@ type Server struct {
 	Version     string   `json:"version"`
 	API         string   `json:"api" doc:"address of this API"`
 	Gateway     string   `json:"gateway" doc:"address of the gateway"`
+	HTTPS       string   `json:"https,omitempty" doc:"form of a host's address over TLS: https://HOST"`
 	Data        string   `json:"data" doc:"the data folder"`
 	Node        string   `json:"node" enum:"up,down"`
 	Engine      *Engine  `json:"engine,omitempty" doc:"the container engine that builds and runs images; absent: none answers"`

@@ -26,12 +26,12 @@ var impure = map[string]string{
 }
 
 // hands do one thing each for the controller, and know neither it nor each other.
-var hands = []string{"node", "source", "pipeline", "gateway", "target/local", "store", "secrets", "sim"}
+var hands = []string{"node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets", "sim"}
 
 // above a floor may be known only by what is higher still.
 var above = map[string][]string{
 	"hand":  {"controller", "api", "cli", "daemon", "keeper", "sim/harness"},
-	"mover": {"api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "target/local", "store", "secrets"},
+	"mover": {"api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets"},
 	"noun":  {"controller", "api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "target/local", "store", "secrets"},
 }
 

@@ -141,9 +141,17 @@ func (s *server) app(ctx context.Context, name string) (client.App, error) {
 	return app, err
 }
 
+// further returns the repository of a push to a further one.
+func further(p rollout.Push) string {
+	if p.Repo == p.App {
+		return ""
+	}
+	return p.Repo
+}
+
 func wirePush(p rollout.Push) client.Push {
 	return client.Push{
-		ID: p.ID, App: p.App, Commit: p.Commit, Branch: p.Branch, Message: p.Message, Stage: string(p.Stage),
+		ID: p.ID, App: p.App, Repo: further(p), Commit: p.Commit, Branch: p.Branch, Message: p.Message, Stage: string(p.Stage),
 		Problem: p.Problem, Release: int(p.Release), At: p.At,
 	}
 }
@@ -164,7 +172,7 @@ func (s *server) releases(ctx context.Context, in *struct {
 			return nil, err
 		}
 		one := client.Release{
-			Number: int(r.Number), Commit: r.Commit, Message: r.Message, Author: r.Author, Branch: r.Branch, At: r.At, Rollouts: []client.Rollout{},
+			Number: int(r.Number), Repo: r.Repo, Commit: r.Commit, Sources: r.Sources, Message: r.Message, Author: r.Author, Branch: r.Branch, At: r.At, Rollouts: []client.Rollout{},
 		}
 		for _, ro := range rollouts {
 			one.Rollouts = append(one.Rollouts, s.wireRollout(ro))

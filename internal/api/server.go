@@ -67,6 +67,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerApps(api)
 	s.registerRollouts(api)
 	s.registerSecrets(api)
+	s.registerCertificates(api)
 	s.registerStreams(api, mux)
 	return api
 }

@@ -12,6 +12,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/analysis"
+	"titrate/internal/certificate"
 	"titrate/internal/controller"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
@@ -73,7 +74,7 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 	w := client.Workload{
 		Name: st.Key.Workload, Health: health(st), Outcome: string(st.Outcome.Outcome),
 		Sync: string(st.Sync.State), Synced: st.Sync.State == controller.AsAsked,
-		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
+		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, s.About.HTTPS, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
 	}
 	if st.Sync.Why != "" {
 		w.Sync += ": " + st.Sync.Why
@@ -143,8 +144,8 @@ func role(st controller.WorkloadStatus, v rollout.Version) string {
 }
 
 // URLs are where a workload with these hosts and routes answers from outside, by the
-// URL of the gateway.
-func URLs(gateway string, hosts, routes []string) []string {
+// URL of the gateway, and the form of one over TLS (client.Server.HTTPS).
+func URLs(gateway, secure string, hosts, routes []string) []string {
 	_, port, _ := strings.Cut(strings.TrimPrefix(gateway, "http://"), ":")
 	var out []string
 	if len(hosts) == 0 {
@@ -157,8 +158,12 @@ func URLs(gateway string, hosts, routes []string) []string {
 		routes = []string{""}
 	}
 	for _, h := range hosts {
+		base := "http://" + h + ":" + port
+		if secure != "" && certificate.Public(h) {
+			base = strings.Replace(secure, "HOST", h, 1)
+		}
 		for _, r := range routes {
-			out = append(out, "http://"+h+":"+port+r)
+			out = append(out, base+r)
 		}
 	}
 	return out

@@ -124,7 +124,7 @@ func (s *session) root() *cobra.Command {
 	root.AddCommand(
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.deployCommand(),
 		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
-		s.rolloutCommand(), s.secretCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
+		s.rolloutCommand(), s.secretCommand(), s.certificateCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
 		s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)

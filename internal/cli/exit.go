@@ -112,7 +112,7 @@ func (s *session) complain(err error, asJSON bool) {
 var codedForm = regexp.MustCompile(`(?s)^error(?:\[(T\d{4})\])?: (.*)$`)
 
 // commandForm finds this program's commands in what is to be typed.
-var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret) [a-z-]+|version)\b( --data)?`)
+var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret|certificate) [a-z-]+|version)\b( --data)?`)
 
 // typed names the data folder that the call names in every command to type: without
 // it, the next call would mean another server.

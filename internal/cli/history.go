@@ -67,7 +67,11 @@ func drawReleases(w io.Writer, app string, rs []client.Release) {
 		return
 	}
 	for _, r := range rs {
-		fmt.Fprintf(w, "r%-4d %.7s  %s  %s  %s\n", r.Number, r.Commit, r.At.Local().Format("2006-01-02 15:04:05"), r.Author, firstLine(r.Message))
+		commit := fmt.Sprintf("%.7s", r.Commit)
+		if r.Repo != "" {
+			commit = r.Repo + "@" + commit
+		}
+		fmt.Fprintf(w, "r%-4d %s  %s  %s  %s\n", r.Number, commit, r.At.Local().Format("2006-01-02 15:04:05"), r.Author, firstLine(r.Message))
 		var rows [][]string
 		for _, ro := range r.Rollouts {
 			state := ro.Outcome

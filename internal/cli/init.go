@@ -20,13 +20,16 @@ import (
 )
 
 func (s *session) initCommand() *cobra.Command {
-	var route string
+	var route, further string
 	c := &cobra.Command{
 		Use: "init", Short: "detect the app, write titrate.yaml, add the git remote", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			repository, err := s.atRoot(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if further != "" {
+				return s.addFurther(cmd.Context(), further, repository)
 			}
 			seen, err := pipeline.Detect(os.DirFS(s.Dir))
 			if err != nil {
@@ -69,6 +72,7 @@ func (s *session) initCommand() *cobra.Command {
 			return s.addRemote(cmd.Context(), name, repository)
 		},
 	}
+	c.Flags().StringVar(&further, "repo", "", "APP/NAME: this is a further repository of an app, whose titrate.yaml says repo: NAME; adds the git remote only")
 	c.Flags().StringVar(&route, "host", "", "host name of the service (default: APP.localhost)")
 	return c
 }
@@ -198,6 +202,20 @@ func (s *session) addRemote(ctx context.Context, app string, repository bool) er
 	return s.setRemote(ctx, c, app)
 }
 
+// repoName is a further repository of an app.
+var repoName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?/[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
+// addFurther adds the remote of a further repository of an app.
+func (s *session) addFurther(ctx context.Context, repo string, repository bool) error {
+	if !repoName.MatchString(repo) {
+		return usage("--repo is the app and the name that its %s has for this repository\n  saw     %s\n  help    titrate init --repo shop/orders", manifest.File, repo)
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, manifest.File)); err == nil {
+		return usage("this repository has a %s: it is an app's own, not a further one of %s\n  help    titrate init", manifest.File, repo)
+	}
+	return s.addRemote(ctx, repo, repository)
+}
+
 // remoteURL is where an app is pushed.
 func remoteURL(c *client.Client, app string) string {
 	return strings.TrimSuffix(c.URL, "/") + "/git/" + app + ".git"
@@ -254,6 +272,9 @@ func (s *session) toPush(ctx context.Context) string {
 	const push = "git push titrate HEAD"
 	if _, err := s.gitSays(ctx, "rev-parse", "--verify", "--quiet", "HEAD"); err != nil { // nothing is committed yet
 		return `git add . && git commit -m "Titrate" && ` + push
+	}
+	if _, err := os.Stat(filepath.Join(s.Dir, manifest.File)); err != nil { // a further repository of an app
+		return push
 	}
 	_, unknown := s.gitSays(ctx, "ls-files", "--error-unmatch", manifest.File)
 	_, changed := s.gitSays(ctx, "diff", "--quiet", "HEAD", "--", manifest.File)

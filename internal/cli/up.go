@@ -33,6 +33,9 @@ func (s *session) upCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.secure(&cfg.HTTPS); err != nil {
+				return err
+			}
 			if err := addresses(cfg); err != nil {
 				return err
 			}
@@ -63,6 +66,7 @@ func (s *session) upCommand() *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
+	httpsFlags(f, &cfg.HTTPS)
 	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
 	f.StringVar(&cfg.Engine, "engine", engine.Auto, "container engine: its `SOCKET`, auto or none; $"+daemon.EngineVar)
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
@@ -72,7 +76,10 @@ func (s *session) upCommand() *cobra.Command {
 
 // addresses refuses what nobody can listen on, before anything is started.
 func addresses(cfg daemon.UpConfig) error {
-	for flag, addr := range map[string]string{"--api": cfg.API, "--gateway": cfg.Gateway} {
+	for flag, addr := range map[string]string{"--api": cfg.API, "--gateway": cfg.Gateway, "--https": cfg.HTTPS.Secure, "--http": cfg.HTTPS.Plain} {
+		if addr == "" && strings.HasPrefix(flag, "--http") {
+			continue
+		}
 		_, port, err := net.SplitHostPort(addr)
 		if n, nerr := strconv.ParseUint(port, 10, 16); err != nil || nerr != nil || n == 0 && port != "0" {
 			return usage("%s %s is no address to listen on\n  help    %s 127.0.0.1:7070; port 0 takes a free one", flag, addr, flag)
@@ -118,6 +125,7 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 		return fmt.Errorf("open the log: %w", err)
 	}
 	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--engine", cfg.Engine}
+	args = append(args, httpsArgs(cfg.HTTPS)...)
 	if cfg.Network {
 		args = append(args, "--network")
 	}
@@ -184,7 +192,11 @@ func (s *session) answers(ctx context.Context, dir string, pid int) (server *cli
 
 // drawUp says what is up, and once what this machine cannot confine.
 func (s *session) drawUp(w io.Writer, server client.Server) {
-	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n    data     %s\n", server.API, server.Gateway, server.Data)
+	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n", server.API, server.Gateway)
+	if server.HTTPS != "" {
+		fmt.Fprintf(w, "  ✔ https    %s\n", server.HTTPS)
+	}
+	fmt.Fprintf(w, "    data     %s\n", server.Data)
 	if server.Engine != nil && server.Engine.Up {
 		fmt.Fprintf(w, "  ✔ engine   %s\n", engineText(server.Engine))
 	}

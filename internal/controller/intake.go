@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -78,7 +79,7 @@ func (c *Controller) accept(ctx context.Context, p rollout.Push) (*course, error
 	c.deciding.Lock()
 	defer c.deciding.Unlock()
 	for _, open := range c.memory.pushes {
-		if open.App == p.App && open.Commit == p.Commit && open.Branch == p.Branch && slices.Equal(open.Envs, p.Envs) && (open.Urgent || !p.Urgent) {
+		if open.App == p.App && open.Repo == p.Repo && open.Commit == p.Commit && open.Branch == p.Branch && slices.Equal(open.Envs, p.Envs) && (open.Urgent || !p.Urgent) {
 			return c.intake.course(open.ID), nil
 		}
 	}
@@ -203,13 +204,9 @@ func (c *Controller) store(ctx context.Context, ch rollout.Change) error {
 
 // deliver takes a push through its stages.
 func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.Writer) (Delivered, error) {
-	app, problems := manifest.Parse(p.Manifest, "titrate.yaml")
-	if err := problems.Err(); err != nil {
-		return Delivered{}, &Problem{Kind: Invalid, Message: err.Error(), Hint: "titrate validate"}
-	}
-	d := Delivery{
-		App: *app, Manifest: p.Manifest, Commit: p.Commit, Message: p.Message, Author: p.Author, Branch: p.Branch,
-		Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs,
+	d, base, err := c.gather(ctx, *p)
+	if err != nil {
+		return Delivered{}, err
 	}
 	envs, err := d.building()
 	if err != nil {
@@ -223,14 +220,23 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 	if err := c.keep(ctx, *p, progress); err != nil {
 		return Delivered{}, fmt.Errorf("store the push: %w", err)
 	}
-	d.Artifact, err = c.Builder.Build(ctx, BuildRequest{
-		App: app.Name, Repo: p.Repo, Commit: p.Commit, Push: p.ID, Services: services(envs), Logins: logins, Progress: progress,
-	})
-	switch {
-	case errors.Is(err, ErrBuild):
-		return Delivered{}, &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs --build " + app.Name}
-	case err != nil:
-		return Delivered{}, fmt.Errorf("build %s: %w", p.Commit, err)
+	parts := d.parts(services(envs), base)
+	for _, w := range parts.waiting {
+		fmt.Fprintf(progress, "note    %s waits for its repository: git push …/git/%s.git\n", w.Name, repoOf(d.App.Name, w))
+		d.App = without(d.App, w.Name)
+	}
+	d.Artifact = parts.kept
+	for _, repo := range sortedKeys(parts.build) {
+		built, err := c.Builder.Build(ctx, BuildRequest{
+			App: d.App.Name, Repo: repo, Commit: d.commitOf(repo), Push: p.ID, Services: parts.build[repo], Logins: logins, Progress: progress,
+		})
+		switch {
+		case errors.Is(err, ErrBuild):
+			return Delivered{}, &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs --build " + d.App.Name}
+		case err != nil:
+			return Delivered{}, fmt.Errorf("build %s: %w", d.commitOf(repo), err)
+		}
+		maps.Copy(d.Artifact, built)
 	}
 	return c.Deliver(ctx, d)
 }

@@ -99,7 +99,7 @@ func (r running) push(t *testing.T, p rollout.Push, w io.Writer) (controller.Del
 }
 
 func aPush(commit string) rollout.Push {
-	return rollout.Push{App: "cofe", Repo: "cofe.git", Commit: commit, Branch: "main", Default: true, Author: "ana", By: "ana", Manifest: []byte(cofe)}
+	return rollout.Push{App: "cofe", Repo: "cofe", Commit: commit, Branch: "main", Default: true, Author: "ana", By: "ana", Manifest: []byte(cofe)}
 }
 
 func TestPush_buildsAndDelivers(t *testing.T) {
@@ -265,7 +265,7 @@ func TestPush_ofOneAppGoInOrderAndOfTwoAtOnce(t *testing.T) {
 	go1(aPush("c2"))
 	waitPushes(t, r, 3)
 	tea := aPush("t1")
-	tea.App, tea.Manifest = "tea", []byte(strings.Replace(cofe, "app: cofe", "app: tea", 1))
+	tea.App, tea.Repo, tea.Manifest = "tea", "tea", []byte(strings.Replace(cofe, "app: cofe", "app: tea", 1))
 	go1(tea)
 	all.Wait()
 	if got := strings.Join(order, " "); got != "t1 c1 c2" {

@@ -42,7 +42,7 @@ func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout
 	}
 	at := len(p.change.Workloads)
 	p.change.Workloads = append(p.change.Workloads, w.WorkloadRecord)
-	what := p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.Commit, Artifact: a, Config: configOf(e, s, secrets)})
+	what := p.propose(w, rollout.VersionRecord{Key: k, Release: p.release.Number, Commit: p.release.CommitOf(repoOf(e.App, s)), Artifact: a, Config: configOf(e, s, secrets)})
 	if what != Unchanged && w.Stable != 0 {
 		p.change.Workloads[at].Settings.Before = spared(before, w.Settings)
 	}

@@ -18,7 +18,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 
 // configOf is what a service's process is given in an environment.
 func configOf(e manifest.Environment, s manifest.Service, digests map[string]string) rollout.VersionConfig {
-	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker}
+	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker, Limits: s.Limits, ReadOnly: s.ReadOnly}
 	for _, name := range s.Secrets {
 		if c.Secrets == nil {
 			c.Secrets = map[string]string{}
@@ -72,6 +72,24 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	}
 	if before.Config.Worker != after.Config.Worker {
 		what = append(what, "worker")
+	}
+	what = append(what, changedLimits(before.Config.Limits, after.Config.Limits)...)
+	if before.Config.ReadOnly != after.Config.ReadOnly {
+		what = append(what, "readOnly")
+	}
+	return what
+}
+
+func changedLimits(before, after rollout.Limits) []string {
+	var what []string
+	if before.Memory != after.Memory {
+		what = append(what, "limit memory")
+	}
+	if before.CPU != after.CPU {
+		what = append(what, "limit cpu")
+	}
+	if before.Processes != after.Processes {
+		what = append(what, "limit processes")
 	}
 	return what
 }

@@ -128,7 +128,7 @@ func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
 	}
 	f.Artifact, f.Command, f.Image, f.Env = r.Artifact.Digest, r.Artifact.Command, r.Artifact.Image, r.Config.Env
 	f.Port, f.Health, f.Worker, f.Uses = r.Config.Port, r.Config.Health, r.Config.Worker, r.Config.Uses
-	f.Addresses = r.Config.Addresses
+	f.Addresses, f.Limits, f.ReadOnly = r.Config.Addresses, r.Config.Limits, r.Config.ReadOnly
 	f.Release, f.Commit, f.Secrets = r.Release, r.Commit, s.of(*r)
 	return f
 }

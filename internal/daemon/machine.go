@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"titrate/internal/analysis"
+	"titrate/internal/certificate"
 	"titrate/internal/gateway"
 	"titrate/internal/node"
 	"titrate/internal/rollout"
@@ -30,7 +31,8 @@ type machine struct {
 	started     time.Time
 	epoch       string
 	confinement []string
-	kick        chan struct{} // something may have changed
+	kick        chan struct{}      // something may have changed
+	stock       *certificate.Stock // nil: no TLS
 
 	taking sync.Mutex // one world at a time: applied, persisted, then acknowledged
 
@@ -72,6 +74,9 @@ func (m *machine) Take(_ context.Context, w world.Wanted) error {
 func (m *machine) apply(w world.Wanted) error {
 	if err := m.gateway.Apply(gateway.TableOf(w)); err != nil {
 		return err
+	}
+	if m.stock != nil {
+		m.stock.SetHosts(hosts(w))
 	}
 	return m.supervisor.Apply(w)
 }
@@ -149,6 +154,9 @@ func (m *machine) observation() world.Seen {
 	s := world.Seen{
 		Epoch: m.epoch, Started: m.started, Sandbox: m.confinement, Served: served.Stamp, Since: served.Since,
 		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
+	}
+	if m.stock != nil {
+		s.Certificates = m.stock.Hosts()
 	}
 	for i := range s.Fleets {
 		f := &s.Fleets[i]

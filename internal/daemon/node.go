@@ -42,15 +42,15 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 		return err
 	}
 	in := keeper.Inherit(cfg.Sockets)
-	public, err := in.Listener(socketGateway)
+	secure, err := readHTTPS(dir)
 	if err != nil {
 		return err
 	}
-	internal, err := in.Listener(socketInternal)
+	on, err := listeners(in, secure)
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, cfg.Log)
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -59,6 +59,9 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", token, leave) })
 	// Before awaitReady, so that it can be asked to stop what it has not taken back yet.
 	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
+	if m.stock != nil {
+		p.start(ctx, "certificates", m.stock.Run)
+	}
 	m.awaitReady(ctx)
 	p.start(ctx, "observer", m.observe)
 	go func() {
@@ -67,13 +70,13 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 		// From here on the next node may supervise; what is in flight here ends here.
 		lock.Close()
 	}()
-	err = m.gateway.Serve(ctx, public, internal)
+	err = m.gateway.Serve(ctx, on)
 	leave() // when it ended by itself all of this process ends with it: the keeper starts the next
 	return errors.Join(err, p.err())
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -89,7 +92,14 @@ func newMachine(dir folder, internalPort int, log *slog.Logger) (*machine, error
 		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1),
 		confinement: local.Confinement(),
 	}
-	if m.gateway, err = gateway.New(gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort}); err != nil {
+	if m.stock, err = secure.stock(dir, m); err != nil {
+		return nil, err
+	}
+	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort}
+	if m.stock != nil {
+		cfg.Certificates = m.stock
+	}
+	if m.gateway, err = gateway.New(cfg); err != nil {
 		return nil, err
 	}
 	m.supervisor, err = local.New(local.Config{

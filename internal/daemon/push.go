@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"titrate/internal/api"
@@ -29,67 +28,6 @@ func freshFolder(dir string) error {
 		return fmt.Errorf("make the folder for exported commits: %w", err)
 	}
 	return nil
-}
-
-// check is asked before a branch moves: a push without a good manifest is refused
-// and changes nothing.
-func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
-	src, err := p.Tree.File(ctx, manifest.File)
-	if errors.Is(err, source.ErrUnknown) {
-		return fmt.Errorf("error[T0506]: the commit has no %s in its root\n  help    titrate init writes one; commit it, then push again", manifest.File)
-	}
-	if err != nil {
-		return err
-	}
-	app, problems := manifest.Parse(src, manifest.File)
-	if err := problems.Err(); err != nil {
-		return err
-	}
-	if app.Name != p.App {
-		return fmt.Errorf("error[T0507]: the manifest is of app %q, the push is to %q\n  help    git remote set-url titrate …/git/%s.git, or app: %s in %s", app.Name, p.App, app.Name, p.App, manifest.File)
-	}
-	push, err := options(p, app)
-	if err != nil {
-		return err
-	}
-	return s.admit(ctx, app, src, push)
-}
-
-// admit refuses before the build what would be refused after it: a secret that is
-// not set, a host of another app, an environment that takes nothing now.
-func (s *server) admit(ctx context.Context, app *manifest.App, src []byte, p rollout.Push) error {
-	_, err := s.controller.Diff(ctx, controller.Delivery{
-		App: *app, Manifest: src, Commit: p.Commit, Branch: p.Branch, Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs,
-	})
-	var no *controller.Problem
-	if errors.As(err, &no) && !strings.HasPrefix(no.Message, "error[") {
-		err = fmt.Errorf("error[T0521]: %w; nothing has changed", err)
-	}
-	return withHint(err)
-}
-
-// options reads what `git push -o` asked for: env=NAME (several times), urgent,
-// deploy.
-func options(p source.Push, app *manifest.App) (rollout.Push, error) {
-	push := rollout.Push{App: p.App, Repo: p.App, Commit: p.New, Branch: p.Branch, Default: p.Default, By: p.By, At: p.At}
-	for _, o := range p.Options {
-		name, value, _ := strings.Cut(o, "=")
-		switch name {
-		case "env":
-			known := func(e manifest.Environment) bool { return e.Name == value }
-			if !slices.ContainsFunc(app.Environments, known) {
-				return push, fmt.Errorf("error[T0508]: the manifest has no environment %q", value)
-			}
-			push.Envs = append(push.Envs, value)
-		case "urgent":
-			push.Urgent = true
-		case "deploy": // a folder that stands for the default branch
-			push.Default = true
-		default:
-			return push, fmt.Errorf("error[T0509]: unknown push option %q\n  help    env=NAME or urgent", o)
-		}
-	}
-	return push, nil
 }
 
 // accepted takes a push that has moved its branch through to a release, and says
@@ -126,23 +64,9 @@ func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) err
 // errUnstored is wrapped for a push that could not be stored.
 var errUnstored = errors.New("the push is kept and is taken up again by itself")
 
-// withHint adds what to type next to an error that knows it: the source shows an
-// error's text and nothing else.
-func withHint(err error) error {
-	var p *controller.Problem
-	if !errors.As(err, &p) || p.Hint == "" || strings.Contains(p.Message, p.Hint) {
-		return err
-	}
-	return fmt.Errorf("%w\n  help    %s", err, p.Hint)
-}
-
 func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error) {
-	src, err := p.Tree.File(ctx, manifest.File)
+	src, app, err := s.manifest(ctx, p)
 	if err != nil {
-		return rollout.Push{}, err
-	}
-	app, problems := manifest.Parse(src, manifest.File)
-	if err := problems.Err(); err != nil {
 		return rollout.Push{}, err
 	}
 	push, err := options(p, app)
@@ -154,7 +78,28 @@ func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error
 		return push, err
 	}
 	push.Message, push.Author, push.Manifest = info.Subject, info.Author, src
-	return push, nil
+	push.Heads, err = s.heads(ctx, app, p.Branch)
+	return push, err
+}
+
+// heads returns where the further repositories of an app stand, for those that no
+// release has a commit of. One that nobody has pushed to is not in it.
+func (s *server) heads(ctx context.Context, app *manifest.App, branch string) (map[string]string, error) {
+	var heads map[string]string
+	for _, repo := range controller.Further(app) {
+		commit, err := s.source.Tip(ctx, repo, branch)
+		if err != nil {
+			return nil, err
+		}
+		if commit == "" {
+			continue
+		}
+		if heads == nil {
+			heads = map[string]string{}
+		}
+		heads[repo] = commit
+	}
+	return heads, nil
 }
 
 // firstRelease is how long a push shows the start of versions that have nothing
@@ -207,7 +152,7 @@ func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
 		}
 		for _, st := range s.controller.Status(e.Key.App, e.Key.Env) {
 			if st.Key == e.Key && st.Stable != 0 {
-				for _, url := range api.URLs(s.gateway, st.Hosts, st.Routes) {
+				for _, url := range api.URLs(s.gateway, s.secure, st.Hosts, st.Routes) {
 					fmt.Fprintln(out, url)
 				}
 			}
@@ -290,7 +235,7 @@ func (s *server) knows(ctx context.Context, p source.Push) (bool, error) {
 		return false, err
 	}
 	return slices.ContainsFunc(pushes, func(q rollout.Push) bool {
-		return q.Commit == p.New && q.Branch == p.Branch && !q.At.Before(p.At)
+		return q.Repo == p.Repo && q.Commit == p.New && q.Branch == p.Branch && !q.At.Before(p.At)
 	}), nil
 }
 

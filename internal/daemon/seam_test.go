@@ -83,7 +83,7 @@ func openNode(t *testing.T) seamtest.World {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, log)
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,9 @@ func openNode(t *testing.T) seamtest.World {
 		"supervisor": m.supervisor.Run,
 		"observer":   m.observe,
 		"protocol":   func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) },
-		"gateway":    func(ctx context.Context) error { return m.gateway.Serve(ctx, public, internal) },
+		"gateway": func(ctx context.Context) error {
+			return m.gateway.Serve(ctx, gateway.Listeners{Public: public, Internal: internal})
+		},
 	} {
 		p.start(ctx, name, run)
 	}

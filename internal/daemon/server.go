@@ -98,6 +98,7 @@ type server struct {
 	tmp        string
 	unstored   chan struct{} // a push could not be stored
 	gateway    string        // its URL
+	secure     string        // the form of a URL over TLS; empty: there is none
 }
 
 func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken string) (*server, error) {
@@ -117,7 +118,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 		return nil, err
 	}
 	s.pipeline, err = pipeline.Open(pipeline.Config{
-		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Engine: seeker.Engine, Log: cfg.Log,
+		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), Engine: seeker.Engine, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err
@@ -145,10 +146,14 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if err != nil {
 		return nil, err
 	}
-	s.gateway = running.Gateway
+	secure, err := readHTTPS(dir)
+	if err != nil {
+		return nil, err
+	}
+	s.gateway, s.secure = running.Gateway, secure.form()
 	s.handler = api.New(ctx, api.Config{
 		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(apiToken)),
-		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, Data: cfg.Dir},
+		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, HTTPS: s.secure, Data: cfg.Dir},
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
 		},

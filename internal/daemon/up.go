@@ -26,6 +26,7 @@ type UpConfig struct {
 	Dir      string // the data folder
 	API      string // host:port of the server; port 0 takes a free one
 	Gateway  string // host:port of the gateway
+	HTTPS    HTTPS
 	Program  string // path of the titrate binary
 	Env      []string
 	Log      *slog.Logger
@@ -55,6 +56,9 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
+	if err := cfg.HTTPS.check(); err != nil {
+		return err
+	}
 	token, err := dir.nodeToken()
 	if err != nil {
 		return err
@@ -68,17 +72,20 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 		Dir: cfg.Dir, Program: cfg.Program, Env: env, Log: cfg.Log, Output: cfg.Output, Token: token, Timeout: time.Minute,
 		// The internal address is in the environment of workloads that outlive the
 		// keeper, so it must be the same the next time.
-		Sockets: []keeper.Socket{
+		Sockets: append([]keeper.Socket{
 			{Name: socketAPI, Addr: cfg.API},
 			{Name: socketGateway, Addr: cfg.Gateway},
 			{Name: socketInternal, Addr: "any", Listen: func(ctx context.Context, _ string) (net.Listener, error) { return dir.listenInternal(ctx) }},
-		},
+		}, cfg.HTTPS.sockets()...),
 		Children: []string{"node", "server"},
 	})
 	if err != nil {
 		return err
 	}
 	r := Running{PID: os.Getpid(), API: "http://" + k.Addr(socketAPI), Gateway: "http://" + k.Addr(socketGateway), Version: Version()}
+	if err := cfg.HTTPS.write(dir, k); err != nil {
+		return err
+	}
 	if err := dir.keepInternalAddr(k.Addr(socketInternal)); err != nil {
 		return err
 	}
@@ -178,6 +185,8 @@ const (
 	socketAPI      = "api"
 	socketGateway  = "gateway"
 	socketInternal = "internal"
+	socketSecure   = "https"
+	socketPlain    = "http"
 )
 
 func writeRunning(dir folder, r Running) error {

@@ -100,7 +100,7 @@ func BenchmarkAgainstReverseProxy(b *testing.B) {
 		Transport:  g.connect(Endpoint{}).(pool).Transport,
 		BufferPool: &buffers{},
 	}
-	ours, theirs := serveBench(b, g.newFront(false)), serveBench(b, plain)
+	ours, theirs := serveBench(b, &front{g: g, proxy: newProxy(g)}), serveBench(b, plain)
 	const turn = 2000
 	round := func(addr string) time.Duration {
 		began := time.Now()

@@ -29,6 +29,8 @@ type Config struct {
 	PreviewDomain string         // what preview host names end in; default "localhost"
 	TrustedProxy  []netip.Prefix // public clients whose X-Forwarded-* headers are believed
 
+	Certificates Certificates // for TLS; nil: there is none
+
 	Ring  int           // seconds of closed windows kept; default 900
 	Drain time.Duration // for versions that name none, and at the end of Serve; default 30 s
 	// IdleGrace is how long kept-alive connections may send one more request

@@ -151,7 +151,7 @@ func keepPreview(h http.Header, x *exchange) {
 	}
 	c := http.Cookie{
 		Name: PreviewParam, Value: token, Path: "/", Expires: time.Unix(until, 0),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: x.in.TLS != nil,
 	}
 	h.Add("Set-Cookie", c.String())
 	h.Set("Referrer-Policy", "same-origin") // the address holds the token

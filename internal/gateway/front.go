@@ -18,11 +18,8 @@ const via = "1.1 titrate"
 type front struct {
 	g        *Gateway
 	internal bool // serves the listener for calls between workloads
+	plain    bool // leads hosts that have a certificate to HTTPS
 	proxy    *httputil.ReverseProxy
-}
-
-func (g *Gateway) newFront(internal bool) *front {
-	return &front{g: g, internal: internal, proxy: newProxy(g)}
 }
 
 // exchange is one request under way.
@@ -55,6 +52,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.Method == http.MethodConnect {
 		reply(w, id, refusal{http.StatusMethodNotAllowed, "this gateway opens no tunnels to elsewhere"})
+		return
+	}
+	if f.proves(w, r) || f.leads(w, r, id) {
 		return
 	}
 	if !printable(r.Header.Get("Upgrade")) {

@@ -24,6 +24,8 @@ type Gateway struct {
 	drained  chan struct{} // holds a token when a drain has begun
 	windows  ledger
 
+	securePort string // of the TLS listener; set before it is served
+
 	mu        sync.Mutex
 	applied   bool
 	fleets    map[fleetID]*fleet

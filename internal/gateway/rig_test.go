@@ -64,7 +64,7 @@ func rigOn(t *testing.T, c Config, public net.Listener, prepare func(*rig)) *rig
 	prepare(r)
 	go func() {
 		defer close(r.done)
-		if err := g.Serve(ctx, public, in); err != nil {
+		if err := g.Serve(ctx, Listeners{Public: public, Internal: in}); err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	}()

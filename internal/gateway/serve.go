@@ -11,8 +11,16 @@ import (
 	"time"
 )
 
-// Serve answers the connections of both listeners until ctx ends or one of them
-// fails; internal may be nil. It also closes windows and drains versions, so
+// Listeners are what a gateway serves on. All but Public may be nil.
+type Listeners struct {
+	Public   net.Listener // plain HTTP that stays so: on the loopback, or behind what ends TLS itself
+	Plain    net.Listener // plain HTTP beside Secure: hosts with a certificate are led there
+	Secure   net.Listener // TLS; needs Config.Certificates
+	Internal net.Listener // calls between workloads
+}
+
+// Serve answers the connections of all listeners until ctx ends or one of them
+// fails. It also closes windows and drains versions, so
 // these happen only while it runs. It is called once, after a table and ready
 // instances have been given: until then every request gets 503.
 //
@@ -21,20 +29,30 @@ import (
 // backlog and none is refused. Each open connection is told to close with its
 // next response; idle ones are closed after IdleGrace; what is in flight has
 // Drain to finish. The windows of all of it are closed before Serve returns.
-func (g *Gateway) Serve(ctx context.Context, public, internal net.Listener) error {
+func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var loops sync.WaitGroup
 	loops.Go(func() { g.closeLoop(work) })
 	loops.Go(func() { g.drainLoop(work) })
 
-	sides := []*side{g.newSide(public, false)}
-	if internal != nil {
-		sides = append(sides, g.newSide(localOnly{internal}, true))
+	sides := []*side{g.newSide(on.Public, &front{g: g})}
+	if on.Plain != nil {
+		sides = append(sides, g.newSide(on.Plain, &front{g: g, plain: on.Secure != nil}))
+	}
+	if on.Secure != nil {
+		_, g.securePort, _ = net.SplitHostPort(on.Secure.Addr().String())
+		s := g.newSide(on.Secure, &front{g: g})
+		s.server.TLSConfig = tlsConfig(g.cfg.Certificates)
+		s.server.Protocols.SetHTTP2(true)
+		sides = append(sides, s)
+	}
+	if on.Internal != nil {
+		sides = append(sides, g.newSide(localOnly{on.Internal}, &front{g: g, internal: true}))
 	}
 	failed := make(chan error, len(sides))
 	var accepting sync.WaitGroup
 	for _, s := range sides {
-		accepting.Go(func() { failed <- s.server.Serve(s.listener) })
+		accepting.Go(func() { failed <- s.serve() })
 	}
 
 	var err error
@@ -63,12 +81,21 @@ type side struct {
 	open     map[net.Conn]struct{}
 }
 
-func (g *Gateway) newSide(l net.Listener, internal bool) *side {
+// serve answers until the listener is closed.
+func (s *side) serve() error {
+	if s.server.TLSConfig != nil {
+		return s.server.ServeTLS(s.listener, "", "")
+	}
+	return s.server.Serve(s.listener)
+}
+
+func (g *Gateway) newSide(l net.Listener, f *front) *side {
+	f.proxy = newProxy(g)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s := &side{listener: &onceListener{Listener: l}, open: map[net.Conn]struct{}{}}
 	s.server = &http.Server{
-		Handler:           g.newFront(internal),
+		Handler:           f,
 		ReadHeaderTimeout: g.cfg.HeaderTimeout,
 		IdleTimeout:       g.cfg.IdleTimeout,
 		MaxHeaderBytes:    g.cfg.MaxHeader,

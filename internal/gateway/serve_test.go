@@ -161,7 +161,7 @@ func TestServeFailsWhenItCannotAccept(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	if err := g.Serve(context.Background(), l, nil); err == nil {
+	if err := g.Serve(context.Background(), Listeners{Public: l}); err == nil {
 		t.Error("a closed listener is served")
 	}
 }

@@ -98,6 +98,9 @@ func open(s Socket) (int, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return 0, &PortTakenError{s}
 	}
+	if errors.Is(err, syscall.EACCES) {
+		return 0, fmt.Errorf("error[T0721]: this user may not listen on %s\n  where   --%s\n  help    sysctl net.ipv4.ip_unprivileged_port_start=80 lets every user; a systemd unit with AmbientCapabilities=CAP_NET_BIND_SERVICE this one;\n          or take a port from 1024 on, to which another machine leads", s.Addr, s.Name)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("listen on %s for the %s: %w", s.Addr, s.Name, err)
 	}

@@ -68,6 +68,7 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 // Service is a long-running workload, resolved for one environment.
 type Service struct {
 	Name   string
+	Repo   string // the further repository of the app that it is built from; empty: the manifest's own
 	Build  Build  // the same in every environment; means nothing with an Image
 	Image  string // the image that it runs, as written; empty: it is built
 	Run    Run    // the same in every environment
@@ -80,8 +81,10 @@ type Service struct {
 	// Addresses are the variables whose value is where another service of the
 	// environment is reached.
 	Addresses map[string]rollout.Address
-	Secrets   []string // names, sorted
-	Scale     int      // instances, at least 1
+	Secrets   []string       // names, sorted
+	Scale     int            // instances, at least 1
+	Limits    rollout.Limits // of each instance
+	ReadOnly  bool           // it cannot write to the image's own files; means nothing without an image
 
 	Strategy  string // as written, for people; "steps" when they are written one by one
 	Steps     []rollout.Step

@@ -42,9 +42,11 @@ const (
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 	codeImage        = "T0360" // a reference to an image, or an image beside a build
 	codeDocker       = "T0363" // what is for a Dockerfile beside another way to build
+	codeLimit        = "T0365" // of what an instance may use
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"
 	warnFixedPort  = "T0383"
+	warnReadOnly   = "T0384"
 )

@@ -80,6 +80,7 @@ func (s Service) blocks() []string {
 			field{"command", optional(b.Command)}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}))
 	}
 	return []string{
+		line("repo", optional(s.Repo)),
 		build,
 		line("image", optional(s.Image)),
 		s.runLine(),
@@ -89,6 +90,8 @@ func (s Service) blocks() []string {
 		s.envBlock(),
 		s.secretsLine(),
 		line("scale", strconv.Itoa(s.Scale)),
+		s.limitsLine(),
+		line("readOnly", strconv.FormatBool(s.ReadOnly)),
 		s.rolloutBlock(),
 		s.alarmsBlock(),
 		s.hooksLine(),

@@ -54,6 +54,8 @@ services:
     worker: false
     health: none
     scale: 1
+    limits: { memory: none, cpu: none, processes: none }
+    readOnly: false
     rollout: # Canary10Percent5Minutes
       steps:
         - { weight: 10%, hold: 5m }

@@ -44,7 +44,7 @@ func manifests() *rapid.Generator[string] {
 
 func drawBuild(t *rapid.T) string {
 	return rapid.SampledFrom([]string{
-		"", " image: 'localhost:5000/a/b:1.2',", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
+		"", " image: 'localhost:5000/a/b:1.2', readOnly: true,", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
 	}).Draw(t, "build")
 }
 
@@ -56,6 +56,7 @@ func drawSettings(t *rapid.T, label string) string {
 		{"env: { A: 1, B: 'x: \"y\"' }", "env: { C: \"tab\\tnewline\\n☕ \\u202e\", D: \"\" }", "env: { A: true, E: ~/x }"},
 		{"secrets: [S1]", "secrets: [S2, S3]", "secrets: []"},
 		{"scale: 3"},
+		{"limits: { memory: 256MB, cpu: 0.5, processes: 200 }", "limits: { memory: 1.5GB }", "limits: { memory: none, cpu: 2 }", "limits: { cpu: 0.125, processes: none }", "limits:"},
 		{
 			"rollout: AllAtOnce", "rollout: blueGreen", "rollout: { blueGreen: { hold: 5m, approve: true, keep: 1d } }", "rollout: Linear12.5PercentEvery90Seconds",
 			"rollout: CodeDeployDefault.ECSCanary10Percent15Minutes", "rollout: { steps: [1% for 5m, { hook: './a: b' }, 50% for 1h until approved, { weight: 50.25, approve: true, hook: x }, 100%] }",

@@ -25,6 +25,7 @@ const (
 	inAlarm
 	inAddress // a variable that holds where a service is reached
 	inRegistry
+	inLimits
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -49,6 +50,7 @@ func (p Place) String() string {
 		{inAlarm, "an alarm"},
 		{inAddress, "the address of a service"},
 		{inRegistry, "registries.HOST"},
+		{inLimits, "limits"},
 	}
 	var names []string
 	for _, a := range all {
@@ -96,7 +98,7 @@ func topKeys() []Key {
 		},
 		{
 			Name: "defaults", Places: atTop, kind: tableKind("settings of services", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
-			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms and hooks the entries are merged by name, and secrets are added up; anything else is replaced.",
+			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms, hooks and limits the entries are merged by name, and secrets are added up; anything else is replaced.",
 		},
 		{
 			Name: "services", Places: atTop, kind: sections("names with settings", "service", inService, maxServices), Default: "one service named as the app, built from the repository's root",
@@ -126,6 +128,10 @@ func serviceKeys() []Key {
 		{
 			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
 			Doc: "The folder that the service is built from. A Dockerfile, where a container engine answers, or a Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+		},
+		{
+			Name: "repo", Places: inService, kind: name(), Default: "the repository that the manifest is in", Example: "repo: orders",
+			Doc: "The repository that the service is built from, when it is not the manifest's own: a further one of the app, pushed to …/git/APP/NAME.git. A push to it builds the services that name it, and keeps the others as the newest release of the branch has them.",
 		},
 		{
 			Name: "image", Places: inService, kind: imageKind(), Default: "the service is built: see build", Example: "image: nginx:1.27",
@@ -164,6 +170,14 @@ func serviceKeys() []Key {
 		{
 			Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
 			Doc: "How many instances carry all of the service's traffic (R5). A push that brings a new version and a lower scale leaves the version before as it is.",
+		},
+		{
+			Name: "limits", Places: settings, kind: limitsKind(), Default: "what the machine has", Example: "limits: { memory: 256MB, cpu: 0.5, processes: 200 }",
+			Doc: "What each instance may use at most, all its processes together; hooks of the service have the same. One that needs more memory is killed and started again, which is told as such; one that wants more of the processor waits; one that starts more processes is refused them. A changed limit is a new version (R1).",
+		},
+		{
+			Name: "readOnly", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "readOnly: true",
+			Doc: "The service cannot write to the files of its image; /tmp and the folder in $TITRATE_STATE stay writable. It is for images: a process of this machine can write to its own folders only, with or without it.",
 		},
 		{
 			Name: "worker", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "worker: true",
@@ -256,6 +270,10 @@ func nestedKeys() []Key {
 		{Name: "username", Places: inRegistry, kind: written("the name of who pulls", textOrNumber()), Example: "username: ana", Doc: "Who pulls."},
 		{Name: "password", Places: inRegistry, kind: text(codeVariable, "the name of a secret", map[string]any{"pattern": variablePattern.String()}, checkVariable), Example: "password: GHCR_TOKEN", Doc: "The name of the secret that holds the password or token."},
 
+		{Name: "memory", Places: inLimits, kind: memoryKind(), Default: "no limit", Example: "memory: 256MB", Doc: "Memory, files that it keeps in memory included. A megabyte is 1024 × 1024 bytes; MiB and GiB are read too."},
+		{Name: "cpu", Places: inLimits, kind: cpuKind(), Default: "no limit", Example: "cpu: 0.5", Doc: "Cores: 0.5 is half of one, measured over a tenth of a second."},
+		{Name: "processes", Places: inLimits, kind: processesKind(), Default: "no limit", Example: "processes: 200", Doc: "Processes and threads that exist at the same time."},
+
 		{Name: "release", Places: inHooks, kind: hook(), Example: "release: ./migrate up", Doc: "Runs once per release and environment, before any traffic; not on a rollback or retry. A failure ends the rollout."},
 		{Name: "preTraffic", Aliases: []string{"BeforeAllowTraffic"}, Places: inHooks, kind: hook(), Example: "preTraffic: ./smoke", Doc: "Runs while the new version is ready at 0 %. A failure ends the rollout."},
 		{Name: "postTraffic", Aliases: []string{"AfterAllowTraffic"}, Places: inHooks, kind: hook(), Example: "postTraffic: ./check", Doc: "Runs when the new version has all traffic. A failure rolls back."},
@@ -308,7 +326,7 @@ func laterKeys() []Key {
 		later(settings, "connections: drain closes them within the drain time", "keepFor"),
 		later(settings, "alarms take traffic back", "damage", "shield"),
 		later(settings, "it belongs to functions; declare a service",
-			"runtime", "memory", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
+			"runtime", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),
 		later(inEnvironment, "releases run on this machine", "target"),
 		later(inEnvironment, "environments stay until they are removed", "expires"),

@@ -63,6 +63,8 @@ func (k Key) nested() Place {
 		return inBuild
 	case "hooks":
 		return inHooks
+	case "limits":
+		return inLimits
 	case "rollout":
 		return inRollout
 	case "blueGreen":
@@ -116,6 +118,7 @@ func Reference() string {
 		{"Environments", inEnvironment},
 		{"build", inBuild},
 		{"hooks", inHooks},
+		{"limits", inLimits},
 		{"rollout", inRollout},
 		{"rollout.blueGreen", inBlueGreen},
 		{"A step", inStep},

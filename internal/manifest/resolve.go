@@ -36,6 +36,7 @@ func (c candidate) resolve() Service {
 	l := c.layers
 	s := Service{
 		Name: c.service.name, Line: c.service.key.Line,
+		Repo:   pick("", "repo", l...),
 		Build:  pick(Build{Dir: "."}, "build", l...),
 		Image:  pick("", "image", l...),
 		Run:    pick(Run{}, "run", l...),
@@ -43,6 +44,7 @@ func (c candidate) resolve() Service {
 		Health: pick("", "health", l...),
 		Worker: pick(false, "worker", l...),
 		Scale:  pick(1, "scale", l...),
+		Limits: c.limits(), ReadOnly: pick(false, "readOnly", l...),
 
 		Gradual:             pick("", "rollback", l...) == "gradual",
 		Bake:                pick(defaultBake, "bake", l...),
@@ -74,8 +76,10 @@ func (c candidate) resolve() Service {
 // refuseBuild reports an image beside a build of the same service. What defaults
 // say of builds is meant for the others.
 func (c candidate) refuseBuild() {
-	if e, ok := c.layers[1]["build"]; ok {
-		c.f.r.fault(e.key, Problem{Code: codeImage, Path: e.path, Message: c.service.name + " has an image: it is not built", Hint: "remove build, or image"})
+	for _, key := range []string{"build", "repo"} {
+		if e, ok := c.layers[1][key]; ok {
+			c.f.r.fault(e.key, Problem{Code: codeImage, Path: e.path, Message: c.service.name + " has an image: it is not built", Hint: "remove " + key + ", or image"})
+		}
 	}
 }
 

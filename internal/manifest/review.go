@@ -84,6 +84,12 @@ func (f *file) review(app *App) {
 			})
 		}
 	}
+	for _, s := range f.services {
+		// What a build makes is not seen here; only an image is known to be one.
+		if e, ok := s.says["readOnly"]; ok && e.value == true && s.says["image"].key == nil {
+			warn(e.pair, Problem{Code: warnReadOnly, Message: s.name + " names no image: readOnly is for images", Hint: "a process can write to its own folders only; remove readOnly"})
+		}
+	}
 	for _, env := range app.Environments {
 		reached := false
 		var blind []string

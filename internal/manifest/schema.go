@@ -23,6 +23,7 @@ func definitions() []definition {
 		{"step", inStep, map[string]any{"anyOf": []any{map[string]any{"required": []string{"weight"}}, map[string]any{"required": []string{"hook"}}}}},
 		{"alarm", inAlarm, map[string]any{"required": []string{"metric"}}},
 		{"address", inAddress, map[string]any{"required": []string{"service"}}},
+		{"limits", inLimits, nil},
 		{"registry", inRegistry, map[string]any{"required": []string{"username", "password"}}},
 	}
 }

@@ -103,14 +103,14 @@ func TestTableOfKeys(t *testing.T) {
 	}
 	// The keys that this version promises to serve.
 	promised := strings.Fields("titrate app defaults services environments deploy build port health host route env secrets scale worker " +
-		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries")
+		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries limits memory cpu processes readOnly")
 	for _, name := range promised {
 		if !slices.Contains(KeyNames(), name) {
 			t.Errorf("%s is not served", name)
 		}
 	}
 	// The rest of the language.
-	for _, name := range strings.Fields("functions waves budget notify sticky damage from soak approve window freeze target expires runtime memory timeout http cron queue batch topic bucket event") {
+	for _, name := range strings.Fields("functions waves budget notify sticky damage from soak approve window freeze target expires runtime timeout http cron queue batch topic bucket event") {
 		if !slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.Later != "" }) {
 			t.Errorf("%s is not known", name)
 		}
@@ -125,7 +125,7 @@ func TestExamplesOfTheTable(t *testing.T) {
 		inOverride: "environments:\n  uat:\n    services:\n      orders:\n", inBuild: "services:\n  orders:\n    build:\n", inHooks: "defaults:\n  hooks:\n",
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
 		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
-		inRegistry: "registries:\n  ghcr.io:\n",
+		inRegistry: "registries:\n  ghcr.io:\n", inLimits: "defaults:\n  limits:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",

@@ -22,6 +22,7 @@ const (
 	CodeDockerfile = "T0550" // a Dockerfile cannot be built
 	CodeEngine     = "T0551" // the container engine went away, or cannot do what it was asked
 	CodePlatform   = "T0552" // an image was built for another machine
+	CodeLack       = "T0560" // this machine cannot run images
 )
 
 // The steps of a build.
@@ -63,6 +64,15 @@ func (e *BuildError) Error() string {
 	line("log", e.Log)
 	return b.String()
 }
+
+// LackError says what this machine lacks for running images.
+type LackError struct {
+	Saw  string
+	Help string
+}
+
+// Error is what was seen.
+func (e *LackError) Error() string { return e.Saw }
 
 // where names the build as the manifest has it.
 func where(w Workload) string {

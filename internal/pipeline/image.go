@@ -31,8 +31,14 @@ func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool
 	if err != nil && !errors.Is(err, engine.ErrNone) {
 		return art, false, engineFault(ctx, w, StepPull, err)
 	}
-	if e == nil && !r.cfg.Images {
-		return art, false, fault(w, CodeImage, StepPull, "no container engine answers on this machine", waysOut)
+	if e == nil && r.cfg.Images != nil {
+		err := r.cfg.Images(ctx)
+		if lack, ok := errors.AsType[*LackError](err); ok {
+			return art, false, fault(w, CodeLack, StepPull, lack.Saw, lack.Help)
+		}
+		if err != nil {
+			return art, false, err
+		}
 	}
 	log, err := r.openLog(w.Name, StepPull)
 	if err != nil {

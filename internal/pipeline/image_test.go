@@ -3,6 +3,7 @@ package pipeline
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -84,7 +85,7 @@ func TestR1_anImageIsPulledOnceForADigest(t *testing.T) {
 	t.Parallel()
 	host := shelf(t)
 	put(t, "one", runtime.GOARCH, host+"/a/b:1", host+"/a/b:latest")
-	b := builder(t, func(c *Config) { c.Images = true })
+	b := builder(t, func(*Config) {})
 	ask := func(ref string) Result {
 		t.Helper()
 		got, err := build(t, b, files(t, "x", "y"), Workload{Name: "web", Image: ref})
@@ -129,19 +130,22 @@ func TestImage_thatCannotBeHadMovesNothing(t *testing.T) {
 	put(t, "x", "s390x", host+"/a/far:1")
 	put(t, strings.Repeat("x", 1<<20), runtime.GOARCH, host+"/a/large:1")
 	for name, c := range map[string]struct {
-		ref    string
-		images bool
-		want   string
+		ref, code, want string
 	}{
-		"not here":     {host + "/a/large:1", false, "no container engine answers"},
-		"no tag":       {host + "/a/b:none", true, "there is no image"},
-		"elsewhere":    {host + "/a/far:1", true, "there is linux/s390x"},
-		"too large":    {host + "/a/large:1", true, "larger than 0.5 MB"},
-		"no such file": {"tar:none.tar", true, "no image at none.tar"},
+		"not here":     {host + "/a/large:1", CodeLack, "it has no namespaces"},
+		"no tag":       {host + "/a/b:none", CodeImage, "there is no image"},
+		"elsewhere":    {host + "/a/far:1", CodeImage, "there is linux/s390x"},
+		"too large":    {host + "/a/large:1", CodeImage, "larger than 0.5 MB"},
+		"no such file": {"tar:none.tar", CodeImage, "no image at none.tar"},
 	} {
-		b := builder(t, func(cfg *Config) { cfg.Images, cfg.Limits.Disk = c.images, 1<<19 })
+		b := builder(t, func(cfg *Config) {
+			cfg.Limits.Disk = 1 << 19
+			if c.code == CodeLack {
+				cfg.Images = func(context.Context) error { return &LackError{Saw: "it has no namespaces", Help: "buy some"} }
+			}
+		})
 		_, err := build(t, b, files(t, "x", "y"), Workload{Name: "web", Image: c.ref})
-		if err == nil || !strings.Contains(err.Error(), CodeImage) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "services.web.image = "+c.ref) {
+		if err == nil || !strings.Contains(err.Error(), c.code) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "services.web.image = "+c.ref) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if left, err := os.ReadDir(b.artifacts.dir); err != nil || len(left) != 0 {

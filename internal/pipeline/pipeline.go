@@ -28,7 +28,9 @@ type Config struct {
 	Launcher []string
 	// Network lets the fetch step use the network. The compile step never does.
 	Network bool
-	Images  bool // the target can run images without an engine: they are pulled and unpacked
+	// Images returns nil where the target can run images, or a [LackError]. It is
+	// asked before an image is pulled. Nil: it can.
+	Images func(context.Context) error
 	// Engine returns the container engine that builds and holds images, as
 	// [engine.Seeker.Engine] does; nil: there is none.
 	Engine   func(context.Context) (*engine.Engine, error)

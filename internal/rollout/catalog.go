@@ -16,16 +16,29 @@ type Artifact struct {
 // ReleaseRecord is a release as written down: one commit with its manifest and
 // the artifacts that it carries through every environment. It never changes.
 type ReleaseRecord struct {
-	App       string              `json:"app"`
-	Number    Release             `json:"number"`
-	Commit    string              `json:"commit"`
-	Message   string              `json:"message"`
-	Author    string              `json:"author"`
-	Branch    string              `json:"branch"`
+	App     string  `json:"app"`
+	Number  Release `json:"number"`
+	Repo    string  `json:"repo,omitempty"` // the repository of Commit; empty: the app's own
+	Commit  string  `json:"commit"`
+	Message string  `json:"message"`
+	Author  string  `json:"author"`
+	Branch  string  `json:"branch"`
+	Default bool    `json:"default,omitempty"` // Branch is the repository's default branch
+	// Sources are the commits that it is made of, by repository, when the app has
+	// further ones: its own is called like the app, the others APP/NAME.
+	Sources   map[string]string   `json:"sources,omitempty"`
 	At        time.Time           `json:"at"`
 	Manifest  []byte              `json:"manifest"`  // titrate.yaml as pushed
 	Artifacts map[string]Artifact `json:"artifacts"` // by workload
 	Urgent    bool                `json:"urgent,omitempty"`
+}
+
+// CommitOf returns the commit that a repository's part of the release was made of.
+func (r ReleaseRecord) CommitOf(repo string) string {
+	if commit := r.Sources[repo]; commit != "" {
+		return commit
+	}
+	return r.Commit
 }
 
 // VersionRecord is one version of a workload in an environment. Only Refused and
@@ -53,6 +66,8 @@ type VersionConfig struct {
 	Uses    []string          `json:"uses,omitempty"` // its fellow workloads when it was made; no part of the digest
 	// Addresses are the variables that hold where fellow workloads are reached.
 	Addresses map[string]Address `json:"addresses,omitempty"`
+	Limits    Limits             `json:"limits,omitzero"`     // of each instance
+	ReadOnly  bool               `json:"read_only,omitempty"` // of an image: its files cannot be written
 }
 
 // Address says that a variable holds the address at which a fellow workload is
@@ -133,23 +148,25 @@ func (p Plan) Key(i int) Key { return Key{App: p.App, Env: p.Env, Workload: p.Me
 // Push is an accepted push on its way to a release. It is stored before it is
 // acknowledged, so that a crash does not forget it.
 type Push struct {
-	ID       int64     `json:"id"`
-	App      string    `json:"app"`
-	Repo     string    `json:"repo"` // where the source finds the commit
-	Commit   string    `json:"commit"`
-	Branch   string    `json:"branch"`
-	Default  bool      `json:"default,omitempty"` // Branch is the repository's default branch
-	Message  string    `json:"message"`
-	Author   string    `json:"author"`
-	By       string    `json:"by,omitempty"` // who pushed
-	Urgent   bool      `json:"urgent,omitempty"`
-	Envs     []string  `json:"envs,omitempty"` // asked for by name; empty: those that take the branch
-	Manifest []byte    `json:"manifest"`
-	At       time.Time `json:"at"`
-	Stage    Stage     `json:"stage"`
-	Problem  string    `json:"problem,omitempty"` // of PushFailed
-	Release  Release   `json:"release,omitempty"` // of PushDelivered
-	Ended    time.Time `json:"ended,omitzero"`
+	ID       int64    `json:"id"`
+	App      string   `json:"app"`
+	Repo     string   `json:"repo"` // of the commit: APP, or APP/NAME for a further one
+	Commit   string   `json:"commit"`
+	Branch   string   `json:"branch"`
+	Default  bool     `json:"default,omitempty"` // Branch is the repository's default branch
+	Message  string   `json:"message"`
+	Author   string   `json:"author"`
+	By       string   `json:"by,omitempty"` // who pushed
+	Urgent   bool     `json:"urgent,omitempty"`
+	Envs     []string `json:"envs,omitempty"` // asked for by name; empty: those that take the branch
+	Manifest []byte   `json:"manifest"`       // empty: that of the release which it builds on
+	// Heads are the commits at which the app's further repositories stood.
+	Heads   map[string]string `json:"heads,omitempty"`
+	At      time.Time         `json:"at"`
+	Stage   Stage             `json:"stage"`
+	Problem string            `json:"problem,omitempty"` // of PushFailed
+	Release Release           `json:"release,omitempty"` // of PushDelivered
+	Ended   time.Time         `json:"ended,omitzero"`
 }
 
 // Stage says how far a push has come.

@@ -24,21 +24,21 @@ const (
 )
 
 var (
-	gitPath     = regexp.MustCompile(`^/git/([^/]+)\.git/(info/refs|git-upload-pack|git-receive-pack)$`)
+	gitPath     = regexp.MustCompile(`^/git/([^/]+(?:/[^/]+)?)\.git/(info/refs|git-upload-pack|git-receive-pack)$`)
 	gitProtocol = regexp.MustCompile(`^[a-z0-9=:.-]{1,128}$`)
 )
 
 // ServeHTTP speaks git's smart HTTP protocol (gitprotocol-http(5)) under
-// /git/APP.git. It trusts its caller to have let the request through.
+// /git/APP.git, and of an app's further repositories under /git/APP/NAME.git. It trusts its caller to have let the request through.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m := gitPath.FindStringSubmatch(r.URL.Path)
 	if m == nil {
 		http.Error(w, "not a git address: git remote add titrate http://HOST:PORT/git/APP.git", http.StatusNotFound)
 		return
 	}
-	app, what := m[1], m[2]
-	if !appName.MatchString(app) {
-		http.Error(w, fmt.Sprintf("error[%s]: %q cannot be the name of an app: lower-case letters, digits and -, a letter first", codeName, app), http.StatusNotFound)
+	repo, what := m[1], m[2]
+	if !repoName.MatchString(repo) {
+		http.Error(w, fmt.Sprintf("error[%s]: %q cannot be the name of an app or repository: lower-case letters, digits and -, a letter first", codeName, repo), http.StatusNotFound)
 		return
 	}
 	w.Header().Set("Cache-Control", "no-cache, max-age=0, must-revalidate")
@@ -52,22 +52,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case what == "info/refs" && r.Method == http.MethodGet:
-		s.advertise(w, r, app)
+		s.advertise(w, r, repo)
 	case what != "info/refs" && r.Method == http.MethodPost:
-		s.exchange(w, r, app, what)
+		s.exchange(w, r, repo, what)
 	default:
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 	}
 }
 
 // advertise answers the first request of a fetch or push: which refs there are.
-func (s *Server) advertise(w http.ResponseWriter, r *http.Request, app string) {
+func (s *Server) advertise(w http.ResponseWriter, r *http.Request, repo string) {
 	service := r.URL.Query().Get("service")
 	if service != uploadPack && service != receivePack {
 		http.Error(w, "this remote speaks git's smart protocol only", http.StatusForbidden)
 		return
 	}
-	dir, err := s.known(app)
+	dir, err := s.known(repo)
 	if err != nil {
 		if service == uploadPack {
 			http.Error(w, err.Error(), http.StatusNotFound)
@@ -77,7 +77,7 @@ func (s *Server) advertise(w http.ResponseWriter, r *http.Request, app string) {
 	}
 	out, err := s.git.run(r.Context(), dir, protocol(r), strings.TrimPrefix(service, "git-"), "--stateless-rpc", "--advertise-refs", ".")
 	if err != nil {
-		s.fail(w, r, app, err)
+		s.fail(w, r, repo, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-"+service+"-advertisement")
@@ -86,7 +86,7 @@ func (s *Server) advertise(w http.ResponseWriter, r *http.Request, app string) {
 }
 
 // exchange answers the second request: objects go one way or the other.
-func (s *Server) exchange(w http.ResponseWriter, r *http.Request, app, service string) {
+func (s *Server) exchange(w http.ResponseWriter, r *http.Request, repo, service string) {
 	if r.Header.Get("Content-Type") != "application/x-"+service+"-request" {
 		http.Error(w, "content type is not that of "+service, http.StatusUnsupportedMediaType)
 		return
@@ -105,25 +105,25 @@ func (s *Server) exchange(w http.ResponseWriter, r *http.Request, app, service s
 	// git may end with the request half read, and then nobody can tell where the next one begins.
 	w.Header().Set("Connection", "close")
 	if service == receivePack {
-		err = s.do(r.Context(), func(ctx context.Context) { s.receive(ctx, app, s.cfg.Who(r), protocol(r), link) })
+		err = s.do(r.Context(), func(ctx context.Context) { s.receive(ctx, repo, s.cfg.Who(r), protocol(r), link) })
 	} else {
-		err = s.send(r.Context(), app, protocol(r), link)
+		err = s.send(r.Context(), repo, protocol(r), link)
 	}
 	if err != nil {
-		s.fail(w, r, app, err)
+		s.fail(w, r, repo, err)
 	}
 }
 
 // send serves a fetch.
-func (s *Server) send(ctx context.Context, app string, env []string, l *link) error {
-	dir, err := s.known(app)
+func (s *Server) send(ctx context.Context, repo string, env []string, l *link) error {
+	dir, err := s.known(repo)
 	if err != nil {
 		return err
 	}
 	return l.attach(s.git.command(ctx, dir, env, "upload-pack", "--stateless-rpc", "."))
 }
 
-func (s *Server) fail(w http.ResponseWriter, r *http.Request, app string, err error) {
+func (s *Server) fail(w http.ResponseWriter, r *http.Request, repo string, err error) {
 	switch {
 	case errors.Is(err, ErrUnknown):
 		http.Error(w, err.Error(), http.StatusNotFound)
@@ -131,7 +131,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, app string, err er
 		http.Error(w, "the server is stopping; push again in a moment", http.StatusServiceUnavailable)
 	case r.Context().Err() != nil: // the client is gone
 	default:
-		s.cfg.Log.Warn("git request failed", slog.String("app", app), slog.String("path", r.URL.Path), slog.Any("error", err))
+		s.cfg.Log.Warn("git request failed", slog.String("repo", repo), slog.String("path", r.URL.Path), slog.Any("error", err))
 		http.Error(w, "git failed; the server's log says why", http.StatusInternalServerError)
 	}
 }

@@ -49,20 +49,20 @@ func (s *Server) Pending(ctx context.Context) ([]Push, error) {
 	}
 	var out []Push
 	for _, dir := range dirs {
-		app := strings.TrimSuffix(dir, ".git")
-		if !appName.MatchString(app) {
+		repo := strings.ReplaceAll(strings.TrimSuffix(dir, ".git"), "+", "/")
+		if !repoName.MatchString(repo) {
 			continue
 		}
-		found, err := s.pendingOf(ctx, app, s.repo(app))
+		found, err := s.pendingOf(ctx, repo, s.repo(repo))
 		if err != nil {
-			return nil, fmt.Errorf("look for pending pushes to %s: %w", app, err)
+			return nil, fmt.Errorf("look for pending pushes to %s: %w", repo, err)
 		}
 		out = append(out, found...)
 	}
 	return out, nil
 }
 
-func (s *Server) pendingOf(ctx context.Context, app, dir string) ([]Push, error) {
+func (s *Server) pendingOf(ctx context.Context, repo, dir string) ([]Push, error) {
 	text, err := s.git.run(ctx, dir, nil, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/titrate/handled")
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (s *Server) pendingOf(ctx context.Context, app, dir string) ([]Push, error)
 		if before == b.new {
 			continue
 		}
-		p := Push{App: app, Ref: b.ref, Branch: branch, Default: branch == def, Old: before, New: b.new, Tree: Tree{git: s.git, dir: dir, commit: b.new, max: s.cfg.MaxTree}}
+		p := Push{App: appOf(repo), Repo: repo, Ref: b.ref, Branch: branch, Default: branch == def, Old: before, New: b.new, Tree: Tree{git: s.git, dir: dir, commit: b.new, max: s.cfg.MaxTree}}
 		n, err := s.noted(dir, p)
 		if err != nil {
 			return nil, err
@@ -107,7 +107,7 @@ func (s *Server) pendingOf(ctx context.Context, app, dir string) ([]Push, error)
 // Handled marks a push as done, so that Pending gives it no more: call it when
 // what follows from the push is stored. Marking twice, or late, does no harm.
 func (s *Server) Handled(ctx context.Context, p Push) error {
-	dir, err := s.known(p.App)
+	dir, err := s.known(p.Repo)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *Server) Handled(ctx context.Context, p Push) error {
 		return nil
 	}
 	if _, err := s.git.run(ctx, dir, nil, "update-ref", record, p.New); err != nil {
-		return fmt.Errorf("mark the push of %s to %s as handled: %w", p.New, p.App, err)
+		return fmt.Errorf("mark the push of %s to %s as handled: %w", p.New, p.Repo, err)
 	}
 	return nil
 }
@@ -226,7 +226,7 @@ func (s *Server) settleHead(ctx context.Context, dir string, pushes []Push) erro
 	for _, p := range pushes {
 		if p.Default {
 			if _, err := s.git.run(ctx, dir, nil, "symbolic-ref", "HEAD", p.Ref); err != nil {
-				return fmt.Errorf("choose the default branch of %s: %w", p.App, err)
+				return fmt.Errorf("choose the default branch of %s: %w", p.Repo, err)
 			}
 		}
 	}

@@ -17,9 +17,9 @@ import (
 
 // receive serves one push from its first byte to the end of the work on it.
 // ctx is the server's: a client that goes away ends nothing but its own view.
-func (s *Server) receive(ctx context.Context, app, by string, env []string, l *link) {
-	log := s.cfg.Log.With(slog.String("app", app), slog.String("by", by))
-	dir, queue, leave, err := s.enter(ctx, app)
+func (s *Server) receive(ctx context.Context, repo, by string, env []string, l *link) {
+	log := s.cfg.Log.With(slog.String("app", appOf(repo)), slog.String("repo", repo), slog.String("by", by))
+	dir, queue, leave, err := s.enter(ctx, repo)
 	if err != nil {
 		log.Error("push not taken", slog.Any("error", err))
 		return
@@ -30,7 +30,7 @@ func (s *Server) receive(ctx context.Context, app, by string, env []string, l *l
 		log.Error("push not taken", slog.Any("error", err))
 		return
 	}
-	v := &visit{s: s, app: app, dir: dir, by: by, queue: queue, log: log}
+	v := &visit{s: s, repo: repo, dir: dir, by: by, queue: queue, log: log}
 	defer v.pass()
 	ended := make(chan struct{})
 	go func() {
@@ -57,14 +57,15 @@ func (s *Server) receive(ctx context.Context, app, by string, env []string, l *l
 
 // visit is one push to one repository, as its hooks see it.
 type visit struct {
-	s        *Server
-	app, dir string
-	by       string
-	queue    *queue
-	turn     bool // it is ours to move refs
-	log      *slog.Logger
-	checked  []Push // let through by Check and not yet told to Accepted
-	moved    bool
+	s       *Server
+	repo    string // its name
+	dir     string
+	by      string
+	queue   *queue
+	turn    bool // it is ours to move refs
+	log     *slog.Logger
+	checked []Push // let through by Check and not yet told to Accepted
+	moved   bool
 }
 
 // wait waits for our turn to move refs.
@@ -151,7 +152,7 @@ func (v *visit) check(ctx context.Context, ask asked, updates []update, out io.W
 			continue // tags are kept, deleted branches go: neither is a release
 		}
 		p := Push{
-			App: v.app, Ref: u.ref, Branch: branch, Default: branch == def, Old: u.old, New: u.new, By: v.by, At: time.Now().UTC(),
+			App: appOf(v.repo), Repo: v.repo, Ref: u.ref, Branch: branch, Default: branch == def, Old: u.old, New: u.new, By: v.by, At: time.Now().UTC(),
 			Options: ask.Options, Tree: Tree{git: v.s.git, dir: v.dir, commit: u.new, env: quarantine, max: v.s.cfg.MaxTree},
 		}
 		if err := v.s.cfg.Check(ctx, p, out); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 )
@@ -20,6 +21,7 @@ import (
 // Push is one branch of an app that moved to a commit, or asks to.
 type Push struct {
 	App     string
+	Repo    string // the repository: APP, or APP/NAME for one of the app's further ones
 	Ref     string // refs/heads/main
 	Branch  string // main
 	Default bool   // Branch is the repository's default branch: the first one pushed, main before others
@@ -77,7 +79,7 @@ type Server struct {
 	marking sync.Mutex    // held while what is known of a branch's push changes: its note and its record
 
 	mu     sync.Mutex
-	queues map[string]*queue // of the apps with a push under way
+	queues map[string]*queue // of the repositories with a push under way
 }
 
 // queue lets the pushes to one repository move its refs one after the other. Two
@@ -153,22 +155,34 @@ func (s *Server) do(ctx context.Context, job func(context.Context)) error {
 	}
 }
 
-var appName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}$`)
+// repoName is the name of a repository: an app's own is called like the app, a
+// further one APP/NAME.
+var repoName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,62}(/[a-z][a-z0-9-]{0,62})?$`)
+
+// appOf returns the app that a repository belongs to.
+func appOf(repo string) string {
+	app, _, _ := strings.Cut(repo, "/")
+	return app
+}
 
 // ErrUnknown is wrapped when an app or a file of a commit does not exist.
 var ErrUnknown = errors.New("not known")
 
-func (s *Server) empty() string          { return filepath.Join(s.cfg.Dir, ".empty.git") }
-func (s *Server) repo(app string) string { return filepath.Join(s.cfg.Dir, app+".git") }
+func (s *Server) empty() string { return filepath.Join(s.cfg.Dir, ".empty.git") }
 
-// known returns the repository of app, or wraps ErrUnknown.
-func (s *Server) known(app string) (string, error) {
-	if !appName.MatchString(app) {
-		return "", fmt.Errorf("error[%s]: %q cannot be the name of an app: %w", codeName, app, ErrUnknown)
+// repo returns the folder of a repository. No name has a "+" of its own.
+func (s *Server) repo(name string) string {
+	return filepath.Join(s.cfg.Dir, strings.ReplaceAll(name, "/", "+")+".git")
+}
+
+// known returns the folder of a repository that is there, or wraps ErrUnknown.
+func (s *Server) known(name string) (string, error) {
+	if !repoName.MatchString(name) {
+		return "", fmt.Errorf("error[%s]: %q cannot be the name of an app: %w", codeName, name, ErrUnknown)
 	}
-	dir := s.repo(app)
+	dir := s.repo(name)
 	if _, err := os.Stat(filepath.Join(dir, "HEAD")); err != nil {
-		return "", fmt.Errorf("error[%s]: nothing was pushed to %s yet: %w", codeNoRepo, app, ErrUnknown)
+		return "", fmt.Errorf("error[%s]: nothing was pushed to %s yet: %w", codeNoRepo, name, ErrUnknown)
 	}
 	return dir, nil
 }
@@ -196,19 +210,19 @@ func (s *Server) create(ctx context.Context, dir string) error {
 	return nil
 }
 
-// enter makes sure that app has a repository while the caller works with it.
+// enter makes sure that a repository is there while the caller works with it.
 // leave removes it when it is still empty and nobody else is there: a refused
 // first push leaves nothing.
-func (s *Server) enter(ctx context.Context, app string) (dir string, q *queue, leave func(context.Context), err error) {
+func (s *Server) enter(ctx context.Context, name string) (dir string, q *queue, leave func(context.Context), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	dir = s.repo(app)
+	dir = s.repo(name)
 	if err := s.create(ctx, dir); err != nil {
 		return "", nil, nil, err
 	}
-	if q = s.queues[app]; q == nil {
+	if q = s.queues[name]; q == nil {
 		q = &queue{turn: make(chan struct{}, 1)}
-		s.queues[app] = q
+		s.queues[name] = q
 	}
 	q.pushes++
 	return dir, q, func(ctx context.Context) {
@@ -217,10 +231,10 @@ func (s *Server) enter(ctx context.Context, app string) (dir string, q *queue, l
 		if q.pushes--; q.pushes > 0 {
 			return
 		}
-		delete(s.queues, app)
+		delete(s.queues, name)
 		if out, err := s.git.run(ctx, dir, nil, "for-each-ref", "--count=1"); err == nil && len(out) == 0 {
 			if err := os.RemoveAll(dir); err != nil {
-				s.cfg.Log.Warn("empty repository stays", slog.String("app", app), slog.Any("error", err))
+				s.cfg.Log.Warn("empty repository stays", slog.String("repo", name), slog.Any("error", err))
 			}
 		}
 	}, nil

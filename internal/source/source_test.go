@@ -454,7 +454,8 @@ func TestServer_refusesWhatIsNotGit(t *testing.T) {
 		"/git/cofe.git/HEAD":                                  404,
 		"/git/cofe.git/git-receive-pack":                      405,
 		"/git/cofe/info/refs":                                 404,
-		"/git/a/b.git/info/refs?service=git-receive-pack":     404,
+		"/git/a/b.git/info/refs?service=git-upload-pack":      404, // a further repository of a, which is not there
+		"/git/a/b/c.git/info/refs?service=git-receive-pack":   404,
 		"/git/-x.git/info/refs?service=git-receive-pack":      404,
 		"/git/cofe.git/../x.git/info/refs?service=git-upload": 404,
 	} {

@@ -18,7 +18,7 @@ import (
 	"titrate/internal/durable"
 )
 
-// Tree reads one commit of an app.
+// Tree reads one commit of a repository.
 type Tree struct {
 	git    git
 	dir    string
@@ -30,10 +30,10 @@ type Tree struct {
 // maxFile bounds a file that is read into memory.
 const maxFile = 16 << 20
 
-// Tree returns a reader of a commit of app: a full object name. It wraps
-// [ErrUnknown] when there is no such app or commit.
-func (s *Server) Tree(ctx context.Context, app, commit string) (Tree, error) {
-	dir, err := s.known(app)
+// Tree returns a reader of a commit of a repository: a full object name. It wraps
+// [ErrUnknown] when there is no such repository or commit.
+func (s *Server) Tree(ctx context.Context, repo, commit string) (Tree, error) {
+	dir, err := s.known(repo)
 	if err != nil {
 		return Tree{}, err
 	}
@@ -42,9 +42,27 @@ func (s *Server) Tree(ctx context.Context, app, commit string) (Tree, error) {
 		return Tree{}, fmt.Errorf("%q is not the full name of a commit: %w", commit, ErrUnknown)
 	}
 	if _, err := t.run(ctx, "cat-file", "-e", commit+"^{commit}"); err != nil {
-		return Tree{}, fmt.Errorf("%s has no commit %s: %w", app, commit, ErrUnknown)
+		return Tree{}, fmt.Errorf("%s has no commit %s: %w", repo, commit, ErrUnknown)
 	}
 	return t, nil
+}
+
+// Tip returns the commit that a repository's branch is at: of its default branch
+// where it has none of that name, and "" where nothing was pushed to it.
+func (s *Server) Tip(ctx context.Context, repo, branch string) (string, error) {
+	dir, err := s.known(repo)
+	if errors.Is(err, ErrUnknown) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, ref := range []string{"refs/heads/" + branch, "HEAD"} {
+		if commit, err := s.tip(ctx, dir, ref); err != nil || commit != "" {
+			return commit, err
+		}
+	}
+	return "", nil
 }
 
 func (t Tree) run(ctx context.Context, args ...string) (string, error) {

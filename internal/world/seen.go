@@ -21,6 +21,8 @@ type Seen struct {
 	Idle      map[string]time.Time          `json:"idle,omitempty"`    // by rollout.Key.String(): since when all its versions measured 0 requests
 	Sandbox   []string                      `json:"sandbox,omitempty"` // what confinement this machine cannot give, a sentence each
 	DiskFull  bool                          `json:"disk_full,omitempty"`
+	// Certificates are those of the hosts that want one; none without a TLS listener.
+	Certificates []Certificate `json:"certificates,omitempty"`
 }
 
 // Instance is one process of a version.

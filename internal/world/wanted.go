@@ -67,6 +67,8 @@ type Fleet struct {
 	Port         int               `json:"port,omitempty"`    // fixed port; 0: the node chooses one and gives it as $PORT
 	Health       string            `json:"health,omitempty"`  // path; empty: ready when it has run for a second (worker) or accepts connections
 	Worker       bool              `json:"worker,omitempty"`
+	Limits       Limits            `json:"limits,omitzero"`     // of each instance, and of each hook
+	ReadOnly     bool              `json:"read_only,omitempty"` // of an image: its files cannot be written
 	StartTimeout time.Duration     `json:"start_timeout"`
 	Drain        time.Duration     `json:"drain"`
 	Release      rollout.Release   `json:"release"`
@@ -81,6 +83,9 @@ type Fleet struct {
 
 // Image is a container image to run: the version's own.
 type Image = rollout.Image
+
+// Limits is what an instance may use at most: the version's own.
+type Limits = rollout.Limits
 
 // Hook is a command to run at most once, keyed (R24), with the environment,
 // secrets and artifact of a fleet.

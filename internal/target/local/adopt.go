@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"titrate/internal/target/local/namespaces"
 	"titrate/internal/world"
 
 	"golang.org/x/sys/unix"
@@ -117,7 +118,7 @@ func (s *Supervisor) takeBack(in *instance, proc *process) {
 	s.taken[in.rec.Port] = true
 	rec := in.rec
 	s.mu.Unlock()
-	in.f.redact.add(given(proc.pid, rec.Secrets))
+	in.f.redact.add(given(in.family(), rec.Secrets))
 	if err := in.openOutputs(s.layout.runDir(rec.Key, rec.ID)); err != nil {
 		// It runs on; what it writes is not read until it is started again.
 		s.cfg.Log.Error("read what an instance writes", append(in.attrs(), slog.Any("error", err))...)
@@ -127,11 +128,23 @@ func (s *Supervisor) takeBack(in *instance, proc *process) {
 
 // given returns the secrets of those names as a process was given them: while the
 // wanted world is not known, these are the values to take out of what it writes. A
-// program that shows a title of its own has written it over them.
-func given(pid int, names []string) map[string]string {
-	env, secrets := environ(pid), map[string]string{}
-	for _, name := range names {
-		secrets[name] = env[name]
+// program that shows a title of its own has written it over them. A shim has none:
+// the program that it stands for does.
+func given(f family, names []string) map[string]string {
+	secrets := map[string]string{}
+	if len(names) == 0 {
+		return secrets
+	}
+	for _, pid := range append([]int{f.pid}, f.session()...) {
+		env := environ(pid)
+		for _, name := range names {
+			if v := env[name]; v != "" {
+				secrets[name] = v
+			}
+		}
+		if len(secrets) == len(names) {
+			break
+		}
 	}
 	return secrets
 }
@@ -185,7 +198,7 @@ func (s *Supervisor) forget(record, dir string) {
 }
 
 func (s *Supervisor) forgetDir(dir string) {
-	if err := os.RemoveAll(dir); err != nil {
+	if err := namespaces.Remove(dir); err != nil {
 		s.cfg.Log.Error("remove the folder of a process", slog.Any("error", err))
 	}
 }

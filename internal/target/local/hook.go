@@ -148,7 +148,7 @@ func (h *hook) run(ctx context.Context) {
 func (h *hook) start() error {
 	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
-	env := h.s.env(pl, 0)
+	env := h.s.env(pl)
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
 		env = append(env, previewVar+"=http://"+at)
 	}
@@ -322,7 +322,7 @@ func (h *hook) resume(ctx context.Context, proc *process) {
 		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: strings.Join(h.logged(ctx), "\n")})
 		return
 	}
-	redact := newRedactor(given(proc.pid, rec.Secrets))
+	redact := newRedactor(given(family{token: rec.Token, pid: proc.pid, start: proc.start}, rec.Secrets))
 	h.s.mu.Lock()
 	redact.add(h.s.secretsOf(fleetID{rec.Workload, rec.Version}))
 	h.s.mu.Unlock()

@@ -248,7 +248,7 @@ func (in *instance) withdraw() instanceRecord {
 // portHint explains why a second process of a service that ignores $PORT fails.
 func (in *instance) portHint(rec instanceRecord) string {
 	port := rec.Fleet.Port
-	if port == 0 || port == rec.Port {
+	if port == 0 || port == rec.Port || rec.Fleet.Image != nil {
 		return ""
 	}
 	in.s.mu.Lock()

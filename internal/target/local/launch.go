@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"titrate/internal/landlock"
+	"titrate/internal/target/local/namespaces"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,12 +39,17 @@ type launch struct {
 	Hide     []string `json:"hide"`     // what the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
 	Writable []string `json:"writable"` // … and these
+
+	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
 }
 
 // Launch turns this process into a workload: it reads what to become from the
 // supervisor, confines itself and executes the program. It returns only when that
 // failed, which it has told the supervisor then.
 func Launch() error {
+	if len(os.Args) > 2 && os.Args[2] == insideCommand {
+		namespaces.Inside()
+	}
 	runtime.LockOSThread() // a Landlock domain is a thread's
 	// With them whatever our own caller left open: it may lead past the walls.
 	err := unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
@@ -60,6 +66,9 @@ func become(spec *os.File) error {
 	var l launch
 	if err := json.NewDecoder(spec).Decode(&l); err != nil {
 		return fmt.Errorf("read the launch: %w", err)
+	}
+	if l.Image != nil {
+		return l.Image.standIn()
 	}
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)

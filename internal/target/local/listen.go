@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"titrate/internal/procfs"
-
 	"golang.org/x/sys/unix"
+
+	"titrate/internal/procfs"
 )
 
 // sockets lists the TCP sockets of this machine that listen, by inode.
@@ -84,23 +84,4 @@ func reach(addr netip.AddrPort) string {
 	default: // all addresses; an IPv6 socket takes IPv4 too, unless it says otherwise
 		return fmt.Sprintf("127.0.0.1:%d", addr.Port())
 	}
-}
-
-// listensText says where a process listens, for a person: ":3000".
-func listensText(addrs []netip.AddrPort) string {
-	if len(addrs) == 0 {
-		return "the process listens on no port"
-	}
-	var out []string
-	for _, a := range addrs {
-		text := fmt.Sprintf(":%d", a.Port())
-		if ip := a.Addr(); !ip.IsUnspecified() && ip.String() != "127.0.0.1" {
-			text = a.String()
-		}
-		if !slices.Contains(out, text) {
-			out = append(out, text)
-		}
-	}
-	slices.Sort(out)
-	return "the process listens on " + strings.Join(out, ", ")
 }

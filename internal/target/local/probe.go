@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -63,12 +64,17 @@ type checked struct {
 	n    int
 }
 
-func newChecked(addr, path string) checked {
+// newChecked counts those of an instance at addr. People are told the port that the
+// program knows.
+func newChecked(rec instanceRecord, addr string) checked {
 	_, port, _ := net.SplitHostPort(addr)
-	if path == "" {
+	if rec.Fleet.Image != nil {
+		port = strconv.Itoa(imagePort(rec.Fleet))
+	}
+	if rec.Fleet.Health == "" {
 		return checked{what: "connect to :" + port}
 	}
-	return checked{what: "GET :" + port + path}
+	return checked{what: "GET :" + port + rec.Fleet.Health}
 }
 
 func (c *checked) add(err error) {

@@ -83,13 +83,11 @@ type place struct {
 	key       rollout.Key
 	fleet     world.Fleet
 	dir       string // with tmp and the FIFOs
+	port      int    // of this machine at which it is called; 0: it is not
 }
 
 // launch returns what the launcher is to become.
 func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
-	if pl.fleet.Image != nil {
-		return launch{}, fmt.Errorf("the image %s cannot be run here", pl.fleet.Image.Ref)
-	}
 	artifact := filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact)
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
@@ -98,6 +96,9 @@ func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
 		}
+	}
+	if pl.fleet.Image != nil {
+		return s.launchImage(pl, argv, env)
 	}
 	return launch{
 		Argv: argv, Env: env, Dir: artifact,
@@ -112,17 +113,11 @@ func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 func (pl place) tmp() string { return filepath.Join(pl.dir, "tmp") }
 
 // env returns the environment of a process: what it inherits of ours is PATH and
-// LANG, nothing else.
-func (s *Supervisor) env(pl place, port int) []string {
-	env := map[string]string{
-		"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-		"LANG": "C.UTF-8",
-		"HOME": pl.tmp(), "TMPDIR": pl.tmp(),
-	}
-	for _, name := range []string{"PATH", "LANG"} {
-		if v := os.Getenv(name); v != "" {
-			env[name] = v
-		}
+// LANG, nothing else. An image begins with its own.
+func (s *Supervisor) env(pl place) []string {
+	env := s.machineEnv(pl)
+	if pl.fleet.Image != nil {
+		env = imageEnv(*pl.fleet.Image)
 	}
 	for name, at := range s.cfg.URLs(pl.key, pl.fleet.Uses) {
 		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = at
@@ -136,8 +131,11 @@ func (s *Supervisor) env(pl place, port int) []string {
 	env["TITRATE_APP"], env["TITRATE_ENV"], env["TITRATE_SERVICE"] = pl.key.App, pl.key.Env, pl.key.Workload
 	env["TITRATE_VERSION"], env["TITRATE_RELEASE"], env["TITRATE_COMMIT"] = pl.fleet.Version.String(), pl.fleet.Release.String(), pl.fleet.Commit
 	env["TITRATE_STATE"] = s.layout.state(pl.key)
-	if port != 0 {
-		env["PORT"] = strconv.Itoa(port)
+	if pl.port != 0 {
+		env["PORT"] = strconv.Itoa(pl.port)
+	}
+	if pl.fleet.Image != nil {
+		env["TITRATE_STATE"], env["PORT"] = imageState, strconv.Itoa(imagePort(pl.fleet))
 	}
 	var out []string
 	for name, v := range env {
@@ -148,6 +146,23 @@ func (s *Supervisor) env(pl place, port int) []string {
 	slices.Sort(out)
 	return out
 }
+
+// machineEnv is what a process of this machine begins with.
+func (s *Supervisor) machineEnv(pl place) map[string]string {
+	env := map[string]string{
+		"PATH": defaultPath,
+		"LANG": "C.UTF-8",
+		"HOME": pl.tmp(), "TMPDIR": pl.tmp(),
+	}
+	for _, name := range []string{"PATH", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			env[name] = v
+		}
+	}
+	return env
+}
+
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // addresses are the variables that hold where fellow workloads are reached. One
 // that the gateway has no address for is not set.

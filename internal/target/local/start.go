@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"titrate/internal/target/local/shim"
 	"titrate/internal/world"
 )
 
@@ -30,14 +31,14 @@ func (in *instance) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pl := place{id: rec.ID, token: rec.Token, key: rec.Key, fleet: spec, dir: in.s.layout.runDir(rec.Key, rec.ID)}
+	pl := place{id: rec.ID, token: rec.Token, key: rec.Key, fleet: spec, dir: in.s.layout.runDir(rec.Key, rec.ID), port: rec.Port}
 	if in.out == nil {
 		if err := in.openOutputs(pl.dir); err != nil {
 			return err
 		}
 	}
 	in.out.forget()
-	l, err := in.s.launch(pl, spec.Command, in.s.env(pl, rec.Port))
+	l, err := in.s.launch(pl, spec.Command, in.s.env(pl))
 	if err != nil {
 		return err
 	}
@@ -149,7 +150,7 @@ func (in *instance) awaitReady(ctx context.Context) ending {
 		}
 		return ending{}
 	}
-	addr, tries := rec.Addr, newChecked(rec.Addr, rec.Fleet.Health)
+	addr, tries := rec.Addr, newChecked(rec, rec.Addr)
 	look := 100 * time.Millisecond
 	for {
 		err := in.s.probe.check(ctx, addr, rec.Fleet.Health)
@@ -168,7 +169,7 @@ func (in *instance) awaitReady(ctx context.Context) ending {
 		if age > look || age > deadline {
 			where, text := in.locate(rec)
 			if where != "" && where != addr {
-				addr, tries = where, newChecked(where, rec.Fleet.Health)
+				addr, tries = where, newChecked(rec, where)
 				continue
 			}
 			saw := tries.String()
@@ -199,6 +200,9 @@ func (in *instance) ready(addr string) {
 // locate finds where the process listens: at the port that it was given, on any
 // address, or at the one that the manifest names for a service that ignores $PORT.
 func (in *instance) locate(rec instanceRecord) (addr, text string) {
+	if rec.Fleet.Image != nil {
+		return "", in.listensWithin(rec)
+	}
 	all, known := in.family().listens()
 	if !known {
 		return "", "where the process listens cannot be seen"
@@ -210,7 +214,7 @@ func (in *instance) locate(rec instanceRecord) (addr, text string) {
 			}
 		}
 	}
-	return "", listensText(all)
+	return "", shim.Listening(all, nil)
 }
 
 // keepWell checks the health of a ready instance until ctx ends.
@@ -220,7 +224,7 @@ func (in *instance) keepWell(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	tries := newChecked(rec.Addr, rec.Fleet.Health)
+	tries := newChecked(rec, rec.Addr)
 	for fails := 0; wait(ctx, 950*time.Millisecond+mrand.N(100*time.Millisecond)); {
 		err := in.s.probe.check(ctx, rec.Addr, rec.Fleet.Health)
 		state := in.snapshot().State

@@ -143,7 +143,7 @@ func Listening(addrs, except []netip.AddrPort) string {
 			continue
 		}
 		text := fmt.Sprintf(":%d", a.Port())
-		if ip := a.Addr(); !ip.IsUnspecified() && !ip.IsLoopback() {
+		if ip := a.Addr(); !ip.IsUnspecified() && ip.String() != "127.0.0.1" {
 			text = a.String()
 		}
 		if !slices.Contains(out, text) {

@@ -77,7 +77,6 @@ func Run(c Container, f Frame, started func(error)) Exit {
 	defer cancel()
 	asked := make(chan os.Signal, 8)
 	signal.Notify(asked, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
-	signal.Ignore(unix.SIGPIPE)
 	var network Network
 	err := c.Start(ctx, func(n Network) error {
 		network = n

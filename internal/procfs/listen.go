@@ -10,8 +10,8 @@ import (
 	"strconv"
 )
 
-// Listening lists the TCP sockets that listen, by inode, of a table such as
-// /proc/net/tcp or /proc/PID/net/tcp6.
+// Listening reads the sockets that listen, by inode, from a table such as
+// /proc/net/tcp or /proc/PID/net/tcp6. Of one that cannot be read, none.
 func Listening(name string) map[string]netip.AddrPort {
 	out := map[string]netip.AddrPort{}
 	f, err := os.Open(name)

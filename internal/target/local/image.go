@@ -1,0 +1,186 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"titrate/internal/target/local/namespaces"
+	"titrate/internal/target/local/shim"
+	"titrate/internal/world"
+)
+
+// insideCommand follows LaunchCommand where the launcher is the first process within
+// namespaces.
+const insideCommand = "inside"
+
+const (
+	imageState = "/run/titrate/state" // where a program of an image sees the workload's own data
+	listens    = "listens"            // the file of a shim that tells where the program listens
+)
+
+// imageLaunch says how an image is run: the launcher becomes its shim.
+type imageLaunch struct {
+	shim.Frame
+	Container namespaces.Spec `json:"container"`
+}
+
+// standIn makes this process the shim of an image. It returns only an error that came
+// before the image's program ran.
+func (l *imageLaunch) standIn() error {
+	if err := limit(); err != nil {
+		return err
+	}
+	var failed error
+	exit := shim.Run(namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand}), l.Frame, func(err error) {
+		if failed = err; err == nil {
+			_ = unix.Close(errorFD) // the supervisor waits for it
+		}
+	})
+	if failed != nil {
+		return failed
+	}
+	shim.Leave(exit)
+	return nil
+}
+
+// launchImage returns the launch of an image. The artifact's folder is there.
+func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
+	img := pl.fleet.Image
+	if len(argv) == 0 {
+		argv = img.Argv()
+	}
+	stop, err := stopSignal(img.StopSignal)
+	if err != nil {
+		return launch{}, err
+	}
+	l := &imageLaunch{
+		Frame: shim.Frame{
+			Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
+		},
+		Container: namespaces.Spec{
+			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
+			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,
+			Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
+		},
+	}
+	return launch{Env: env, Image: l}, nil
+}
+
+// imagePort is the port at which the program of an image is to listen: the manifest's,
+// else the only one that the image names.
+func imagePort(f world.Fleet) int {
+	const usual = 8080
+	switch {
+	case f.Port != 0:
+		return f.Port
+	case len(f.Image.Ports) == 1:
+		return f.Image.Ports[0]
+	default:
+		return usual
+	}
+}
+
+// imageEnv is what a program of an image begins with.
+func imageEnv(img world.Image) map[string]string {
+	env := map[string]string{"PATH": defaultPath}
+	for _, kv := range img.Env {
+		name, v, _ := strings.Cut(kv, "=")
+		env[name] = v
+	}
+	return env
+}
+
+// stopSignal reads the signal by which an image's program is asked to end, such as
+// SIGQUIT, QUIT, RTMIN+3 or 3.
+func stopSignal(s string) (unix.Signal, error) {
+	name := "SIG" + strings.TrimPrefix(strings.ToUpper(s), "SIG")
+	n, err := strconv.Atoi(s)
+	switch rest, rt := strings.CutPrefix(name, "SIGRTMIN"); {
+	case s == "":
+		return unix.SIGTERM, nil
+	case rt:
+		const first = 34 // the C library keeps two of the kernel's
+		n, err = strconv.Atoi("0" + strings.TrimPrefix(rest, "+"))
+		n += first
+	case err != nil:
+		if sig := unix.SignalNum(name); sig != 0 {
+			return sig, nil
+		}
+	}
+	if err != nil || n < 1 || n > 64 {
+		return 0, fmt.Errorf("the image is to be stopped by %q, which is no signal", s)
+	}
+	return unix.Signal(n), nil
+}
+
+// reached lists the addresses of this machine that a program of an image reaches at
+// the same addresses: those that it was given, and those on the loopback in the URLs
+// of its environment. Its own port is not among them.
+func (s *Supervisor) reached(pl place, env []string) []netip.AddrPort {
+	services := slices.Clone(pl.fleet.Uses)
+	for _, a := range pl.fleet.Addresses {
+		services = append(services, a.Service)
+	}
+	var texts []string
+	for _, at := range s.cfg.URLs(pl.key, services) {
+		texts = append(texts, at)
+	}
+	for _, kv := range env {
+		_, v, _ := strings.Cut(kv, "=")
+		texts = append(texts, strings.Fields(v)...)
+	}
+	var out []netip.AddrPort
+	for _, text := range texts {
+		if at, ok := loopbackURL(text); ok && int(at.Port()) != imagePort(pl.fleet) && !slices.Contains(out, at) {
+			out = append(out, at)
+		}
+	}
+	slices.SortFunc(out, netip.AddrPort.Compare)
+	return out
+}
+
+// loopbackURL returns the address of a URL that leads to this machine's loopback.
+func loopbackURL(text string) (at netip.AddrPort, ok bool) {
+	if !strings.Contains(text, "://") {
+		return at, false // an address alone may be where the program is to listen
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return at, false
+	}
+	host := u.Hostname()
+	if host == "localhost" {
+		host = "127.0.0.1"
+	}
+	ip, err := netip.ParseAddr(host)
+	port, perr := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil || perr != nil || !ip.IsLoopback() || port == 0 {
+		return at, false
+	}
+	return netip.AddrPortFrom(ip, uint16(port)), true
+}
+
+// listensWithin says where the program of an image listens, as its shim saw last.
+func (in *instance) listensWithin(rec instanceRecord) string {
+	b, err := os.ReadFile(filepath.Join(in.s.layout.runDir(rec.Key, rec.ID), listens))
+	if err != nil {
+		return "the process listens on no port"
+	}
+	return string(b)
+}
+
+// CheckImages returns nil where images can be run without a container engine, and
+// else, as a [namespaces.Error], what this machine lacks. It tries in a folder under the
+// one that is given, which is on the disk of the data folder.
+func CheckImages(ctx context.Context, under string) error {
+	return namespaces.Check(ctx, under, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+}

@@ -1,0 +1,32 @@
+package namespaces
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"titrate/internal/target/local/shim"
+)
+
+// Check tries whether containers can be had: all but the program. An [Error] says what
+// the machine lacks. It needs a folder on the disk on which they will be, and leaves
+// nothing there. The command is that of [New].
+func Check(ctx context.Context, under string, command []string) error {
+	dir, err := os.MkdirTemp(under, ".check-")
+	if err != nil {
+		return fmt.Errorf("try namespaces: %w", err)
+	}
+	defer Remove(dir) //nolint:errcheck // an empty folder or two
+	root := filepath.Join(dir, "empty")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return fmt.Errorf("try namespaces: %w", err)
+	}
+	made := errors.New("made")
+	err = New(Spec{Name: "check", Root: root, Dir: filepath.Join(dir, "layer")}, command).Start(ctx, func(shim.Network) error { return made })
+	if errors.Is(err, made) {
+		return nil
+	}
+	return err
+}

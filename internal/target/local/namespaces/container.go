@@ -1,0 +1,234 @@
+package namespaces
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"titrate/internal/target/local/shim"
+)
+
+// Descriptors of the inside beside the standard ones.
+const (
+	specFD = 3 // what it is made of, in JSON, comes in here
+	wireFD = 4 // requests come in here, and replies go out
+)
+
+const all = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+
+// Container is a program in namespaces, seen from outside. It is a [shim.Container].
+type Container struct {
+	spec    Spec
+	command []string
+
+	pid     int // of the first process within
+	wire    wire
+	replies chan answer   // closed when the inside is gone
+	gone    chan struct{} // the same
+	exit    *shim.Exit    // valid then; nil: it did not say
+
+	asking sync.Mutex // one request at a time
+}
+
+// answer is a reply with what came along.
+type answer struct {
+	reply
+	fd int
+}
+
+// New returns the container of spec. The command starts this program so that it
+// calls [Inside].
+func New(spec Spec, command []string) *Container {
+	return &Container{spec: spec, command: command, replies: make(chan answer), gone: make(chan struct{})}
+}
+
+// Start makes the namespaces and starts the program in them. See [shim.Container].
+func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) error {
+	who, err := lookUser(c.spec.Root, c.spec.User)
+	if err != nil {
+		return err
+	}
+	who.Alone = os.Geteuid() != 0
+	if err := c.folders(who); err != nil {
+		return err
+	}
+	if err := c.fork(who); err != nil {
+		return err
+	}
+	go c.listen()
+	if err := c.begin(prepare); err != nil {
+		_ = unix.Kill(c.pid, unix.SIGKILL)
+		c.Wait()
+		return err
+	}
+	return nil
+}
+
+func (c *Container) begin(prepare func(shim.Network) error) error {
+	if _, err := c.answer(); err != nil { // the root is made
+		return err
+	}
+	if err := prepare(c); err != nil {
+		return err
+	}
+	_, err := c.ask(request{Start: true})
+	return err
+}
+
+// folders makes the folders of the program's layer. What an earlier one has left
+// there goes.
+func (c *Container) folders(who identity) error {
+	if err := Remove(c.spec.Dir); err != nil {
+		return fmt.Errorf("clear the layer of %s: %w", c.spec.Name, err)
+	}
+	for _, name := range []string{"root", "upper", "work"} {
+		if err := os.MkdirAll(filepath.Join(c.spec.Dir, name), 0o755); err != nil {
+			return fmt.Errorf("make the layer of %s: %w", c.spec.Name, err)
+		}
+	}
+	for _, m := range c.spec.Mounts {
+		if m.Own && !who.Alone {
+			if err := os.Lchown(m.From, int(who.UID), int(who.GID)); err != nil {
+				return fmt.Errorf("give %s to the program's user: %w", m.From, err)
+			}
+		}
+	}
+	return nil
+}
+
+// fork starts the first process within. It is still to make its root.
+func (c *Container) fork(who identity) error {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("make a pair of sockets: %w", err)
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "wire")
+	defer theirs.Close()
+	if c.wire, err = newWire(os.NewFile(uintptr(pair[0]), "wire")); err != nil {
+		return err
+	}
+	specR, specW, err := os.Pipe()
+	if err != nil {
+		return fmt.Errorf("make a pipe: %w", err)
+	}
+	defer specW.Close()
+	sys := &syscall.SysProcAttr{Cloneflags: all, AmbientCaps: ambient()}
+	if err := mapIDs(sys, who); err != nil {
+		specR.Close()
+		return err
+	}
+	c.pid, err = syscall.ForkExec(c.command[0], c.command, &syscall.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []uintptr{0, 1, 2, specR.Fd(), theirs.Fd()}, Sys: sys,
+	})
+	specR.Close()
+	if err != nil {
+		return cannot("make namespaces", err)
+	}
+	// One that dies before it has read all says so by its end.
+	_ = json.NewEncoder(specW).Encode(inner{Spec: c.spec, Who: who})
+	return nil
+}
+
+// ambient are the capabilities that the first process within keeps when it is not
+// root there: all of them, over its namespaces.
+func ambient() []uintptr {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	out := []uintptr{}
+	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err == nil {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// listen takes what the inside says, until it is gone.
+func (c *Container) listen() {
+	defer close(c.gone)
+	defer close(c.replies)
+	for {
+		var a answer
+		var err error
+		if a.fd, err = c.wire.receive(&a.reply); err != nil {
+			return
+		}
+		if a.Exit != nil {
+			c.exit = a.Exit
+			continue
+		}
+		c.replies <- a
+	}
+}
+
+var errGone = errors.New("the first process of the namespaces has ended")
+
+// answer waits for a reply. A descriptor that comes along is the caller's.
+func (c *Container) answer() (fd int, err error) {
+	a, ok := <-c.replies
+	switch {
+	case !ok:
+		return -1, errGone
+	case a.Error != "" && a.Errno != 0:
+		return -1, &insideError{a.Error, a.Errno}
+	case a.Error != "":
+		return -1, errors.New(a.Error)
+	}
+	return a.fd, nil
+}
+
+// ask sends a request and waits for its reply.
+func (c *Container) ask(r request) (fd int, err error) {
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	if err := c.wire.send(r, -1); err != nil {
+		return -1, errGone
+	}
+	return c.answer()
+}
+
+// insideError is an error of the other side.
+type insideError struct {
+	text  string
+	errno unix.Errno
+}
+
+func (e *insideError) Error() string { return e.text }
+func (e *insideError) Unwrap() error { return e.errno }
+
+// Signal sends a signal to the program; SIGKILL ends all that is within.
+func (c *Container) Signal(sig unix.Signal) {
+	if sig == unix.SIGKILL {
+		_ = unix.Kill(c.pid, unix.SIGKILL) // not reaped before Wait returns
+		return
+	}
+	_, _ = c.ask(request{Signal: sig})
+}
+
+// Wait returns how the program ended, once all that was within is gone.
+func (c *Container) Wait() shim.Exit {
+	<-c.gone
+	var ws unix.WaitStatus
+	for {
+		_, err := unix.Wait4(c.pid, &ws, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	switch {
+	case c.exit != nil:
+		return *c.exit
+	case ws.Signaled():
+		return shim.Exit{Signal: ws.Signal()}
+	default:
+		return shim.Exit{Code: ws.ExitStatus()}
+	}
+}

@@ -1,0 +1,24 @@
+package namespaces
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Remove removes a folder and all in it, also what programs have made so that not
+// even its owner may look into it.
+func Remove(dir string) error {
+	err := os.RemoveAll(dir)
+	if !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			_ = os.Chmod(path, 0o700) // what it does not help shows below
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
+}
