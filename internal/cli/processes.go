@@ -38,7 +38,7 @@ func (s *session) processCommands() []*cobra.Command {
 			})
 		}),
 		hidden("__node", func(cmd *cobra.Command, _ []string) error {
-			return daemon.Node(cmd.Context(), daemon.NodeConfig{Dir: s.data, Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node")})
+			return daemon.Node(cmd.Context(), daemon.NodeConfig{Dir: s.data, Engine: s.variable(daemon.EngineVar), Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node")})
 		}),
 		hidden("__git-hook", func(_ *cobra.Command, args []string) error {
 			return result(source.Hook(strings.Join(args, " "), s.In, s.Out, s.Env))

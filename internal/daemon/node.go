@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -23,6 +24,7 @@ import (
 type NodeConfig struct {
 	Dir     string // the data folder
 	Sockets string // the content of keeper.SocketsVar
+	Engine  string // the container engine: a setting of engine.Seek
 	Log     *slog.Logger
 }
 
@@ -50,7 +52,11 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, cfg.Log)
+	seeker, err := engine.Seek(cfg.Engine)
+	if err != nil {
+		return err
+	}
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, seeker, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -76,7 +82,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, secure HTTPS, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, seeker *engine.Seeker, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -104,7 +110,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, log *slog.Logger) (*
 	}
 	m.supervisor, err = local.New(local.Config{
 		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
-		Log:  log,
+		Engine: seeker.Engine, Log: log,
 		Open: m.gateway.OpenAt,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))

@@ -25,7 +25,9 @@ func (sp *spawned) pid(token string) int {
 			if sid, err := unix.Getsid(pid); err != nil || sid != pid {
 				continue
 			}
-			if t := environ(pid)[tokenVar]; t != "" {
+			env := environ(pid)
+			// What leads a session in a container is not the shim that stands for it.
+			if t := env[tokenVar]; t != "" && env[stateVar] != imageState {
 				sp.byToken[t] = pid
 			}
 		}
@@ -135,7 +137,7 @@ func given(f family, names []string) map[string]string {
 	if len(names) == 0 {
 		return secrets
 	}
-	for _, pid := range append([]int{f.pid}, f.session()...) {
+	for _, pid := range append([]int{f.pid}, f.members()...) {
 		env := environ(pid)
 		for _, name := range names {
 			if v := env[name]; v != "" {
@@ -178,7 +180,7 @@ func (s *Supervisor) discard(ctx context.Context, path string, err error) {
 	id := strings.TrimSuffix(filepath.Base(path), ".run")
 	for _, pid := range pids() {
 		env := environ(pid)
-		if env["TITRATE_INSTANCE"] != id || env["TITRATE_STATE"] != filepath.Join(dir, "state") {
+		if env["TITRATE_INSTANCE"] != id || env[stateVar] != filepath.Join(dir, "state") {
 			continue
 		}
 		if p, err := openProcess(pid, 0, ""); err == nil {

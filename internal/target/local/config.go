@@ -1,12 +1,14 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/rollout"
 )
 
@@ -25,6 +27,10 @@ type Config struct {
 	// Launcher is the command that calls [Launch]. Empty: this program with the
 	// argument LaunchCommand.
 	Launcher []string
+
+	// Engine returns the container engine that holds images, as [engine.Seeker.Engine]
+	// does. Nil: there is none.
+	Engine func(context.Context) (*engine.Engine, error)
 
 	Log *slog.Logger
 	Now func() time.Time // nil: time.Now
@@ -88,6 +94,9 @@ func (c *Config) complete() error {
 	}
 	if c.OnReady == nil {
 		c.OnReady = func(rollout.Key, rollout.Version, []Endpoint) {}
+	}
+	if c.Engine == nil {
+		c.Engine = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrNone }
 	}
 	if c.Open == nil {
 		c.Open = func(string) int { return 0 }

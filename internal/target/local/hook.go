@@ -138,21 +138,21 @@ func (h *hook) run(ctx context.Context) {
 		h.s.forget(h.file(), h.dir()) // it was not started: the next supervisor may
 		return
 	}
-	if err := h.start(); err != nil {
+	if err := h.start(ctx); err != nil {
 		h.finish(ctx, rollout.HookResult{Exit: 126, Log: "the hook could not be started: " + err.Error()})
 		return
 	}
 	h.stay(ctx)
 }
 
-func (h *hook) start() error {
+func (h *hook) start(ctx context.Context) error {
 	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
 	env := h.s.env(pl)
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
 		env = append(env, previewVar+"=http://"+at)
 	}
-	l, err := h.s.launch(pl, []string{"/bin/sh", "-c", rec.Command}, env)
+	l, err := h.s.launch(ctx, pl, []string{"/bin/sh", "-c", rec.Command}, env)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/namespaces"
 	"titrate/internal/target/local/shim"
 	"titrate/internal/world"
@@ -30,7 +31,8 @@ const (
 // imageLaunch says how an image is run: the launcher becomes its shim.
 type imageLaunch struct {
 	shim.Frame
-	Container namespaces.Spec `json:"container"`
+	Container namespaces.Spec `json:"container,omitzero"`
+	Engine    *container.Spec `json:"engine,omitempty"` // in place of Container: the engine runs it
 }
 
 // standIn makes this process the shim of an image. It returns only an error that came
@@ -39,8 +41,12 @@ func (l *imageLaunch) standIn() error {
 	if err := limit(); err != nil {
 		return err
 	}
+	var c shim.Container = namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+	if l.Engine != nil {
+		c = container.New(*l.Engine)
+	}
 	var failed error
-	exit := shim.Run(namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand}), l.Frame, func(err error) {
+	exit := shim.Run(c, l.Frame, func(err error) {
 		if failed = err; err == nil {
 			_ = unix.Close(errorFD) // the supervisor waits for it
 		}
@@ -53,7 +59,7 @@ func (l *imageLaunch) standIn() error {
 }
 
 // launchImage returns the launch of an image. The artifact's folder is there.
-func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
+func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []string) (launch, error) {
 	img := pl.fleet.Image
 	if len(argv) == 0 {
 		argv = img.Argv()
@@ -62,10 +68,14 @@ func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 	if err != nil {
 		return launch{}, err
 	}
+	frame := shim.Frame{
+		Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
+	}
+	if img.Engine {
+		return s.launchContainer(ctx, pl, argv, env, frame)
+	}
 	l := &imageLaunch{
-		Frame: shim.Frame{
-			Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
-		},
+		Frame: frame,
 		Container: namespaces.Spec{
 			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,

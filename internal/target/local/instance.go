@@ -203,6 +203,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 			return // live lets go of it
 		}
 	}
+	in.sweep()
 	in.out.drain()
 	lines := in.out.lastLines(10)
 	if in.proc != nil {
@@ -338,6 +339,14 @@ func (in *instance) store() error {
 
 func (in *instance) family() family {
 	return family{token: in.snapshot().Token, pid: in.proc.pid, start: in.proc.start}
+}
+
+// sweep has what the instance's process may have left in the container engine
+// removed: a shim that is killed leaves its container.
+func (in *instance) sweep() {
+	if img := in.snapshot().Fleet.Image; img != nil && img.Engine {
+		in.s.swept()
+	}
 }
 
 func (in *instance) attrs() []any {

@@ -40,7 +40,10 @@ func (s *Supervisor) sample(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		sessions, restarts := s.sessions()
+		sessions, restarts, containers := s.sessions()
+		for shim, pid := range within(containers) {
+			sessions[pid] = sessions[shim]
+		}
 		if samples := m.take(sessions, restarts, usages(sessions)); !first {
 			s.cfg.OnSample(samples)
 		}
@@ -48,20 +51,24 @@ func (s *Supervisor) sample(ctx context.Context) {
 	}
 }
 
-// sessions lists the sessions of living instances, and each fleet's restarts ever.
-func (s *Supervisor) sessions() (map[int]fleetID, map[fleetID]int) {
+// sessions lists the sessions of living instances, and each fleet's restarts ever;
+// and, by session, the folders of those whose processes are in a container.
+func (s *Supervisor) sessions() (map[int]fleetID, map[fleetID]int, map[int]string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sessions, restarts := map[int]fleetID{}, map[fleetID]int{}
+	sessions, restarts, containers := map[int]fleetID{}, map[fleetID]int{}, map[int]string{}
 	for id, f := range s.fleets {
 		restarts[id] = f.rec.Restarts
 		for _, in := range f.instances {
 			if in.rec.PID != 0 {
 				sessions[in.rec.PID] = id
+				if img := in.rec.Fleet.Image; img != nil && img.Engine {
+					containers[in.rec.PID] = s.layout.runDir(in.rec.Key, in.rec.ID)
+				}
 			}
 		}
 	}
-	return sessions, restarts
+	return sessions, restarts, containers
 }
 
 // take returns what was used since the last call. What a process had used before

@@ -38,7 +38,7 @@ func (in *instance) start(ctx context.Context) error {
 		}
 	}
 	in.out.forget()
-	l, err := in.s.launch(pl, spec.Command, in.s.env(pl))
+	l, err := in.s.launch(ctx, pl, spec.Command, in.s.env(pl))
 	if err != nil {
 		return err
 	}

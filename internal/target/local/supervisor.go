@@ -27,6 +27,7 @@ type Supervisor struct {
 	probe  prober
 	wg     sync.WaitGroup // what Run waits for
 
+	sweep chan struct{} // containers may be left in the engine
 	kick  chan struct{} // something changed that converge should look at
 	hurry chan struct{} // closed: no more patience with what is to end
 	halt  chan struct{} // closed by Stop: hooks end
@@ -64,7 +65,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	return &Supervisor{
 		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
-		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
+		kick: make(chan struct{}, 1), sweep: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
@@ -93,6 +94,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.wg.Go(func() { s.sample(ctx) })
+	s.wg.Go(func() { s.sweepContainers(ctx) })
 	s.wg.Go(func() { s.prune(ctx) })
 	for {
 		s.converge(ctx)

@@ -1,0 +1,112 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"titrate/internal/engine"
+	"titrate/internal/target/local/container"
+	"titrate/internal/target/local/shim"
+)
+
+// pidFile is the file of a shim that holds the number of its container's process.
+const pidFile = "pid"
+
+// launchContainer returns the launch of an image that the container engine holds.
+func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []string, frame shim.Frame) (launch, error) {
+	e, err := s.cfg.Engine(ctx)
+	if err != nil {
+		return launch{}, err
+	}
+	state := s.layout.state(pl.key)
+	// Users of images are as they are; nobody else of this machine comes near the folder.
+	if err := os.Chmod(state, 0o777); err != nil {
+		return launch{}, fmt.Errorf("open the state of %s: %w", pl.key, err)
+	}
+	owner, l := engine.Owner(s.cfg.Data), pl.fleet.Limits
+	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
+		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile),
+		Container: engine.Container{
+			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
+			Labels:  map[string]string{engine.LabelInstance: pl.id},
+			Network: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env,
+			Port:    frame.Port, Limits: engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
+			Mounts: []engine.Mount{{From: state, To: imageState}},
+		},
+	}}}, nil
+}
+
+// containerName is the instance's or hook's id as a container may be named.
+func containerName(pl place) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r) {
+			return r
+		}
+		return '-'
+	}, pl.id)
+}
+
+// sweepEvery is how often containers are looked for that nobody looks after.
+const sweepEvery = 30 * time.Second
+
+// sweepContainers removes, until ctx ends, the containers whose shim was killed: now,
+// when told to, and now and then, because the engine may have been away.
+func (s *Supervisor) sweepContainers(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for said := ""; ; {
+		err := s.sweepOnce(ctx)
+		if err != nil && ctx.Err() == nil && !errors.Is(err, engine.ErrNone) && err.Error() != said {
+			s.cfg.Log.Warn("containers that nobody looks after may stay for now", slog.Any("error", err))
+			said = err.Error()
+		}
+		if err == nil {
+			said = ""
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-s.sweep:
+		}
+	}
+}
+
+func (s *Supervisor) sweepOnce(ctx context.Context) error {
+	e, err := s.cfg.Engine(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Sweep(ctx, engine.Owner(s.cfg.Data), container.Alive)
+}
+
+// swept has what an instance or hook has left in the engine removed soon.
+func (s *Supervisor) swept() {
+	select {
+	case s.sweep <- struct{}{}:
+	default: // it is about to happen
+	}
+}
+
+// within returns the numbers of the processes that instances with a container have
+// there, by that of the shim: each leads a session of its own.
+func within(dirs map[int]string) map[int]int {
+	out := map[int]int{}
+	for shim, dir := range dirs {
+		text, err := os.ReadFile(filepath.Join(dir, pidFile))
+		var pid int
+		if err != nil {
+			continue
+		}
+		if _, err := fmt.Sscan(string(text), &pid); err == nil && pid > 0 {
+			out[shim] = pid
+		}
+	}
+	return out
+}
