@@ -28,6 +28,10 @@ type Container struct {
 	Limits   Limits
 	ReadOnly bool // nothing to write to but memory: /tmp is some
 	Mounts   []Mount
+	// Init puts a small program of the engine's before Command, as the first process.
+	// The kernel keeps signals that a program has no word for, SIGTERM too, from the
+	// first process: most would have to be killed.
+	Init bool
 }
 
 // Limits bound a container; 0: none.
@@ -51,7 +55,7 @@ type Status struct {
 	Started   time.Time
 	Finished  time.Time
 	Labels    map[string]string
-	Network   string
+	Network   string     // as [Engine.Containers] tells it: as it was asked for
 	IP        netip.Addr // in Network; invalid: it has none
 	Published int        // the port on 127.0.0.1; 0: none
 }
@@ -79,6 +83,7 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 		NetworkMode: container.NetworkMode(c.Network), ReadonlyRootfs: c.ReadOnly,
 		Resources: container.Resources{Memory: c.Limits.Memory, MemorySwap: c.Limits.Memory, NanoCPUs: int64(c.Limits.CPU * 1e9)},
 	}
+	host.Init = &c.Init
 	if c.Limits.Processes > 0 {
 		host.PidsLimit = &c.Limits.Processes
 	}
@@ -129,8 +134,7 @@ func (e *Engine) Status(ctx context.Context, id string) (Status, error) {
 		st.Finished, _ = time.Parse(time.RFC3339Nano, s.FinishedAt) // of what runs: zero
 	}
 	if n := c.NetworkSettings; n != nil {
-		for name, end := range n.Networks {
-			st.Network = name
+		for _, end := range n.Networks {
 			if end != nil && end.IPAddress.IsValid() {
 				st.IP = end.IPAddress
 			}
@@ -183,7 +187,17 @@ func (e *Engine) Kill(ctx context.Context, id, signal string) error {
 // anonymous volumes. One that is not there is removed.
 func (e *Engine) Remove(ctx context.Context, id string) error {
 	_, err := e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
-	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // conflict: its removal is under way
+	for tick := 10 * time.Millisecond; errdefs.IsConflict(err); tick = min(2*tick, time.Second) { // its removal is under way
+		select {
+		case <-time.After(tick):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, err = e.api.ContainerInspect(ctx, id, client.ContainerInspectOptions{}); err == nil {
+			_, err = e.api.ContainerRemove(ctx, id, client.ContainerRemoveOptions{RemoveVolumes: true, Force: true})
+		}
+	}
+	if errdefs.IsNotFound(err) {
 		return nil
 	}
 	return e.failed("remove a container", err)

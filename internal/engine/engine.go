@@ -52,7 +52,8 @@ type Version struct {
 	API      string // the highest version of the API that it speaks
 	Platform string // "linux/amd64"
 	Rootless bool
-	buildKit bool // its builder is BuildKit
+	buildKit bool   // its builder is BuildKit
+	init     string // its program for the first process of containers, which reaps and passes signals on; empty: none
 }
 
 // String returns "Docker 20.10.24".
@@ -112,6 +113,7 @@ func (e *Engine) Version(ctx context.Context) (Version, error) {
 	for _, o := range info.Info.SecurityOptions {
 		v.Rootless = v.Rootless || strings.HasPrefix(o, "name=rootless")
 	}
+	v.init = info.Info.InitBinary // which may be missing: see begin
 	v.buildKit = v.Name == "Docker" && ping.BuilderVersion == "2"
 	e.mu.Lock()
 	e.version = &v

@@ -1,54 +1,46 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"net/netip"
+	"slices"
 
 	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
-// Network is a bridge network.
-type Network struct {
-	Name    string
-	Gateway netip.Addr // invalid: it has none
+// EnsureNetwork returns the id of the bridge network of a name, which is made if it
+// is not there. An engine lets several have one name, so that it is to be called by one
+// at a time.
+func (e *Engine) EnsureNetwork(ctx context.Context, name string, labels map[string]string) (id string, err error) {
+	if id, err = e.oldest(ctx, name); err != nil || id != "" {
+		return id, err
+	}
+	made, err := e.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: labels})
+	return made.ID, e.failed("make the network "+name, err)
 }
 
-// EnsureNetwork returns the bridge network of a name, which is made if it is not
-// there.
-func (e *Engine) EnsureNetwork(ctx context.Context, name string, labels map[string]string) (Network, error) {
-	n, err := e.network(ctx, name)
-	if !errors.Is(err, ErrNotFound) {
-		return n, err
-	}
-	_, err = e.api.NetworkCreate(ctx, name, client.NetworkCreateOptions{Driver: "bridge", Labels: labels})
-	if err != nil && !errdefs.IsConflict(err) { // made by another call just now
-		return Network{}, e.failed("make the network "+name, err)
-	}
-	return e.network(ctx, name)
-}
-
-func (e *Engine) network(ctx context.Context, name string) (Network, error) {
-	got, err := e.api.NetworkInspect(ctx, name, client.NetworkInspectOptions{})
+// oldest returns the id of the network of a name that was made first; empty: there is none.
+func (e *Engine) oldest(ctx context.Context, name string) (string, error) {
+	got, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
 	if err != nil {
-		return Network{}, e.failed("look at the network "+name, err)
+		return "", e.failed("look for the network "+name, err)
 	}
-	n := Network{Name: got.Network.Name}
-	for _, c := range got.Network.IPAM.Config {
-		if c.Gateway.Is4() {
-			n.Gateway = c.Gateway
-		}
+	nets := slices.DeleteFunc(got.Items, func(n network.Summary) bool { return n.Name != name }) // the filter takes parts of names
+	if len(nets) == 0 {
+		return "", nil
 	}
-	return n, nil
+	first := slices.MinFunc(nets, func(a, b network.Summary) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+	return first.ID, nil
 }
 
-// RemoveNetwork removes a network. One that is not there is removed; one that is
+// RemoveNetwork removes a network, by its id. One that is not there is removed; one that is
 // used stays, with an error.
-func (e *Engine) RemoveNetwork(ctx context.Context, name string) error {
-	_, err := e.api.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
+func (e *Engine) RemoveNetwork(ctx context.Context, id string) error {
+	_, err := e.api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 	if errdefs.IsNotFound(err) {
 		return nil
 	}
-	return e.failed("remove the network "+name, err)
+	return e.failed("remove a network", err)
 }

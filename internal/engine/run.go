@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,9 +32,6 @@ type Run struct {
 // not be started. When ctx ends the container is removed.
 func (e *Engine) Run(ctx context.Context, r Run) (Status, error) {
 	id, err := e.begin(ctx, r.Container)
-	if errors.Is(err, ErrNotFound) { // its network may have been swept away in between
-		id, err = e.begin(ctx, r.Container)
-	}
 	if err != nil {
 		return Status{}, err
 	}
@@ -68,20 +66,27 @@ func (e *Engine) Run(ctx context.Context, r Run) (Status, error) {
 	return st, nil
 }
 
-// begin makes and starts a container, in its network.
+// begin makes and starts a container: with an init where the engine has one, which
+// it does not know before it looks for the program.
 func (e *Engine) begin(ctx context.Context, c Container) (id string, err error) {
-	if c.Network != "" {
-		if _, err := e.EnsureNetwork(ctx, c.Network, map[string]string{Label: c.Labels[Label]}); err != nil {
-			return "", err
-		}
-	}
-	if id, err = e.Create(ctx, c); err != nil {
+	v, err := e.Version(ctx)
+	if err != nil {
 		return "", err
 	}
-	if err = e.Start(ctx, id); err != nil {
+	c.Init = v.init != ""
+	for {
+		if id, err = e.Create(ctx, c); err != nil {
+			return "", err
+		}
+		if err = e.Start(ctx, id); err == nil {
+			return id, nil
+		}
 		e.remove(ctx, id)
+		if !c.Init || !strings.Contains(err.Error(), v.init) {
+			return "", err
+		}
+		c.Init = false
 	}
-	return id, err
 }
 
 // tellMost is how long the engine may take to tell the last of what a container

@@ -145,8 +145,12 @@ func TestRun(t *testing.T) {
 		enginetest.Program(t, dir, talker)
 		write(t, dir, "Dockerfile", "FROM scratch\nCOPY app /app\nENTRYPOINT [\"/app\"]\n")
 		image := build(t, e, dir, engine.Build{})
+		net, err := e.EnsureNetwork(t.Context(), "mine", map[string]string{engine.Label: "me"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		say := func(word string) engine.Container {
-			return engine.Container{Name: word, Image: image, Command: []string{"/app", word}, Network: "mine", Limits: engine.Limits{Memory: 32 << 20, Processes: 20}}
+			return engine.Container{Name: word, Image: image, Command: []string{"/app", word}, Network: net, Limits: engine.Limits{Memory: 32 << 20, Processes: 20}}
 		}
 
 		r := run(t, e, say("talk"))
@@ -220,7 +224,7 @@ func away(t *testing.T, d *enginetest.Daemon, e *engine.Engine, say func(string)
 func swept(t *testing.T, e *engine.Engine, say func(string) engine.Container) {
 	t.Helper()
 	kept, lost := run(t, e, say("talk")), run(t, e, say("deaf"))
-	if err := e.Sweep(t.Context(), "me", func(shim string) bool { return shim == "talk" }); err != nil {
+	if err := e.Sweep(t.Context(), "me", func(shim string) bool { return shim == "talk" }, func(string) bool { return false }); err != nil {
 		t.Error(err)
 	}
 	if st := <-lost.ended; st.Running {
@@ -233,7 +237,7 @@ func swept(t *testing.T, e *engine.Engine, say func(string) engine.Container) {
 	if err := <-kept.failed; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	if err := e.Sweep(t.Context(), "me", func(string) bool { return false }); err != nil {
+	if err := e.Sweep(t.Context(), "me", func(string) bool { return false }, func(string) bool { return false }); err != nil {
 		t.Error(err)
 	}
 	if nets, err := e.Networks(t.Context(), "me"); err != nil || len(nets) != 0 {

@@ -14,8 +14,9 @@ const (
 )
 
 // Sweep removes the containers of an owner that nobody looks after any more: whose
-// process was killed, and who would run on for ever; and networks without containers.
-func (e *Engine) Sweep(ctx context.Context, owner string, alive func(shim string) bool) error {
+// process was killed, and who would run on for ever; and networks without containers
+// that are not wanted.
+func (e *Engine) Sweep(ctx context.Context, owner string, alive, wanted func(string) bool) error {
 	list, err := e.Containers(ctx, Label, owner)
 	if err != nil {
 		return err
@@ -29,20 +30,20 @@ func (e *Engine) Sweep(ctx context.Context, owner string, alive func(shim string
 		}
 	}
 	nets, err := e.Networks(ctx, owner)
-	for _, name := range nets {
-		if !used[name] {
-			errs = append(errs, e.RemoveNetwork(ctx, name))
+	for id, name := range nets {
+		if !used[id] && !used[name] && !wanted(name) {
+			errs = append(errs, e.RemoveNetwork(ctx, id))
 		}
 	}
 	return errors.Join(append(errs, err)...)
 }
 
-// Networks lists the networks of an owner.
-func (e *Engine) Networks(ctx context.Context, owner string) ([]string, error) {
+// Networks returns the networks of an owner: names by ids.
+func (e *Engine) Networks(ctx context.Context, owner string) (map[string]string, error) {
 	got, err := e.api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("label", Label+"="+owner)})
-	var names []string
+	nets := map[string]string{}
 	for _, n := range got.Items {
-		names = append(names, n.Name)
+		nets[n.ID] = n.Name
 	}
-	return names, e.failed("list networks", err)
+	return nets, e.failed("list networks", err)
 }

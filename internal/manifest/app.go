@@ -73,7 +73,7 @@ type Service struct {
 	Image  string // the image that it runs, as written; empty: it is built
 	Run    Run    // the same in every environment
 	Port   int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
-	Health string // path that answers 2xx or 3xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
+	Health string // path that answers 2xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
 	Worker bool   // takes no requests
 	Host   string // host routed to it from outside; empty: none
 	Route  string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is

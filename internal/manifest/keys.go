@@ -148,7 +148,7 @@ func serviceKeys() []Key {
 		{
 			Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),
 			Default: "ready when it accepts connections", Example: "health: /healthz",
-			Doc: "The path that answers 2xx or 3xx when an instance is ready for traffic.",
+			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer.",
 		},
 		{
 			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),

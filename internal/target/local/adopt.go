@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -180,7 +181,12 @@ func (s *Supervisor) discard(ctx context.Context, path string, err error) {
 	id := strings.TrimSuffix(filepath.Base(path), ".run")
 	for _, pid := range pids() {
 		env := environ(pid)
-		if env["TITRATE_INSTANCE"] != id || env[stateVar] != filepath.Join(dir, "state") {
+		mine := env["TITRATE_INSTANCE"] == id && env[stateVar] == filepath.Join(dir, "state")
+		if !mine && env[tokenVar] != "" { // a shim is told nothing else, and writes where its program does
+			out, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/1", pid))
+			mine = err == nil && out == filepath.Join(dir, id, streamNames[0])
+		}
+		if !mine {
 			continue
 		}
 		if p, err := openProcess(pid, 0, ""); err == nil {

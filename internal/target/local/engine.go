@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"titrate/internal/engine"
+	"titrate/internal/rollout"
 	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/shim"
 )
@@ -24,32 +25,57 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 	if err != nil {
 		return launch{}, err
 	}
+	owner, l := engine.Owner(s.cfg.Data), pl.fleet.Limits
+	network, err := s.network(ctx, e, pl.key)
+	if err != nil {
+		return launch{}, err
+	}
 	state := s.layout.state(pl.key)
 	// Users of images are as they are; nobody else of this machine comes near the folder.
 	if err := os.Chmod(state, 0o777); err != nil {
 		return launch{}, fmt.Errorf("open the state of %s: %w", pl.key, err)
 	}
-	owner, l := engine.Owner(s.cfg.Data), pl.fleet.Limits
 	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
 		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile),
 		Container: engine.Container{
 			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
 			Labels:  map[string]string{engine.LabelInstance: pl.id},
-			Network: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env,
+			Network: network,
 			Port:    frame.Port, Limits: engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
 			Mounts: []engine.Mount{{From: state, To: imageState}},
 		},
 	}}}, nil
 }
 
-// containerName is the instance's or hook's id as a container may be named.
+// networkMost is how long the engine may take to make a network.
+const networkMost = 30 * time.Second
+
+// network returns the network that the containers of an app's environment share.
+func (s *Supervisor) network(ctx context.Context, e *engine.Engine, k rollout.Key) (string, error) {
+	s.networks.Lock() // see EnsureNetwork
+	defer s.networks.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, networkMost)
+	defer cancel()
+	return e.EnsureNetwork(ctx, s.networkName(k), map[string]string{engine.Label: engine.Owner(s.cfg.Data)})
+}
+
+func (s *Supervisor) networkName(k rollout.Key) string {
+	return "titrate-" + engine.Owner(s.cfg.Data) + "-" + k.App + "-" + k.Env
+}
+
+// containerName is the instance's or hook's id as a container may be named. Hooks
+// share ids; their folders are their own.
 func containerName(pl place) string {
+	name := pl.id
+	if own := filepath.Base(pl.dir); own != name {
+		name += "-" + own[:min(12, len(own))]
+	}
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("_.-", r) {
 			return r
 		}
 		return '-'
-	}, pl.id)
+	}, name)
 }
 
 // sweepEvery is how often containers are looked for that nobody looks after.
@@ -83,7 +109,16 @@ func (s *Supervisor) sweepOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return e.Sweep(ctx, engine.Owner(s.cfg.Data), container.Alive)
+	wanted := map[string]bool{}
+	s.mu.Lock()
+	for id := range s.fleets {
+		wanted[s.networkName(id.key)] = true
+	}
+	for _, h := range s.hooks {
+		wanted[s.networkName(h.rec.Workload)] = true
+	}
+	s.mu.Unlock()
+	return e.Sweep(ctx, engine.Owner(s.cfg.Data), container.Alive, func(name string) bool { return wanted[name] })
 }
 
 // swept has what an instance or hook has left in the engine removed soon.

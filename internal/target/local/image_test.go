@@ -32,8 +32,8 @@ func addPicture(tb testing.TB, dir string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	files := map[string]string{"/app": self}
-	out, _ := exec.Command("ldd", self).Output() // fails of a static program
+	files := map[string]string{"/app": self, "/bin/sh": "/bin/sh"}
+	out, _ := exec.Command("ldd", self, "/bin/sh").Output() // fails of a static program
 	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
 		files[m[1]] = m[1]
 	}

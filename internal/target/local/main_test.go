@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/keeper"
 	"titrate/internal/world"
 )
@@ -74,6 +75,12 @@ var apps = map[string]func(args []string){
 		_ = cmd.Start()
 		serve(os.Getenv("PORT"))
 	},
+	"fork-and-exit": func([]string) {
+		cmd := exec.Command("/proc/self/exe", "worker")
+		if err := cmd.Start(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	},
 	"worker": func([]string) { time.Sleep(time.Hour) },
 	"spam": func(args []string) {
 		n, _ := strconv.Atoi(args[0])
@@ -100,6 +107,17 @@ func serve(port string) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
+	mux.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) })
+	mux.HandleFunc("/fetch", func(w http.ResponseWriter, r *http.Request) {
+		resp, err := http.Get(os.ExpandEnv(r.FormValue("url")))
+		if err != nil {
+			fmt.Fprint(w, err)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
+	})
+	mux.HandleFunc("/walls", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(walls()) })
 	mux.HandleFunc("/sick", func(_ http.ResponseWriter, r *http.Request) { sick = r.FormValue("is") == "true" })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(os.Environ()) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
@@ -166,8 +184,17 @@ func node(dir string) {
 }
 
 func testConfig(dir string, log *slog.Logger) Config {
+	setting, _ := os.ReadFile(filepath.Join(dir, engineFile)) // of tests without an engine there is none
+	if len(setting) == 0 {
+		setting = []byte(engine.None)
+	}
+	seeker, err := engine.Seek(string(setting))
+	if err != nil {
+		panic(err)
+	}
 	return Config{
-		Dir: filepath.Join(dir, "node"), Data: dir, Artifacts: filepath.Join(dir, "artifacts"),
+		Engine: seeker.Engine,
+		Dir:    filepath.Join(dir, "node"), Data: dir, Artifacts: filepath.Join(dir, "artifacts"),
 		Logs: filepath.Join(dir, "logs"), Exits: filepath.Join(dir, "node", "exits"),
 		Log: log, Grace: 500 * time.Millisecond,
 	}

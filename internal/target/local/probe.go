@@ -28,8 +28,9 @@ func newProber() prober {
 	}}
 }
 
-// check returns nil when the instance at addr is well: path answers 2xx or 3xx
-// or, without a path, it accepts a connection.
+// check returns nil when the instance at addr is well: path answers 2xx or, without a
+// path, it accepts a connection. A redirect says nothing of whether what it leads to
+// is well.
 func (p prober) check(ctx context.Context, addr, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -51,7 +52,10 @@ func (p prober) check(ctx context.Context, addr, path string) error {
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 64<<10))
-	if resp.StatusCode < 200 || resp.StatusCode > 399 {
+	switch to := resp.Header.Get("Location"); {
+	case resp.StatusCode >= 300 && resp.StatusCode < 400 && to != "":
+		return fmt.Errorf("status %d to %.200s, name a path that answers itself", resp.StatusCode, to)
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil

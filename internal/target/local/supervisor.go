@@ -33,6 +33,8 @@ type Supervisor struct {
 	halt  chan struct{} // closed by Stop: hooks end
 	back  chan struct{} // closed once what an earlier supervisor left has been published
 
+	networks sync.Mutex // one at a time makes networks in the engine
+
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
 	published  map[fleetID][]Endpoint
 

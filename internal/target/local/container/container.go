@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -130,11 +131,16 @@ func (c *Container) network(ctx context.Context, e *engine.Engine, st engine.Sta
 	if err == nil {
 		return n, nil
 	}
-	if now, serr := e.Status(ctx, st.ID); serr == nil && !now.Running {
+	ctx, cancel := context.WithTimeout(ctx, endMost)
+	defer cancel()
+	if now, werr := e.Wait(ctx, st.ID); werr == nil && !now.Running {
 		return ended{}, nil
 	}
 	return nil, err
 }
+
+// endMost is how long the engine may take to notice that a process has ended.
+const endMost = 5 * time.Second
 
 // unstarted says why a container could not be started, in words that help.
 func (c *Container) unstarted(err error) error {

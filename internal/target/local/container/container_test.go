@@ -205,9 +205,13 @@ func TestContainer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		network, err := e.EnsureNetwork(t.Context(), "mine", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		spec := func(name string, command ...string) Spec {
 			return Spec{Socket: e.Socket(), Container: engine.Container{
-				Name: name, Image: image, Command: command, Network: "mine", Env: []string{"NAME=" + name, "LISTEN=:3000"},
+				Name: name, Image: image, Command: command, Network: network, Env: []string{"NAME=" + name, "LISTEN=:3000"},
 				Limits: engine.Limits{Memory: 64 << 20, CPU: 1, Processes: 50},
 			}}
 		}
@@ -300,7 +304,7 @@ func ends(t *testing.T, e *engine.Engine, spec func(string, ...string) Spec) {
 			}
 			continue
 		}
-		if err := e.Sweep(t.Context(), "me", Alive); err != nil {
+		if err := e.Sweep(t.Context(), "me", Alive, func(string) bool { return true }); err != nil {
 			t.Error(err)
 		}
 	}

@@ -228,6 +228,11 @@ var (
 func cover() error {
 	// Before it cannot be changed: whoever the program is, it may listen at any port.
 	_ = os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte("0"), 0o644) // a kernel before 4.11
+	// In a user namespace of its own a program would have every capability again, over
+	// little, but with much of the kernel to try them on.
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0o644); err != nil {
+		return cannot("keep programs from making namespaces of their own", err)
+	}
 	for _, name := range hidden {
 		at := filepath.Join("/proc", name)
 		st, err := os.Stat(at)

@@ -1,0 +1,321 @@
+package local
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"titrate/internal/rollout"
+	"titrate/internal/world"
+)
+
+// kind is a way in which versions run. Whatever it is, the same is promised.
+type kind struct {
+	name    string
+	need    func(testing.TB)                // skips where it cannot be had
+	prepare func(tb testing.TB, dir string) // makes what it runs, in a data folder
+	fleet   func(world.Fleet) world.Fleet   // makes a fleet of processes one of this kind
+	image   bool                            // it has a network of its own
+	slack   time.Duration                   // what its start takes beyond that of the others
+	counts  bool                            // it tells of processes that were left behind
+}
+
+var kinds = []kind{
+	{name: "process", need: func(testing.TB) {}, prepare: func(testing.TB, string) {}, fleet: func(f world.Fleet) world.Fleet { return f }},
+	{name: "namespaces", need: needImages, prepare: addPicture, fleet: imaged, image: true, counts: true},
+}
+
+// promise is one thing that holds of every kind.
+type promise struct {
+	name string
+	test func(t *testing.T, k kind, dir string)
+}
+
+var promises = []promise{
+	{"two versions run side by side, and drain", sideBySide},
+	{"what ignores SIGTERM is killed", ignoresTerm},
+	{"what crashes is started again, and its last lines are told", crashes},
+	{"a command that forks and ends has failed", forksAndEnds},
+	{"where it listens instead is told", wrongPort},
+	{"a health path that redirects is no health", redirects},
+	{"the next supervisor takes it back", takenBack},
+	{"a hook ends with its exit status", hooks},
+	{"what is killed is started again and counted", killed},
+	{"an unwell instance is not drawn", unwell},
+	{"fellow services are reached", fellows},
+	{"secrets stay out of the log", secretsStay},
+	{"its usage is told", samples},
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			k.need(t)
+			keeps(t, k)
+		})
+	}
+}
+
+// keeps tests that a kind keeps every promise.
+func keeps(t *testing.T, k kind) {
+	t.Helper()
+	for _, p := range promises {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			dir := newFolder(t)
+			k.prepare(t, dir)
+			p.test(t, k, dir)
+		})
+	}
+}
+
+func sideBySide(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	one, two := k.fleet(run(1, 2, "serve")), k.fleet(run(2, 1, "serve"))
+	b.want(one, two)
+	old, young := b.untilReady(1, 2), b.untilReady(2, 1)
+	if !strings.Contains(get(t, old[0].Addr, "/env"), "TITRATE_VERSION=v1") || !strings.Contains(get(t, young[0].Addr, "/env"), "TITRATE_VERSION=v2") {
+		t.Error("they answer for each other")
+	}
+	b.setOpen(old[0].Addr, 1)
+	one.Count = 0
+	b.want(one, two)
+	b.until("the idle one is gone", func(s Seen) bool { return s.instance("orders-v1-b").ID == "" })
+	if got := b.endpoints(1); len(got) != 0 {
+		t.Errorf("what drains is drawn: %v", got)
+	}
+	get(t, old[0].Addr, "/healthz") // what is open is answered still
+	b.setOpen(old[0].Addr, 0)
+	b.until("all of v1 is gone", func(s Seen) bool { return slices.Equal(s.ids(), []string{"orders-v2-a"}) })
+	if left, err := filepath.Glob(filepath.Join(b.layout.workload(orders), "orders-v1-*")); err != nil || len(left) != 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+}
+
+func ignoresTerm(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	f := k.fleet(run(1, 1, "ignore-term"))
+	f.Drain = 0
+	b.want(f)
+	b.untilReady(1, 1)
+	seen, _ := b.Seen()
+	b.want()
+	b.until("killed", func(s Seen) bool { return len(s.Instances) == 0 && !alive(seen.instance("orders-v1-a").PID) })
+}
+
+func crashes(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	f := k.fleet(run(1, 1, "crash"))
+	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
+	b.want(f)
+	seen := b.until("it has crashed twice", func(s Seen) bool { return s.fleet(1).Restarts >= 2 })
+	want := regexp.MustCompile(`^orders-v1-a exited with status 3 after \S+; its last lines:\n  cannot find the beans\n  password is \[secret\]$`)
+	if got := sortedLines(seen.fleet(1).Failure); !want.MatchString(got) {
+		t.Errorf("failure: %q", got)
+	}
+}
+
+// sortedLines sorts the lines that a program wrote to two outputs, after the first.
+func sortedLines(text string) string {
+	lines := strings.Split(text, "\n")
+	slices.Sort(lines[1:])
+	return strings.Join(lines, "\n")
+}
+
+func forksAndEnds(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	b.want(k.fleet(run(1, 1, "fork-and-exit")))
+	seen := b.until("it has failed", func(s Seen) bool { return s.fleet(1).Failure != "" })
+	got := seen.fleet(1).Failure
+	if !strings.Contains(got, "exited with status 0") || k.counts && !strings.Contains(got, "left 1 of its processes behind") {
+		t.Errorf("failure: %q", got)
+	}
+}
+
+func wrongPort(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	f := k.fleet(run(1, 1, "elsewhere", "3911"))
+	f.StartTimeout = 700*time.Millisecond + k.slack
+	b.want(f)
+	seen := b.until("it is late", func(s Seen) bool { return s.fleet(1).Failure != "" })
+	got := seen.fleet(1).Failure
+	if !strings.Contains(got, "was not ready in "+f.StartTimeout.String()+": GET :") || !strings.Contains(got, "/healthz → connection refused") || !strings.Contains(got, "the process listens on :3911") {
+		t.Errorf("failure: %q", got)
+	}
+	if k.image && !strings.Contains(got, "GET :8080/healthz") {
+		t.Errorf("it tells a port that the program does not know: %q", got)
+	}
+}
+
+func redirects(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	f := k.fleet(run(1, 1, "serve"))
+	f.Health, f.StartTimeout = "/moved", 500*time.Millisecond+k.slack
+	b.want(f)
+	seen := b.until("it is late", func(s Seen) bool { return s.fleet(1).Failure != "" })
+	if got := seen.fleet(1).Failure; !strings.Contains(got, "/moved → status 302 to /login, name a path that answers itself") {
+		t.Errorf("failure: %q", got)
+	}
+}
+
+func takenBack(t *testing.T, k kind, dir string) {
+	a := newBench(t, dir)
+	f := k.fleet(run(1, 2, "serve"))
+	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
+	a.want(f)
+	ready := a.untilReady(1, 2)
+	before, _ := a.Seen()
+	a.stop()
+	get(t, ready[0].Addr, "/print?text=while+nobody+watches:+open+sesame")
+	b := newBench(t, dir)
+	if got := b.untilReady(1, 2); !slices.Equal(got, ready) {
+		t.Errorf("taken back: %v, want %v", got, ready)
+	}
+	b.until("its output", func(Seen) bool {
+		return len(b.logs(world.LogQuery{Contains: "while nobody watches: [secret]"})) == 1
+	})
+	b.want(f)
+	after, _ := b.Seen()
+	if a, b := before.pids(), after.pids(); fmt.Sprint(a) != fmt.Sprint(b) {
+		t.Errorf("processes %v, then %v", a, b)
+	}
+	b.want()
+	b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
+	if tryGet("http://"+ready[0].Addr+"/") == nil {
+		t.Error("it answers still")
+	}
+}
+
+func hooks(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	hook := func(key, command string) world.Hook {
+		h := b.hook(key, command, time.Minute)
+		fleet := k.fleet(run(1, 0, "serve"))
+		fleet.Secrets = h.Fleet.Secrets
+		h.Fleet = fleet
+		return h
+	}
+	slow := hook("slow", "read forever </dev/stderr") // it has no sleep
+	slow.Timeout = 200 * time.Millisecond
+	b.apply(world.Wanted{Hooks: []world.Hook{
+		hook("good", `echo "migrated with $PASSWORD in $TITRATE_VERSION"`), hook("bad", `echo no >&2; exit 9`), hook("shot", `kill -9 $$`), slow,
+	}})
+	seen := b.until("all ended", func(s Seen) bool {
+		for _, h := range s.Hooks {
+			if h.Running {
+				return false
+			}
+		}
+		return len(s.Hooks) == 4
+	})
+	for key, want := range map[string]rollout.HookResult{
+		"good": {Log: "migrated with [secret] in v1"}, "bad": {Exit: 9, Log: "no"}, "shot": {Exit: 137}, "slow": {TimedOut: true},
+	} {
+		if got := seen.Hooks[key]; got != want {
+			t.Errorf("%s: %+v, want %+v", key, got, want)
+		}
+	}
+}
+
+func killed(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	b.want(k.fleet(run(1, 1, "serve")))
+	b.untilReady(1, 1)
+	seen, _ := b.Seen()
+	kill9(t, seen.instance("orders-v1-a").PID)
+	b.until("started again", func(s Seen) bool { return s.fleet(1).Restarts == 1 && s.fleet(1).Ready == 1 })
+	if got := b.untilReady(1, 1); tryGet("http://"+got[0].Addr+"/exit") == nil {
+		t.Error("it answers from the grave")
+	}
+	b.until("started again", func(s Seen) bool { return s.fleet(1).Restarts == 2 && s.fleet(1).Ready == 1 })
+	seen, _ = b.Seen()
+	if pid := seen.instance("orders-v1-a").PID; len(family{pid: pid, token: "of nobody"}.session()) > 3 {
+		t.Error("an earlier one runs on")
+	}
+}
+
+func unwell(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	b.want(k.fleet(run(1, 1, "serve")))
+	e := b.untilReady(1, 1)[0]
+	get(t, e.Addr, "/sick?is=true")
+	b.untilReady(1, 0)
+	get(t, e.Addr, "/sick?is=false")
+	b.untilReady(1, 1)
+}
+
+func fellows(t *testing.T, k kind, dir string) {
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "from the back, "+r.URL.Path) }))
+	t.Cleanup(back.Close)
+	b := newBench(t, dir, func(c *Config) {
+		c.URLs = func(rollout.Key, []string) map[string]string { return map[string]string{"back": back.URL} }
+	})
+	f := k.fleet(run(1, 2, "serve"))
+	f.Uses = []string{"back"}
+	f.Addresses = map[string]rollout.Address{"BACK": {Service: "back", As: rollout.AddressHostPort}}
+	f.Env = map[string]string{"DATABASE_URL": "postgres://u:p@" + strings.TrimPrefix(back.URL, "http://") + "/db"}
+	b.want(f)
+	for _, e := range b.untilReady(1, 2) {
+		for _, url := range []string{"$TITRATE_URL_BACK/a", "http://$BACK/a"} {
+			if got := get(t, e.Addr, "/fetch?url="+url); got != "from the back, /a" {
+				t.Errorf("%s: %q", url, got)
+			}
+		}
+	}
+}
+
+func secretsStay(t *testing.T, k kind, dir string) {
+	b := newBench(t, dir)
+	f := k.fleet(run(1, 1, "serve"))
+	f.Secrets = map[string]string{"PASSWORD": "open sesame"}
+	b.want(f)
+	e := b.untilReady(1, 1)[0]
+	if got := get(t, e.Addr, "/env"); !strings.Contains(got, "PASSWORD=open sesame") {
+		t.Errorf("it was not given: %s", got)
+	}
+	get(t, e.Addr, "/print?text=it+is+open+sesame")
+	b.until("its line", func(Seen) bool { return len(b.logs(world.LogQuery{Contains: "it is [secret]"})) == 1 })
+}
+
+func samples(t *testing.T, k kind, dir string) {
+	told := make(chan Sample, 100)
+	b := newBench(t, dir, func(c *Config) {
+		c.OnSample = func(all []Sample) {
+			for _, s := range all {
+				if s.Memory > 0 && s.CPU > 0 {
+					select {
+					case told <- s:
+					default:
+					}
+				}
+			}
+		}
+	})
+	b.want(k.fleet(run(1, 1, "serve")))
+	e := b.untilReady(1, 1)[0]
+	for end := time.After(30 * time.Second); ; {
+		for range 200 {
+			get(t, e.Addr, "/healthz")
+		}
+		select {
+		case s := <-told:
+			if s.Memory < 1<<20 || s.Version != 1 {
+				t.Errorf("sample: %+v", s)
+			}
+			return
+		case <-end:
+			t.Fatal("no sample, " + strconv.Itoa(len(told)))
+		default:
+		}
+	}
+}
