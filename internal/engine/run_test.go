@@ -169,8 +169,16 @@ func TestRun(t *testing.T) {
 		}
 		nothing := say("nothing")
 		nothing.Command = []string{"/nothing"}
-		if err := <-run(t, e, nothing).failed; err == nil || !strings.Contains(err.Error(), "/nothing") {
-			t.Errorf("no such program: %v", err)
+		r = run(t, e, nothing)
+		select { // an engine's init starts whatever comes of it
+		case st := <-r.ended:
+			if st.Exit != 127 || !strings.Contains(r.err.String(), "/nothing") {
+				t.Errorf("no such program: %+v, %q", st, r.err)
+			}
+		case err := <-r.failed:
+			if !strings.Contains(err.Error(), "/nothing") {
+				t.Errorf("no such program: %v", err)
+			}
 		}
 		nothing.Image = "sha256:" + strings.Repeat("0", 64)
 		if err := <-run(t, e, nothing).failed; !errors.Is(err, engine.ErrNotFound) {
