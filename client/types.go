@@ -80,6 +80,7 @@ type Instance struct {
 	Addr     string    `json:"addr,omitempty"`
 	Since    time.Time `json:"since"`
 	Restarts int       `json:"restarts"`
+	Last     string    `json:"last,omitempty" doc:"how the process before this one ended by itself"`
 	Why      string    `json:"why,omitempty"`
 }
 

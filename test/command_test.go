@@ -37,7 +37,7 @@ var appSource []byte
 // commandApp writes the program in folder app: how it behaves, and what it says.
 func commandApp(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: app good|bad|crash|never|elsewhere|slow TEXT [FOLDER]")
+		ts.Fatalf("usage: app good|bad|crash|never|elsewhere|slow|hog TEXT [FOLDER]")
 	}
 	dir := ts.MkAbs("app")
 	if len(args) == 3 {

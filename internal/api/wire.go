@@ -106,7 +106,7 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 	}
 	for _, i := range st.Instances {
 		w.Instances = append(w.Instances, client.Instance{
-			ID: i.ID, Version: int(i.Version), State: string(i.State), PID: i.PID, Addr: i.Addr, Since: i.Since, Restarts: i.Restarts, Why: i.Why,
+			ID: i.ID, Version: int(i.Version), State: string(i.State), PID: i.PID, Addr: i.Addr, Since: i.Since, Restarts: i.Restarts, Last: i.Last, Why: i.Why,
 		})
 	}
 	return w

@@ -52,6 +52,23 @@ func tiny(t *testing.T) (env []string) {
 	})
 }
 
+// A process that was killed for its memory is told as such for as long as the one
+// after it runs.
+func TestStatus_tellsHowAnInstanceEndedThatWasStartedAgain(t *testing.T) {
+	t.Parallel()
+	env := server(t, map[string]any{
+		"/api/v1/server": client.Server{Node: "up"},
+		"/api/v1/apps": []client.App{{Name: "tiny", Environments: []client.Environment{{Name: "production", Workloads: []client.Workload{{
+			Name: "web", Health: "healthy", Versions: []client.Version{{Version: 5, Release: 7, Restarts: 2}},
+			Instances: []client.Instance{{ID: "web-v5-a", State: "ready", Restarts: 2, Last: "was killed: it used more than its memory limit of 256 MB after 2s"}},
+		}}}}}},
+	})
+	out, said, code := call(t, "", env, "status")
+	if want := "web-v5-a was started again (2 restarts): it was killed: it used more than its memory limit of 256 MB after 2s"; code != exitDone || !strings.Contains(out, want) {
+		t.Errorf("exit code %d\n%s%s", code, out, said)
+	}
+}
+
 // A slip must not pass for "nothing to do": what does not exist is used wrongly,
 // and what does is told.
 func TestKnown_whatDoesNotExistIsUsedWrongly(t *testing.T) {

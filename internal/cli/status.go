@@ -170,6 +170,9 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 		fmt.Fprintln(w)
 	}
 	for _, i := range wl.Instances {
+		if i.Why == "" && i.Last != "" {
+			fmt.Fprintf(w, "│  %s %s was started again (%d %s): it %s\n", glyph(i.State), i.ID, i.Restarts, plural("restart", i.Restarts), i.Last)
+		}
 		if i.Why != "" {
 			fmt.Fprintf(w, "│  %s %s %s: %s\n", glyph(i.State), i.ID, i.State, strings.ReplaceAll(i.Why, "\n", "\n│      "))
 		}

@@ -33,6 +33,7 @@ type hands struct {
 	failing  map[string]float64 // by "orders v2": the share of its requests that fail
 	slow     map[string]bool    // by "orders v2": once it has all traffic it takes ten times as long
 	broken   map[string]string  // by "orders v2": it never gets ready, and why
+	falling  map[string]string  // by "orders v2": an instance falls each second and is started again, and how
 	silent   map[string]bool    // by "orders v2": it takes connections and answers nothing
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
@@ -83,6 +84,9 @@ func (h *hands) seen(now time.Time) (world.Seen, world.Served) {
 				seen.Ready = 0
 				s.Instances = append(s.Instances, world.Instance{Key: w.Key, Version: f.Version, State: world.InstanceStarting, Why: "GET :8080/healthz → no answer in 3s"})
 			}
+			if how := h.falling[name(w.Key, f.Version)]; how != "" {
+				s.Instances = append(s.Instances, world.Instance{ID: "orders-v2-a", Key: w.Key, Version: f.Version, State: world.InstanceReady, Last: how})
+			}
 			s.Fleets = append(s.Fleets, seen)
 		}
 	}
@@ -102,6 +106,9 @@ func (h *hands) windows(now time.Time) []world.VersionWindow {
 			win := world.VersionWindow{Cursor: h.cursor, Epoch: "1", Key: w.Key, Version: s.Version, Window: analysis.Window{
 				Start: now.Add(-time.Second), Length: time.Second, Requests: n, Failed: bad,
 			}}
+			if h.falling[name(w.Key, s.Version)] != "" {
+				win.Restarts = 1
+			}
 			win.Status[2], win.Status[5] = n-bad, bad
 			if took := 20 * time.Millisecond; n > 0 {
 				if s.Weight == rollout.Full && h.slow[name(w.Key, s.Version)] {

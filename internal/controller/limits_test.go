@@ -49,3 +49,19 @@ func TestR1_aChangedLimitIsANewVersion(t *testing.T) {
 		t.Errorf("%s, %v", b, err)
 	}
 }
+
+// TestRestarts_areToldWithHowTheLastInstanceEnded so that a kill for memory is not
+// taken for a crash.
+func TestRestarts_areToldWithHowTheLastInstanceEnded(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := strings.Replace(cofe, "5xx > 1% for 2s", "restarts > 1 for 2s", 1)
+	for _, id := range p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"}).Rollouts {
+		p.ended(id, rollout.Promoted)
+	}
+	p.hands.falling = map[string]string{"orders v2": "was killed: it used more than its memory limit of 256 MB after 2s"}
+	r := p.ended(p.deliver(text, map[string]string{"orders": "o2", "payments": "p1"}).Rollouts[0], rollout.RolledBack)
+	if !strings.Contains(r.State.Why+r.State.Back.Why, "restarts in 2 s, limit 1; orders-v2-a was killed: it used more than its memory limit of 256 MB") {
+		t.Errorf("%+v", r.State)
+	}
+}

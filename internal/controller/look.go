@@ -57,7 +57,7 @@ func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSee
 		}
 	}
 	if l.State.Phase == rollout.Shifting || l.State.Phase == rollout.Baking {
-		seen.Readings = m.judge(c.sight.blind, now)
+		seen.Readings = m.judge(c.sight.blind, c.sight.ended[fleetKey{m.key, m.candidate}], now)
 	}
 	return seen
 }

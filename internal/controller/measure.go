@@ -109,8 +109,9 @@ func (l *live) carries(w analysis.Window) bool {
 const judgedAgain = time.Second
 
 // judge returns a reading for each alarm. While the meter cannot be read there is
-// no verdict, which is not a bad one (R12).
-func (m *member) judge(blind error, now time.Time) []analysis.Reading {
+// no verdict, which is not a bad one (R12). Too many restarts are told with how the
+// last instance ended.
+func (m *member) judge(blind error, ended string, now time.Time) []analysis.Reading {
 	if len(m.alarms) == 0 {
 		return nil
 	}
@@ -126,7 +127,11 @@ func (m *member) judge(blind error, now time.Time) []analysis.Reading {
 			})
 			continue
 		}
-		m.readings = append(m.readings, analysis.Judge(a, m.tried, m.stable, m.baseline, now))
+		r := analysis.Judge(a, m.tried, m.stable, m.baseline, now)
+		if a.Metric == analysis.Restarts && r.Verdict == analysis.Fail && ended != "" {
+			r.Text += "; " + ended
+		}
+		m.readings = append(m.readings, r)
 	}
 	m.judged, m.counted = now, false
 	return m.readings

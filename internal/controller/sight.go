@@ -14,6 +14,7 @@ type sight struct {
 	served world.Served
 	fleets map[fleetKey]world.FleetSeen
 	unwell map[fleetKey]string // why an instance is not ready
+	ended  map[fleetKey]string // how an instance ended that was started again
 	cursor uint64              // of the last window counted
 	blind  error               // why the meter cannot be read; nil: it can
 }
@@ -44,10 +45,13 @@ func (c *Controller) Observe(seen world.Seen, served world.Served) {
 	for _, f := range seen.Fleets {
 		s.fleets[fleetKey{f.Key, f.Version}] = f
 	}
-	s.unwell = map[fleetKey]string{}
+	s.unwell, s.ended = map[fleetKey]string{}, map[fleetKey]string{}
 	for _, in := range seen.Instances {
 		if in.Why != "" {
 			s.unwell[fleetKey{in.Key, in.Version}] = in.Why
+		}
+		if in.Last != "" {
+			s.ended[fleetKey{in.Key, in.Version}] = in.ID + " " + in.Last
 		}
 	}
 	c.memory.compare(&before, s)

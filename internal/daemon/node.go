@@ -96,7 +96,6 @@ func newMachine(dir folder, internalPort int, secure HTTPS, seeker *engine.Seeke
 		snapshot: snapshot, logs: dir.logs(), log: log, wanted: wanted,
 		started: now, epoch: fmt.Sprintf("%d-%d", now.UnixMilli(), os.Getpid()),
 		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1),
-		confinement: local.Confinement(),
 	}
 	if m.stock, err = secure.stock(dir, m); err != nil {
 		return nil, err
@@ -121,6 +120,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, seeker *engine.Seeke
 	if err != nil {
 		return nil, err
 	}
+	m.confinement = m.supervisor.Confinement()
 	if err := m.apply(wanted); err != nil {
 		log.Error("apply the snapshot", slog.Any("error", err))
 	}
@@ -147,7 +147,7 @@ func (m *machine) urls(k rollout.Key, uses []string) map[string]string {
 
 func (m *machine) sample(ss []local.Sample) {
 	for _, s := range ss {
-		m.gateway.AddResource(s.Key, s.Version, gateway.Resource{CPU: s.CPU, Memory: s.Memory, Restarts: s.Restarts})
+		m.gateway.AddResource(s.Key, s.Version, gateway.Resource{CPU: s.CPU, CPULimit: s.CPULimit, Memory: s.Memory, MemoryLimit: s.MemoryLimit, Restarts: s.Restarts})
 	}
 }
 

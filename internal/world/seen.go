@@ -35,7 +35,8 @@ type Instance struct {
 	Addr     string          `json:"addr,omitempty"` // host:port
 	Since    time.Time       `json:"since"`          // when State began
 	Restarts int             `json:"restarts"`
-	Why      string          `json:"why,omitempty"` // of a state that is not well: "GET :8080/healthz → connection refused ×14; the process listens on :3000"
+	Last     string          `json:"last,omitempty"` // how the process before this one ended by itself: "exited with status 3 after 2s"
+	Why      string          `json:"why,omitempty"`  // of a state that is not well: "GET :8080/healthz → connection refused ×14; the process listens on :3000"
 }
 
 // InstanceState says how far an instance has come.

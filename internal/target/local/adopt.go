@@ -165,11 +165,12 @@ func (s *Supervisor) missed(in *instance) {
 		s.mu.Unlock()
 		return
 	}
-	why := awaitExit(s.cfg.Exits, rec.PID, rec.Start, 0).String() + " while the supervisor was down"
+	text, hint := s.cause(rec.Group, rec.Fleet.Limits, rec.Over, awaitExit(s.cfg.Exits, rec.PID, rec.Start, 0))
+	why := text + " while the supervisor was down" + hint
 	if !rec.WasReady {
 		s.fail(in.f, rec.ID+" "+why)
 	}
-	in.countRestart()
+	in.countRestart(why)
 	in.change(world.InstanceBackoff, why)
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/engine"
 	"titrate/internal/rollout"
 )
@@ -31,6 +32,10 @@ type Config struct {
 	// Engine returns the container engine that holds images, as [engine.Seeker.Engine]
 	// does. Nil: there is none.
 	Engine func(context.Context) (*engine.Engine, error)
+
+	// Groups is where control groups of workloads are made. Nil: where this program may
+	// make some, in a folder that is named after Dir.
+	Groups *cgroup.Tree
 
 	Log *slog.Logger
 	Now func() time.Time // nil: time.Now
@@ -62,11 +67,13 @@ type Endpoint struct {
 
 // Sample is what the instances of a version used since the sample before.
 type Sample struct {
-	Key      rollout.Key
-	Version  rollout.Version
-	CPU      float64 // core-seconds, of all instances
-	Memory   uint64  // bytes: the largest instance's resident set
-	Restarts uint64
+	Key         rollout.Key
+	Version     rollout.Version
+	CPU         float64 // core-seconds, of all instances
+	CPULimit    float64 // core-seconds that they could have used; 0: not limited
+	Memory      uint64  // bytes: the largest instance's resident set
+	MemoryLimit uint64  // bytes; 0: not limited
+	Restarts    uint64
 }
 
 func (c *Config) complete() error {

@@ -48,7 +48,7 @@ var promises = []promise{
 	{"a health path that redirects is no health", redirects},
 	{"the next supervisor takes it back", takenBack},
 	{"a hook ends with its exit status", hooks},
-	{"what is killed is started again and counted", killed},
+	{"what is killed is started again and counted", killedAndCounted},
 	{"an unwell instance is not drawn", unwell},
 	{"fellow services are reached", fellows},
 	{"secrets stay out of the log", secretsStay},
@@ -227,7 +227,7 @@ func hooks(t *testing.T, k kind, dir string) {
 	}
 }
 
-func killed(t *testing.T, k kind, dir string) {
+func killedAndCounted(t *testing.T, k kind, dir string) {
 	b := newBench(t, dir)
 	b.want(k.fleet(run(1, 1, "serve")))
 	b.untilReady(1, 1)

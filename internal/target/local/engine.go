@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,10 +15,14 @@ import (
 	"titrate/internal/rollout"
 	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/shim"
+	"titrate/internal/world"
 )
 
-// pidFile is the file of a shim that holds the number of its container's process.
-const pidFile = "pid"
+// Files of a shim in its instance's folder.
+const (
+	pidFile  = "pid"  // the number of its container's process
+	noteFile = "note" // what its end was, where the exit status does not tell
+)
 
 // launchContainer returns the launch of an image that the container engine holds.
 func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []string, frame shim.Frame) (launch, error) {
@@ -36,7 +41,7 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 		return launch{}, fmt.Errorf("open the state of %s: %w", pl.key, err)
 	}
 	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
-		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile),
+		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile),
 		Container: engine.Container{
 			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
 			Labels:  map[string]string{engine.LabelInstance: pl.id},
@@ -129,19 +134,46 @@ func (s *Supervisor) swept() {
 	}
 }
 
-// within returns the numbers of the processes that instances with a container have
-// there, by that of the shim: each leads a session of its own.
-func within(dirs map[int]string) map[int]int {
-	out := map[int]int{}
-	for shim, dir := range dirs {
+// within adds the sessions of programs in containers, which their shims do not share,
+// to those of living instances.
+func (s *Supervisor) within(sessions map[int]fleetID) map[int]fleetID {
+	dirs := map[string]fleetID{}
+	s.mu.Lock()
+	for id, f := range s.fleets {
+		for _, in := range f.instances {
+			if in.rec.PID != 0 && engined(in.rec.Fleet) {
+				dirs[s.layout.runDir(in.rec.Key, in.rec.ID)] = id
+			}
+		}
+	}
+	s.mu.Unlock()
+	if len(dirs) == 0 {
+		return sessions
+	}
+	all := maps.Clone(sessions)
+	for dir, id := range dirs {
 		text, err := os.ReadFile(filepath.Join(dir, pidFile))
 		var pid int
 		if err != nil {
-			continue
+			continue // it does not run yet, or not any more
 		}
 		if _, err := fmt.Sscan(string(text), &pid); err == nil && pid > 0 {
-			out[shim] = pid
+			all[pid] = id
 		}
 	}
-	return out
+	return all
+}
+
+// engined reports whether an engine runs a fleet, and keeps its limits.
+func engined(f world.Fleet) bool { return f.Image != nil && f.Image.Engine }
+
+// noted returns what the shim of a container has left to say about its end, once.
+func (in *instance) noted(rec instanceRecord) string {
+	if !engined(rec.Fleet) {
+		return ""
+	}
+	file := filepath.Join(in.s.layout.runDir(rec.Key, rec.ID), noteFile)
+	text, _ := os.ReadFile(file) // mostly there is nothing to say
+	os.Remove(file)
+	return string(text)
 }

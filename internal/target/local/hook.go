@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
 
@@ -54,6 +55,9 @@ type hookRecord struct {
 	PID      int                 `json:"pid,omitempty"`
 	Start    uint64              `json:"start,omitempty"`
 	Started  time.Time           `json:"started"`
+	Limits   world.Limits        `json:"limits,omitzero"`
+	Group    cgroup.Group        `json:"group,omitempty"`
+	Over     bool                `json:"over,omitempty"` // it was killed by us, for its memory
 	Result   *rollout.HookResult `json:"result,omitempty"`
 	Finished time.Time           `json:"finished,omitzero"`
 }
@@ -103,7 +107,7 @@ func (s *Supervisor) wantHook(want world.Hook) {
 	}
 	h := s.newHook(hookRecord{
 		Key: want.Key, Token: rand.Text(), Workload: want.Workload, Version: want.Fleet.Version, Kind: want.Kind, Command: want.Command,
-		Timeout: want.Timeout, Secrets: slices.Sorted(maps.Keys(want.Fleet.Secrets)), Boot: s.boot, Started: s.cfg.Now(),
+		Timeout: want.Timeout, Secrets: slices.Sorted(maps.Keys(want.Fleet.Secrets)), Boot: s.boot, Started: s.cfg.Now(), Limits: ownLimits(want.Fleet),
 	})
 	if h.rec.Timeout <= 0 {
 		h.rec.Timeout = defaultHookTimeout
@@ -159,6 +163,12 @@ func (h *hook) start(ctx context.Context) error {
 	if err := h.openOutputs(newRedactor(fleet.Secrets)); err != nil {
 		return err
 	}
+	if l.Group, err = h.s.makeGroup(h.groupName(), ownLimits(fleet)); err != nil {
+		return err
+	}
+	h.s.mu.Lock()
+	h.rec.Group = l.Group
+	h.s.mu.Unlock()
 	proc, failed, err := h.s.spawn(l, h.out)
 	if err != nil {
 		return err
@@ -205,7 +215,7 @@ func (h *hook) stay(ctx context.Context) {
 		fam.end(ctx, 0, h.s.hurry)
 		h.out.drain()
 		st := h.proc.exit
-		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: h.log()})
+		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: h.told(h.log(), st)})
 	case <-timeout.C:
 		fam.end(ctx, 2*time.Second, h.s.hurry)
 		if ctx.Err() != nil {
@@ -269,6 +279,9 @@ func (h *hook) leave() {
 	done := h.rec.Result != nil
 	h.s.touch()
 	h.s.mu.Unlock()
+	if done || closed(h.s.halt) {
+		h.s.removeGroup(h.snapshot().Group)
+	}
 	if done {
 		h.s.forgetDir(h.dir())
 	}
@@ -319,7 +332,7 @@ func (h *hook) resume(ctx context.Context, proc *process) {
 		if rec.PID != 0 && rec.Boot == h.s.boot {
 			st = awaitExit(h.s.cfg.Exits, rec.PID, rec.Start, 0)
 		}
-		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: strings.Join(h.logged(ctx), "\n")})
+		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: h.told(strings.Join(h.logged(ctx), "\n"), st)})
 		return
 	}
 	redact := newRedactor(given(family{token: rec.Token, pid: proc.pid, start: proc.start}, rec.Secrets))

@@ -180,8 +180,12 @@ func (in *instance) serve(ctx context.Context) ending {
 	case closed(in.stop):
 		return ending{kind: stopped}
 	case closed(in.proc.done):
-		age := in.s.cfg.Now().Sub(in.snapshot().Spawned)
-		return ending{exited, fmt.Sprintf("%s after %s", in.proc.exit, roundAge(age))}
+		rec := in.snapshot()
+		text, hint := in.s.cause(rec.Group, rec.Fleet.Limits, rec.Over, in.proc.exit)
+		if note := in.noted(rec); note != "" {
+			text = note
+		}
+		return ending{exited, fmt.Sprintf("%s after %s%s", text, roundAge(in.s.cfg.Now().Sub(rec.Spawned)), hint)}
 	default:
 		return end
 	}
@@ -229,7 +233,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 	if !rec.WasReady && !closed(in.stop) { // what is not wanted any more need not start
 		in.s.fail(in.f, failureText(rec.ID+" "+end.why+in.portHint(rec), lines))
 	}
-	in.countRestart()
+	in.countRestart(end.why)
 	in.change(world.InstanceBackoff, end.why)
 }
 
@@ -264,9 +268,10 @@ func (in *instance) portHint(rec instanceRecord) string {
 	return ""
 }
 
-// countRestart counts what never un-counts.
-func (in *instance) countRestart() {
+// countRestart counts what never un-counts, and keeps why.
+func (in *instance) countRestart(why string) {
 	in.s.mu.Lock()
+	in.rec.Last = why
 	in.rec.Restarts++
 	in.f.rec.Restarts++
 	rec := in.f.rec
@@ -307,6 +312,7 @@ func (in *instance) explain(why string) {
 func (in *instance) gone() {
 	rec := in.snapshot()
 	in.s.cfg.Log.Info("an instance is gone", in.attrs()...)
+	in.s.removeGroup(rec.Group)
 	in.disk.Lock()
 	in.erased = true
 	in.s.forget(in.s.layout.instance(rec.Key, rec.ID), in.s.layout.runDir(rec.Key, rec.ID))
@@ -344,7 +350,7 @@ func (in *instance) family() family {
 // sweep has what the instance's process may have left in the container engine
 // removed: a shim that is killed leaves its container.
 func (in *instance) sweep() {
-	if img := in.snapshot().Fleet.Image; img != nil && img.Engine {
+	if engined(in.snapshot().Fleet) {
 		in.s.swept()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/landlock"
 	"titrate/internal/target/local/namespaces"
 
@@ -39,6 +40,8 @@ type launch struct {
 	Hide     []string `json:"hide"`     // what the program cannot see …
 	ReadOnly []string `json:"readonly"` // … but for these in it
 	Writable []string `json:"writable"` // … and these
+
+	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
 
 	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
 }
@@ -80,6 +83,10 @@ func become(spec *os.File) error {
 	if err := limit(); err != nil {
 		return err
 	}
+	entrance, err := l.Group.Entrance() // while it is in sight
+	if err != nil {
+		return err
+	}
 	rules, err := landlock.Except(l.Hide...)
 	if err != nil {
 		return err
@@ -92,6 +99,10 @@ func become(spec *os.File) error {
 	}
 	dropCapabilities()
 	if err := landlock.Restrict(rules); err != nil {
+		return err
+	}
+	// Last, so that what this program needs itself is not counted.
+	if err := entrance.Join(); err != nil {
 		return err
 	}
 	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {

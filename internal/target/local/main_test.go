@@ -81,6 +81,15 @@ var apps = map[string]func(args []string){
 			fmt.Fprintln(os.Stderr, err)
 		}
 	},
+	"hog":      func([]string) { grow("200"); serve(os.Getenv("PORT")) },
+	"grow":     func(args []string) { grow(args[0]) },
+	"hog-wait": func([]string) { grow("100"); time.Sleep(time.Hour) },
+	"hog-child": func([]string) {
+		if err := exec.Command("/proc/self/exe", "grow", "200").Run(); err != nil {
+			fmt.Println(err)
+		}
+		serve(os.Getenv("PORT"))
+	},
 	"worker": func([]string) { time.Sleep(time.Hour) },
 	"spam": func(args []string) {
 		n, _ := strconv.Atoi(args[0])
@@ -91,6 +100,21 @@ var apps = map[string]func(args []string){
 		w.Flush()
 		serve(os.Getenv("PORT"))
 	},
+}
+
+var held [][]byte
+
+// grow takes memory and uses it.
+func grow(megabytes string) int {
+	n, _ := strconv.Atoi(megabytes)
+	for range n {
+		b := make([]byte, 1<<20)
+		for i := 0; i < len(b); i += 4096 {
+			b[i] = 1
+		}
+		held = append(held, b)
+	}
+	return len(held)
 }
 
 // serve is a small service that does what the request says.
@@ -132,6 +156,17 @@ func serve(port string) {
 	mux.HandleFunc("/kill", func(w http.ResponseWriter, r *http.Request) {
 		pid, _ := strconv.Atoi(r.FormValue("pid"))
 		fmt.Fprint(w, syscall.Kill(pid, 0))
+	})
+	mux.HandleFunc("/grow", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, grow(r.FormValue("mb"))) })
+	mux.HandleFunc("/fork", func(w http.ResponseWriter, r *http.Request) {
+		n, _ := strconv.Atoi(r.FormValue("n"))
+		for i := range n {
+			if err := exec.Command("sleep", "1000").Start(); err != nil {
+				fmt.Fprint(w, i, " ", err)
+				return
+			}
+		}
+		fmt.Fprint(w, n)
 	})
 	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(4) })
 	_ = http.Serve(ln, mux)

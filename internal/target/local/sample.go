@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/procfs"
+	"titrate/internal/world"
 )
 
 const (
@@ -31,7 +32,7 @@ type meter struct {
 // sample tells once a second what each version used.
 func (s *Supervisor) sample(ctx context.Context) {
 	m := meter{cpu: map[int]map[int]uint64{}, restarts: map[fleetID]int{}}
-	first := true
+	first, now := true, s.cfg.Now()
 	t := time.NewTicker(sampleEvery)
 	defer t.Stop()
 	for {
@@ -40,35 +41,51 @@ func (s *Supervisor) sample(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		sessions, restarts, containers := s.sessions()
-		for shim, pid := range within(containers) {
-			sessions[pid] = sessions[shim]
+		sessions, restarts, limits := s.sessions()
+		bounded, before := s.bounded(), now
+		all := s.within(sessions)
+		now = s.cfg.Now()
+		var used map[int]usage
+		if len(all)+len(bounded) > 0 {
+			used = usages(func(sid int) bool { _, ok := all[sid]; return ok || bounded[sid] != nil })
 		}
-		if samples := m.take(sessions, restarts, usages(sessions)); !first {
+		s.keepMemory(bounded, used)
+		if samples := m.take(all, restarts, used); !first {
+			limitSamples(samples, sessions, limits, now.Sub(before))
 			s.cfg.OnSample(samples)
 		}
 		first = false
 	}
 }
 
-// sessions lists the sessions of living instances, and each fleet's restarts ever;
-// and, by session, the folders of those whose processes are in a container.
-func (s *Supervisor) sessions() (map[int]fleetID, map[fleetID]int, map[int]string) {
+// sessions lists the sessions of living instances, each fleet's restarts ever, and
+// its limits.
+func (s *Supervisor) sessions() (map[int]fleetID, map[fleetID]int, map[fleetID]world.Limits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sessions, restarts, containers := map[int]fleetID{}, map[fleetID]int{}, map[int]string{}
+	sessions, restarts, limits := map[int]fleetID{}, map[fleetID]int{}, map[fleetID]world.Limits{}
 	for id, f := range s.fleets {
-		restarts[id] = f.rec.Restarts
+		restarts[id], limits[id] = f.rec.Restarts, f.spec.Limits
 		for _, in := range f.instances {
 			if in.rec.PID != 0 {
 				sessions[in.rec.PID] = id
-				if img := in.rec.Fleet.Image; img != nil && img.Engine {
-					containers[in.rec.PID] = s.layout.runDir(in.rec.Key, in.rec.ID)
-				}
 			}
 		}
 	}
-	return sessions, restarts, containers
+	return sessions, restarts, limits
+}
+
+// limitSamples adds what the instances that run could have used in a time.
+func limitSamples(samples []Sample, sessions map[int]fleetID, limits map[fleetID]world.Limits, took time.Duration) {
+	running := map[fleetID]int{}
+	for _, id := range sessions {
+		running[id]++
+	}
+	for i := range samples {
+		id := fleetID{samples[i].Key, samples[i].Version}
+		samples[i].MemoryLimit = uint64(limits[id].Memory)
+		samples[i].CPULimit = float64(limits[id].CPU) / 1000 * took.Seconds() * float64(running[id])
+	}
 }
 
 // take returns what was used since the last call. What a process had used before
@@ -102,16 +119,13 @@ func (m *meter) take(sessions map[int]fleetID, restarts map[fleetID]int, used ma
 	return out
 }
 
-// usages looks at every process once.
-func usages(sessions map[int]fleetID) map[int]usage {
+// usages looks at every process once, for the sessions that are ours.
+func usages(ours func(sid int) bool) map[int]usage {
 	out := map[int]usage{}
-	if len(sessions) == 0 {
-		return out
-	}
 	page := uint64(os.Getpagesize())
 	for _, pid := range pids() {
 		sid, err := unix.Getsid(pid)
-		if _, ours := sessions[sid]; err != nil || !ours {
+		if err != nil || !ours(sid) {
 			continue
 		}
 		st, err := procfs.Stat(pid)

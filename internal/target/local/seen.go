@@ -57,6 +57,6 @@ func (s *Supervisor) Seen() (Seen, <-chan struct{}) {
 func (in *instance) seen() world.Instance {
 	return world.Instance{
 		ID: in.rec.ID, Key: in.rec.Key, Version: in.rec.Version, State: in.rec.State, PID: in.rec.PID,
-		Addr: in.rec.Addr, Since: in.rec.Since, Restarts: in.rec.Restarts, Why: in.why,
+		Addr: in.rec.Addr, Since: in.rec.Since, Restarts: in.rec.Restarts, Last: in.rec.Last, Why: in.why,
 	}
 }

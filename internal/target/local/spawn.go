@@ -104,8 +104,10 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 	return launch{
 		Argv: argv, Env: env, Dir: artifact,
 		// Keeper, server and node are started from the program's file: who could
-		// change it would run outside of these walls next.
-		Hide: []string{s.cfg.Data, s.cfg.Program}, ReadOnly: []string{artifact, s.cfg.Program},
+		// change it would run outside of these walls next. Who could write to control
+		// groups would leave its own.
+		Hide:     append([]string{s.cfg.Data, s.cfg.Program}, s.cfg.Groups.Mounts()...),
+		ReadOnly: append([]string{artifact, s.cfg.Program}, s.cfg.Groups.Mounts()...),
 		// The FIFOs too, for programs that open /dev/stdout.
 		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
 	}, nil

@@ -42,6 +42,7 @@ func (in *instance) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	l.Group = rec.Group
 	proc, failed, err := in.s.spawn(l, in.out)
 	if err != nil {
 		return err
@@ -66,8 +67,8 @@ func (in *instance) start(ctx context.Context) error {
 	return nil
 }
 
-// prepare takes a port and stores the instance's id and token: a process whose
-// instance is not on the disk must not exist. If the disk is full an instance
+// prepare takes a port, makes the group that keeps the limits, and stores the
+// instance's id and token: a process whose instance is not on the disk must not exist. If the disk is full an instance
 // that is there already goes on.
 func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, error) {
 	s := in.s
@@ -77,11 +78,18 @@ func (in *instance) prepare(ctx context.Context) (instanceRecord, world.Fleet, e
 	}
 	s.mu.Lock()
 	spec := in.f.spec
+	s.mu.Unlock()
+	group, err := s.makeGroup(in.groupName(), ownLimits(spec))
+	if err != nil {
+		return instanceRecord{}, world.Fleet{}, err
+	}
+	s.mu.Lock()
 	known := !in.rec.Spawned.IsZero()
 	in.rec.Port, in.rec.Addr = port, net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	in.rec.PID, in.rec.Start, in.rec.Boot, in.rec.Spawned = 0, 0, s.boot, s.cfg.Now()
 	in.rec.State, in.rec.Since = world.InstanceStarting, s.cfg.Now()
 	in.rec.Secrets = slices.Sorted(maps.Keys(spec.Secrets))
+	in.rec.Group, in.rec.Over = group, false
 	in.rec.Fleet = spec
 	in.rec.Fleet.Env, in.rec.Fleet.Secrets = nil, nil
 	rec := in.rec

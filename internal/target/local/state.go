@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/durable"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
@@ -62,10 +63,14 @@ type instanceRecord struct {
 	Since    time.Time           `json:"since"`
 	WasReady bool                `json:"was_ready,omitempty"` // at least once
 	Restarts int                 `json:"restarts,omitempty"`
+	Last     string              `json:"last,omitempty"` // how the process before this one ended by itself
 	// Fleet without the values of its environment and secrets: how to check, drain
 	// and stop a process whose wanted world has not been told again yet.
 	Fleet   world.Fleet `json:"fleet"`
 	Secrets []string    `json:"secrets,omitempty"` // names
+	// Group keeps its limits; nil: nothing is limited, or this machine has none.
+	Group cgroup.Group `json:"group,omitempty"`
+	Over  bool         `json:"over,omitempty"` // its process was killed by us, for its memory
 }
 
 // fleetRecord is what outlives the instances of a version.

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
@@ -53,7 +54,7 @@ type Supervisor struct {
 }
 
 // New returns a supervisor over the state in cfg.Dir, a folder that is made if it
-// is not there. Nothing else happens before Run.
+// is not there, and finds where control groups may be made. Nothing else happens before Run.
 func New(cfg Config) (*Supervisor, error) {
 	if err := cfg.complete(); err != nil {
 		return nil, fmt.Errorf("configure the supervisor: %w", err)
@@ -64,6 +65,9 @@ func New(cfg Config) (*Supervisor, error) {
 	boot, err := bootOf(cfg.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Groups == nil {
+		cfg.Groups = cgroup.Find(groupsOf(boot))
 	}
 	return &Supervisor{
 		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
@@ -89,6 +93,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err := s.adoptHooks(ctx); err != nil {
 		return err
 	}
+	s.sweepGroups()
 	s.mu.Lock()
 	s.running = true
 	if s.told {

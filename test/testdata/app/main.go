@@ -11,10 +11,25 @@ import (
 	"time"
 )
 
+var held []byte
+
+// hold takes memory and uses all of it.
+func hold(bytes int) time.Time {
+	held = make([]byte, bytes)
+	for i := 0; i < len(held); i += 4096 {
+		held[i] = 1
+	}
+	return time.Now()
+}
+
 func main() {
 	fmt.Println("starting", text, "mode", mode, "instance", os.Getenv("TITRATE_INSTANCE"))
 	if mode == "crash" {
 		log.Fatal("cannot open the ledger: no such table: accounts")
+	}
+	if mode == "hog" {
+		fmt.Println("reading the whole catalogue")
+		time.Sleep(time.Until(hold(200 << 20).Add(time.Hour)))
 	}
 	var n atomic.Uint64
 	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {

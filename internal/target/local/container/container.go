@@ -29,6 +29,9 @@ type Spec struct {
 	// PID is a file that holds the number of the program's process, in this machine's
 	// view, while it runs; empty: nobody asks.
 	PID string
+	// Note is a file for what is to be known of the program's end beyond its exit
+	// status; empty: nobody asks.
+	Note string
 	engine.Container
 }
 
@@ -161,10 +164,14 @@ func (c *Container) Signal(sig unix.Signal) {
 // Wait implements [shim.Container].
 func (c *Container) Wait() shim.Exit {
 	<-c.ended
+	exit := c.exit
 	if c.err != nil {
-		return shim.Exit{Code: 125, Note: c.err.Error()}
+		exit = shim.Exit{Code: 125, Note: c.err.Error()}
 	}
-	return c.exit
+	if exit.Note != "" && c.spec.Note != "" && os.WriteFile(c.spec.Note, []byte(exit.Note), 0o600) == nil {
+		exit.Note = "" // told there
+	}
+	return exit
 }
 
 func (c *Container) exitOf(st engine.Status) shim.Exit {
@@ -177,9 +184,9 @@ func (c *Container) exitOf(st engine.Status) shim.Exit {
 	}
 	switch {
 	case st.OOMKilled && c.spec.Limits.Memory > 0:
-		exit.Note = fmt.Sprintf("it was killed: it used more than its memory limit of %d MiB", c.spec.Limits.Memory>>20)
+		exit.Note = fmt.Sprintf("was killed: it used more than its memory limit of %d MB", c.spec.Limits.Memory>>20)
 	case st.OOMKilled:
-		exit.Note = "it was killed: this machine had no memory left"
+		exit.Note = "was killed: this machine had no memory left"
 	}
 	return exit
 }
