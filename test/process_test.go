@@ -14,7 +14,7 @@ import (
 )
 
 // processesOf finds the processes that belong to a data folder: its path is in
-// their arguments or their environment.
+// their arguments or their environment, or they write to it.
 func processesOf(data string) []*os.Process {
 	var found []*os.Process
 	entries, _ := os.ReadDir("/proc")
@@ -25,7 +25,8 @@ func processesOf(data string) []*os.Process {
 		}
 		args, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
 		env, _ := os.ReadFile(filepath.Join("/proc", e.Name(), "environ"))
-		if !bytes.Contains(args, []byte(data)) && !bytes.Contains(env, []byte(data)) {
+		out, _ := os.Readlink(filepath.Join("/proc", e.Name(), "fd/1"))
+		if !bytes.Contains(args, []byte(data)) && !bytes.Contains(env, []byte(data)) && !strings.HasPrefix(out, data+"/") {
 			continue
 		}
 		if p, err := os.FindProcess(pid); err == nil {

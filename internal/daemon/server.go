@@ -26,6 +26,7 @@ import (
 	"titrate/internal/secrets"
 	"titrate/internal/source"
 	"titrate/internal/store"
+	"titrate/internal/target/local"
 )
 
 // ServerConfig is what the server's process is started with.
@@ -118,7 +119,8 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 		return nil, err
 	}
 	s.pipeline, err = pipeline.Open(pipeline.Config{
-		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), Engine: seeker.Engine, Log: cfg.Log,
+		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), ImageNote: local.ImageNote,
+		Engine: seeker.Engine, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

@@ -67,6 +67,12 @@ func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool
 	if e != nil {
 		return r.toEngine(ctx, e, w, img, log)
 	}
+	if r.cfg.ImageNote != nil {
+		if note := r.cfg.ImageNote(img.Image); note != "" {
+			log.say("%s", note)
+			fmt.Fprintf(r.job.Progress, "note    %-16s %s\n", w.Name, note)
+		}
+	}
 	hex := strings.TrimPrefix(img.Digest, "sha256:")
 	if kept, err := r.artifacts.Renew(hex); err == nil && kept.Image != nil {
 		kept.Image = &img.Image // the same content, perhaps under another name

@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"titrate/internal/rollout"
 )
 
 // shelf is a registry on loopback.
@@ -121,6 +123,20 @@ func TestR1_anImageIsPulledOnceForADigest(t *testing.T) {
 	}
 	if exists(path) || !exists(b.Artifacts().Path(second.Artifact.Digest)) {
 		t.Error("an image that no release names is kept, or one that is named is not")
+	}
+}
+
+func TestImage_whatItMissesHereIsSaid(t *testing.T) {
+	t.Parallel()
+	host := shelf(t)
+	put(t, "one", runtime.GOARCH, host+"/a/b:1")
+	b := builder(t, func(c *Config) {
+		c.ImageNote = func(i rollout.Image) string { return "it has no way out for " + i.Cmd[0] }
+	})
+	var said bytes.Buffer
+	_, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: files(t, "x", "y"), Progress: &said, Workloads: []Workload{{Name: "web", Image: host + "/a/b:1"}}})
+	if err != nil || !strings.Contains(said.String(), "note    web              it has no way out for /etc/app\n") {
+		t.Errorf("%v, %q", err, said.String())
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"titrate/internal/engine"
 	"titrate/internal/manifest"
+	"titrate/internal/rollout"
 )
 
 // Config says where builds keep what they make and what they may use.
@@ -33,11 +34,14 @@ type Config struct {
 	Images func(context.Context) error
 	// Engine returns the container engine that builds and holds images, as
 	// [engine.Seeker.Engine] does; nil: there is none.
-	Engine   func(context.Context) (*engine.Engine, error)
-	Limits   Limits
-	Parallel int    // steps at one time; 0: 2
-	Go       string // the go program; empty: the one on PATH
-	Log      *slog.Logger
+	Engine func(context.Context) (*engine.Engine, error)
+	// ImageNote returns what people are to know of how an image runs here, in a line;
+	// empty: nothing. Nil: nothing of any.
+	ImageNote func(rollout.Image) string
+	Limits    Limits
+	Parallel  int    // steps at one time; 0: 2
+	Go        string // the go program; empty: the one on PATH
+	Log       *slog.Logger
 }
 
 // Limits bound one step of a build. A zero field is the default.

@@ -15,35 +15,12 @@ import (
 )
 
 // BenchmarkSpawnToReady compares the way of a version from Apply to OnReady with
-// the bare start of the same program until its health check answers. The
-// difference is what the supervisor adds.
+// the bare start of the same program until its health check answers, for each kind of
+// version. The difference is what the supervisor adds.
 func BenchmarkSpawnToReady(b *testing.B) {
-	b.Run("supervised", func(b *testing.B) {
-		s, ready := quiet(b, newFolder(b))
-		want := func(rev uint64, w ...world.Workload) {
-			if err := s.Apply(world.Wanted{Stamp: world.Stamp{Token: 1, Revision: rev}, Workloads: w}); err != nil {
-				b.Fatal(err)
-			}
-		}
-		v := rollout.Version(0)
-		for b.Loop() {
-			v++
-			f := run(v, 1, "serve")
-			f.Drain = 0
-			want(2*uint64(v), world.Workload{Key: orders, Fleets: []world.Fleet{f}})
-			for e := range ready {
-				if e == v {
-					break
-				}
-			}
-			b.StopTimer()
-			want(2*uint64(v) + 1)
-			for seen, changed := s.Seen(); len(seen.Instances) > 0; seen, changed = s.Seen() {
-				<-changed
-			}
-			b.StartTimer()
-		}
-	})
+	for _, k := range kinds {
+		b.Run(k.name, func(b *testing.B) { spawnToReady(b, k) })
+	}
 	b.Run("bare", func(b *testing.B) {
 		self, err := os.Executable()
 		if err != nil {
@@ -68,6 +45,37 @@ func BenchmarkSpawnToReady(b *testing.B) {
 			b.StartTimer()
 		}
 	})
+}
+
+func spawnToReady(b *testing.B, k kind) {
+	b.Helper()
+	k.need(b)
+	dir := newFolder(b)
+	k.prepare(b, dir)
+	s, ready := quiet(b, dir)
+	want := func(rev uint64, w ...world.Workload) {
+		if err := s.Apply(world.Wanted{Stamp: world.Stamp{Token: 1, Revision: rev}, Workloads: w}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	v := rollout.Version(0)
+	for b.Loop() {
+		v++
+		f := k.fleet(run(v, 1, "serve"))
+		f.Drain = 0
+		want(2*uint64(v), world.Workload{Key: orders, Fleets: []world.Fleet{f}})
+		for e := range ready {
+			if e == v {
+				break
+			}
+		}
+		b.StopTimer()
+		want(2*uint64(v) + 1)
+		for seen, changed := s.Seen(); len(seen.Instances) > 0; seen, changed = s.Seen() {
+			<-changed
+		}
+		b.StartTimer()
+	}
 }
 
 // BenchmarkTakeBack measures how long the next supervisor takes from Run until

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -37,7 +38,8 @@ type imageLaunch struct {
 
 // standIn makes this process the shim of an image. It returns only an error that came
 // before the image's program ran.
-func (l *imageLaunch) standIn() error {
+func (l *imageLaunch) standIn(spec *os.File) error {
+	spec.Close()
 	if err := limit(); err != nil {
 		return err
 	}
@@ -79,10 +81,31 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 		Container: namespaces.Spec{
 			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,
-			Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
+			Egress: egress(), Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
 		},
 	}
 	return launch{Env: env, Image: l}, nil
+}
+
+// ImageNote says in a line what an image will miss on this machine; empty: nothing.
+func ImageNote(img world.Image) string {
+	switch root := img.User == "" || img.User == "0" || img.User == "root" || strings.HasPrefix(img.User, "0:") || strings.HasPrefix(img.User, "root:"); {
+	case egress() == "":
+		return "it reaches nothing outside of this machine but what its environment names: apt install slirp4netns, see docs/images.md"
+	case os.Geteuid() != 0 && !root:
+		return "it reaches nothing outside of this machine, because neither it nor titrate runs as root: see docs/images.md"
+	default:
+		return ""
+	}
+}
+
+// egress finds the program by which images reach the world.
+func egress() string {
+	program, err := exec.LookPath("slirp4netns")
+	if err != nil {
+		return ""
+	}
+	return program
 }
 
 // imagePort is the port at which the program of an image is to listen: the manifest's,

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -54,7 +55,7 @@ func Launch() error {
 		namespaces.Inside()
 	}
 	runtime.LockOSThread() // a Landlock domain is a thread's
-	// With them whatever our own caller left open: it may lead past the walls.
+	closeInherited()
 	err := unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 	if err != nil { // a kernel before 5.11
 		syscall.CloseOnExec(specFD)
@@ -65,13 +66,32 @@ func Launch() error {
 	return err
 }
 
+// closeInherited closes what our own caller left open: it may lead past the walls, and
+// a shim would hold it as long as it lives. What this process has opened itself is
+// marked to be closed when a program is executed.
+func closeInherited() {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return // marked too, below
+	}
+	for _, e := range entries {
+		fd, err := strconv.Atoi(e.Name())
+		if err != nil || fd <= errorFD {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}
+
 func become(spec *os.File) error {
 	var l launch
 	if err := json.NewDecoder(spec).Decode(&l); err != nil {
 		return fmt.Errorf("read the launch: %w", err)
 	}
 	if l.Image != nil {
-		return l.Image.standIn()
+		return l.Image.standIn(spec)
 	}
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)

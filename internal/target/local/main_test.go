@@ -141,6 +141,7 @@ func serve(port string) {
 		defer resp.Body.Close()
 		_, _ = io.Copy(w, resp.Body)
 	})
+	mux.HandleFunc("/cat", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, r.FormValue("path")) })
 	mux.HandleFunc("/walls", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(walls()) })
 	mux.HandleFunc("/sick", func(_ http.ResponseWriter, r *http.Request) { sick = r.FormValue("is") == "true" })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(os.Environ()) })

@@ -36,7 +36,7 @@ func TestConformance_asAUserThatIsNotRoot(t *testing.T) {
 	if err := os.Chown(dir, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, "-test.run=^(TestConformance|TestImage_.*)$/", "-test.v", "-test.parallel=4")
+	cmd := exec.CommandContext(t.Context(), program, "-test.run=^(TestConformance|TestImage_.*)$", "-test.v", "-test.parallel=4")
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir, "HOME="+dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := cmd.CombinedOutput()

@@ -7,7 +7,10 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"os/exec"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -31,6 +34,18 @@ func main() {
 		fmt.Println("reading the whole catalogue")
 		time.Sleep(time.Until(hold(200 << 20).Add(time.Hour)))
 	}
+	if mode == "fork" && os.Getenv("FORKED") == "" {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "FORKED=1")
+		if err := cmd.Start(); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
+	if mode == "stubborn" {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	http.HandleFunc("/moved", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/healthz", http.StatusFound) })
 	var n atomic.Uint64
 	http.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if mode == "never" {

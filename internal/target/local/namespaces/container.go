@@ -33,6 +33,7 @@ type Container struct {
 	replies chan answer   // closed when the inside is gone
 	gone    chan struct{} // the same
 	exit    *shim.Exit    // valid then; nil: it did not say
+	egress  *egress       // nil: there is none
 
 	asking sync.Mutex // one request at a time
 }
@@ -55,7 +56,9 @@ func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) e
 	if err != nil {
 		return err
 	}
-	who.Alone = os.Geteuid() != 0
+	if who.Alone = os.Geteuid() != 0; who.Alone && who.UID != 0 {
+		c.spec.Egress = "" // it wants to be root within, and there is one user only
+	}
 	if err := c.folders(who); err != nil {
 		return err
 	}
@@ -72,13 +75,26 @@ func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) e
 }
 
 func (c *Container) begin(prepare func(shim.Network) error) error {
+	var err error
+	if c.spec.Egress != "" { // meanwhile the root is made
+		if c.egress, err = openEgress(c.spec.Egress, c.pid); err != nil {
+			return err
+		}
+	}
 	if _, err := c.answer(); err != nil { // the root is made
 		return err
 	}
 	if err := prepare(c); err != nil {
 		return err
 	}
-	_, err := c.ask(request{Start: true})
+	if c.egress != nil {
+		if err := c.egress.await(); err != nil {
+			// A program that needs none runs as well without.
+			fmt.Fprintln(os.Stderr, "titrate: the image reaches nothing outside of this machine:", err)
+			c.egress = nil
+		}
+	}
+	_, err = c.ask(request{Start: true})
 	return err
 }
 
@@ -222,6 +238,9 @@ func (c *Container) Wait() shim.Exit {
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}
+	}
+	if c.egress != nil {
+		c.egress.close()
 	}
 	switch {
 	case c.exit != nil:

@@ -102,7 +102,7 @@ func (in *inside) serve() {
 		if _, err := in.wire.receive(&r); err != nil {
 			return
 		}
-		fd, err := -1, error(nil)
+		fd, err := -1, error(nil) //nolint:wastedassign // most requests have no descriptor to give
 		switch {
 		case r.Start:
 			err = in.start()
@@ -114,6 +114,9 @@ func (in *inside) serve() {
 			fd, err = unix.Socket(r.Socket, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		}
 		in.answer(fd, err)
+		if r.Start && err == nil {
+			go in.reap(in.pid) // only now: the program may have ended already, and we end with it
+		}
 	}
 }
 
@@ -136,7 +139,7 @@ func listen(at netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-// start starts the program, and watches over it from then on.
+// start starts the program.
 func (in *inside) start() error {
 	dir := filepath.Join("/", in.WorkDir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -164,7 +167,6 @@ func (in *inside) start() error {
 	if err != nil {
 		return fmt.Errorf("execute %s: %w%s", program, err, execHint(program, err))
 	}
-	go in.reap(in.pid)
 	return nil
 }
 

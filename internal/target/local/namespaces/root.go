@@ -196,13 +196,16 @@ func (in *inside) temporary() error {
 	return os.Chmod("/tmp", 0o777|os.ModeSticky)
 }
 
-// names writes the files by which names become addresses: within there is the
-// loopback alone.
+// names writes the files by which names become addresses.
 func (in *inside) names() error {
+	resolve := ""
+	if in.Egress != "" {
+		resolve = "nameserver " + nameServer + "\n"
+	}
 	for name, text := range map[string]string{
 		"hostname":    in.Name + "\n",
 		"hosts":       "127.0.0.1\tlocalhost " + in.Name + "\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-		"resolv.conf": "",
+		"resolv.conf": resolve,
 	} {
 		file := filepath.Join("/etc", name)
 		if err := os.MkdirAll("/etc", 0o755); err != nil {

@@ -17,8 +17,10 @@ type Spec struct {
 	ReadOnly bool     `json:"readonly,omitempty"` // it can write to /tmp and Mounts only
 	Argv     []string `json:"argv"`
 	Env      []string `json:"env"`
-	User     string   `json:"user,omitempty"` // user[:group] of the image, by name or number; empty: root
-	WorkDir  string   `json:"work_dir,omitempty"`
+	// Egress is the program slirp4netns, by which the world is reached; empty: it is not.
+	Egress  string `json:"egress,omitempty"`
+	User    string `json:"user,omitempty"` // user[:group] of the image, by name or number; empty: root
+	WorkDir string `json:"work_dir,omitempty"`
 }
 
 // Mount is a folder of this machine that is seen within.
