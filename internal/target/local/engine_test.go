@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func TestConformance_engine(t *testing.T) {
 			tb.Helper()
 			useEngine(tb, dir, d)
 		}, fleet: contained(pictureOf(t, e))}
+		t.Run("it starts soon", func(t *testing.T) { startsSoon(t, k) })
 		t.Run("promises", func(t *testing.T) { keeps(t, k) })
 		t.Run("it goes away", func(t *testing.T) { engineAway(t, k, d) })
 		t.Run("nothing is left", func(t *testing.T) {
@@ -78,6 +80,29 @@ func contained(id string) func(world.Fleet) world.Fleet {
 		f.Artifact, f.Image = picture, &rollout.Image{Digest: id, Engine: true, Entrypoint: []string{"/app"}, User: "app"}
 		f.Command[0] = "/app"
 		return f
+	}
+}
+
+// startsSoon times the way of a version from Apply to OnReady. The figure is a second
+// on a machine that does nothing else; what is asked here is far more.
+func startsSoon(t *testing.T, k kind) {
+	t.Helper()
+	dir := newFolder(t)
+	k.prepare(t, dir)
+	b := newBench(t, dir)
+	var took []time.Duration
+	for v := range rollout.Version(7) {
+		began := time.Now()
+		b.want(k.fleet(run(v+1, 1, "serve")))
+		b.untilReady(v+1, 1)
+		took = append(took, time.Since(began))
+		b.want()
+		b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
+	}
+	slices.Sort(took)
+	t.Logf("from Apply to OnReady, the median of %d: %s; %v", len(took), took[len(took)/2], took)
+	if took[0] > 10*time.Second {
+		t.Error("the fastest start took longer than 10 s")
 	}
 }
 
