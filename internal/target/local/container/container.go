@@ -89,7 +89,7 @@ func (c *Container) Start(ctx context.Context, prepare func(shim.Network) error)
 	}
 	con := c.spec.Container
 	con.Labels = map[string]string{engine.Label: c.spec.Owner, engine.LabelShim: me, engine.LabelInstance: con.Labels[engine.LabelInstance]}
-	con.Publish = v.Rootless || os.Geteuid() != 0 // else its network is entered
+	con.Publish = v.Rootless || os.Geteuid() != 0 // its network cannot be entered
 	if con.Name != "" {                           // what a shim that was killed has left under its name
 		if err := e.Remove(ctx, con.Name); err != nil {
 			return err
@@ -133,6 +133,9 @@ func (c *Container) network(ctx context.Context, e *engine.Engine, st engine.Sta
 	n, err := openNetwork(st)
 	if err == nil {
 		return n, nil
+	}
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || st.Published != 0 && errors.Is(err, unix.ENOENT) {
+		return &outside{st: st}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, endMost)
 	defer cancel()

@@ -2,6 +2,7 @@ package container
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -114,7 +115,7 @@ type started struct {
 }
 
 // start starts a shim, in a session of its own as a supervisor does.
-func start(t *testing.T, s Spec, f shim.Frame) *started {
+func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *started {
 	t.Helper()
 	dir := t.TempDir()
 	s.Owner, f.Listens, s.PID = "me", filepath.Join(dir, "listens"), filepath.Join(dir, "pid")
@@ -136,6 +137,22 @@ func start(t *testing.T, s Spec, f shim.Frame) *started {
 		}
 		defer file.Close()
 		*to = file
+	}
+	for _, c := range change {
+		c(st.cmd)
+		self, err := os.ReadFile(os.Args[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		st.cmd.Path = filepath.Join(dir, "self")
+		if err := os.WriteFile(st.cmd.Path, self, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
+			if err := os.Chmod(path, 0o777); err != nil { // the folders of a test are of who runs it
+				t.Fatal(err)
+			}
+		}
 	}
 	if err := st.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -218,6 +235,7 @@ func TestContainer(t *testing.T) {
 		t.Run("two on one port", func(t *testing.T) { sideBySide(t, spec) })
 		t.Run("ends", func(t *testing.T) { ends(t, e, spec) })
 		t.Run("walls", func(t *testing.T) { walls(t, spec) })
+		t.Run("without root", func(t *testing.T) { withoutRoot(t, d, spec) })
 		t.Run("engine away", func(t *testing.T) { engineAway(t, d, e, spec) })
 		if list, err := e.Containers(t.Context(), engine.Label, "me"); err != nil || len(list) != 0 {
 			t.Errorf("left: %+v, %v", list, err)
@@ -346,6 +364,68 @@ func walls(t *testing.T, spec func(string, ...string) Spec) {
 	}
 	_ = s.cmd.Process.Signal(unix.SIGTERM)
 	s.wait()
+}
+
+// withoutRoot has the shim of somebody who may use the engine and is not root.
+func withoutRoot(t *testing.T, d *enginetest.Daemon, spec func(string, ...string) Spec) {
+	t.Helper()
+	const nobody = 65534
+	d.Open(t).Close()
+	sock := strings.TrimPrefix(d.Host(), "unix://")
+	for _, path := range []string{filepath.Dir(sock), sock} {
+		if err := os.Chmod(path, 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, spec("user"), shim.Frame{Host: 41008, Port: 3000, Reach: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}}, func(cmd *exec.Cmd) {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	})
+	if s.told != "" {
+		t.Fatal(s.told)
+	}
+	if got := s.get(t, "/"); got != "hello from user" {
+		t.Errorf("%q", got)
+	}
+	_ = s.cmd.Process.Signal(unix.SIGTERM)
+	if code, _ := s.wait(); code != 4 || !strings.Contains(read(t, s.err), "127.0.0.1:9 and whatever else") {
+		t.Errorf("%d, %q", code, read(t, s.err))
+	}
+}
+
+// TestGone tells a server that has hung up from one that waits, and takes nothing
+// from one that speaks first.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	for want, serve := range map[bool]func(net.Conn){
+		true:  func(c net.Conn) { c.Close() },
+		false: func(c net.Conn) { fmt.Fprint(c, "hi"); c.Close() },
+	} {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ln.Close()
+		o := &outside{st: engine.Status{Published: ln.Addr().(*net.TCPAddr).Port}}
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				serve(c)
+			}
+		}()
+		conn, err := o.Dial(t.Context(), 3000)
+		if refused := errors.Is(err, unix.ECONNREFUSED); refused != want {
+			t.Fatalf("%v, want %t", err, want)
+		}
+		if err != nil {
+			continue
+		}
+		if b, _ := io.ReadAll(conn); string(b) != "hi" {
+			t.Errorf("%q", b)
+		}
+	}
 }
 
 // engineAway has the engine go away under a container: who calls it notices nothing.
