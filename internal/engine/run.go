@@ -138,12 +138,23 @@ func (e *Engine) awaitBack(ctx context.Context) error {
 // follow copies what a container writes until it has ended and all is told.
 func (e *Engine) follow(ctx context.Context, id string, r Run) {
 	var last time.Time
+	told := 0 // pieces of that time: an engine may know no more of time than the second
 	for {
+		again := told
 		err := e.Logs(ctx, id, last, func(stream string, at time.Time, text []byte) error {
-			if !last.IsZero() && !at.After(last) {
-				return nil // told before the engine went away
+			switch {
+			case at.IsZero(): // without a time
+			case at.Before(last):
+				return nil
+			case at.Equal(last) && again > 0:
+				again-- // told before the engine went away
+				return nil
+			case at.Equal(last):
+				told++
+			default:
+				last, told = at, 1
 			}
-			last = at
+			again = 0
 			w := r.Stdout
 			if stream == "stderr" {
 				w = r.Stderr

@@ -164,7 +164,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("by itself: %+v, %q", st, r.err)
 		}
 		r = run(t, e, say("eat"))
-		if st := <-r.ended; !st.OOMKilled {
+		if st := <-r.ended; !st.OOMKilled && d.Name() == "Docker" || st.Exit != 137 { // podman does not always tell
 			t.Errorf("out of memory: %+v", st)
 		}
 		nothing := say("nothing")
