@@ -203,9 +203,13 @@ func (e *Engine) Remove(ctx context.Context, id string) error {
 	return e.failed("remove a container", err)
 }
 
-// Containers lists the containers, also those that have ended, that carry a label.
+// Containers lists the containers, also those that have ended, that carry a label: of
+// a value, or, where that is empty, of any.
 func (e *Engine) Containers(ctx context.Context, label, value string) ([]Status, error) {
-	got, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label+"="+value)})
+	if value != "" {
+		label += "=" + value
+	}
+	got, err := e.api.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", label)})
 	if err != nil {
 		return nil, e.failed("list containers", err)
 	}

@@ -126,6 +126,18 @@ func (s *Supervisor) sweepOnce(ctx context.Context) error {
 	return e.Sweep(ctx, engine.Owner(s.cfg.Data), container.Alive, func(name string) bool { return wanted[name] })
 }
 
+// lastMost is how long the engine may take to remove what is left when all has ended.
+const lastMost = 5 * time.Second
+
+// sweepLast leaves nothing in the engine where it answers.
+func (s *Supervisor) sweepLast(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastMost)
+	defer cancel()
+	if err := s.sweepOnce(ctx); err != nil && !errors.Is(err, engine.ErrNone) {
+		s.cfg.Log.Warn("containers may stay until Titrate is up again", slog.Any("error", err))
+	}
+}
+
 // swept has what an instance or hook has left in the engine removed soon.
 func (s *Supervisor) swept() {
 	select {

@@ -177,6 +177,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	for {
 		busy, changed := s.busy()
 		if !busy {
+			s.sweepLast(ctx)
 			return ctx.Err()
 		}
 		select {
