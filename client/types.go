@@ -296,6 +296,7 @@ type Server struct {
 	API         string   `json:"api" doc:"address of this API"`
 	Gateway     string   `json:"gateway" doc:"address of the gateway"`
 	HTTPS       string   `json:"https,omitempty" doc:"form of a host's address over TLS: https://HOST"`
+	URL         string   `json:"url,omitempty" doc:"where this API and the git remotes are reached from elsewhere, over TLS"`
 	Data        string   `json:"data" doc:"the data folder"`
 	Node        string   `json:"node" enum:"up,down"`
 	Engine      *Engine  `json:"engine,omitempty" doc:"the container engine that builds and runs images; absent: none answers"`

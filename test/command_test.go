@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +31,11 @@ func commandUp(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("GATEWAY", u.Gateway)
 	ts.Setenv("API_ADDR", strings.TrimPrefix(u.API, "http://"))
 	ts.Setenv("GATEWAY_ADDR", strings.TrimPrefix(u.Gateway, "http://"))
+	if slices.Contains(args, "--https") {
+		_, port, err := net.SplitHostPort(secureAddresses(ts).HTTPS)
+		ts.Check(err)
+		ts.Setenv("HTTPS_URL", "https://localhost:"+port)
+	}
 }
 
 //go:embed testdata/app/main.go
@@ -58,9 +65,13 @@ func commandExits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND...")
 	}
+	exits(ts, "", args)
+}
+
+func exits(ts *testscript.TestScript, stdin string, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	out, said, code := run(ts, args[1:])
+	out, said, code := run(ts, stdin, args[1:])
 	fmt.Fprint(ts.Stdout(), out)
 	fmt.Fprint(ts.Stderr(), said)
 	if code != want {
@@ -68,7 +79,7 @@ func commandExits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func run(ts *testscript.TestScript, args []string) (stdout, stderr string, code int) {
+func run(ts *testscript.TestScript, stdin string, args []string) (stdout, stderr string, code int) {
 	path := args[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
 		if full := filepath.Join(dir, args[0]); !strings.Contains(args[0], "/") {
@@ -84,7 +95,7 @@ func run(ts *testscript.TestScript, args []string) (stdout, stderr string, code 
 	cmd.WaitDelay = time.Second
 	cmd.Dir, cmd.Env = ts.MkAbs("."), environ(ts)
 	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &said
 	err := cmd.Run()
 	var failed *exec.ExitError
 	switch {
@@ -119,7 +130,7 @@ func commandAwait(ts *testscript.TestScript, neg bool, args []string) {
 	want, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
 	until(ts, func() (string, bool) {
-		out, said, _ := run(ts, args[1:])
+		out, said, _ := run(ts, "", args[1:])
 		if !want.MatchString(out + said) {
 			return out + said, false
 		}

@@ -64,15 +64,18 @@ func commandSecure(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-func overTLS(ts *testscript.TestScript, trust *x509.CertPool, host, path string) (string, error) {
+// secured is where the gateway listens with TLS, and beside it.
+type secured struct{ HTTPS, HTTP string }
+
+func secureAddresses(ts *testscript.TestScript) (at secured) {
 	text, err := os.ReadFile(filepath.Join(ts.Getenv("DATA"), "node", "https.json"))
-	if err != nil {
-		return "", err
-	}
-	var at struct{ HTTPS, HTTP string }
-	if err := json.Unmarshal(text, &at); err != nil {
-		return "", err
-	}
+	ts.Check(err)
+	ts.Check(json.Unmarshal(text, &at))
+	return at
+}
+
+func overTLS(ts *testscript.TestScript, trust *x509.CertPool, host, path string) (string, error) {
+	at := secureAddresses(ts)
 	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust, ServerName: host}, ForceAttemptHTTP2: true}
 	defer tr.CloseIdleConnections()
 	c := &http.Client{Transport: tr, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

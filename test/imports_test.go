@@ -13,7 +13,7 @@ import (
 )
 
 // pure packages take values and return values. What they may not reach, and why.
-var pure = []string{"rollout", "analysis", "world", "manifest", "explain"}
+var pure = []string{"rollout", "analysis", "world", "manifest", "explain", "importer"}
 
 var impure = map[string]string{
 	"os":           "files and environment belong to the edges",
@@ -26,13 +26,13 @@ var impure = map[string]string{
 }
 
 // hands do one thing each for the controller, and know neither it nor each other.
-var hands = []string{"node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets", "sim"}
+var hands = []string{"node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets", "auth", "sim"}
 
 // above a floor may be known only by what is higher still.
 var above = map[string][]string{
 	"hand":  {"controller", "api", "cli", "daemon", "keeper", "sim/harness"},
-	"mover": {"api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets"},
-	"noun":  {"controller", "api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "target/local", "store", "secrets"},
+	"mover": {"api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets", "auth"},
+	"noun":  {"controller", "api", "cli", "daemon", "keeper", "node", "source", "pipeline", "gateway", "target/local", "store", "secrets", "auth"},
 }
 
 // mayWire are the packages that start processes: they alone know the wiring.

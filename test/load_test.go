@@ -53,10 +53,19 @@ func commandLoad(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// freshLoad is load of which each request has a connection of its own.
+func freshLoad(gateway, host string, rate int) *load {
+	return loadBy(&http.Transport{DisableKeepAlives: true}, gateway, host, rate)
+}
+
 func startLoad(gateway, host string, rate int) *load {
+	return loadBy(&http.Transport{MaxIdleConnsPerHost: 64}, gateway, host, rate)
+}
+
+func loadBy(by *http.Transport, gateway, host string, rate int) *load {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &load{cancel: cancel, said: map[string]int{}}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: by}
 	l.done.Go(func() {
 		defer client.CloseIdleConnections()
 		tick := time.NewTicker(time.Second / time.Duration(rate))

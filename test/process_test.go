@@ -68,7 +68,12 @@ func alive(pid int) bool {
 		return false
 	}
 	_, state, _ := strings.Cut(string(b), ") ")
-	return !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X")
+	if !strings.HasPrefix(state, "Z") && !strings.HasPrefix(state, "X") {
+		return true
+	}
+	// Its first thread has ended: as long as another has not, its files are open.
+	threads, _ := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return len(threads) > 1
 }
 
 func child(ts *testscript.TestScript, parent int, word string) int {
@@ -97,7 +102,7 @@ type up struct {
 }
 
 func running(ts *testscript.TestScript) up {
-	b, err := os.ReadFile(filepath.Join(ts.Getenv("TITRATE_DATA"), "up.json"))
+	b, err := os.ReadFile(filepath.Join(ts.Getenv("DATA"), "up.json"))
 	ts.Check(err)
 	var u up
 	ts.Check(json.Unmarshal(b, &u))

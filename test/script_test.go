@@ -61,6 +61,9 @@ func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			if cond == "slow" {
 				return os.Getenv("TITRATE_TEST_SLOW") != "", nil
 			}
+			if cond == "npm-registry" {
+				return exec.CommandContext(t.Context(), "npm", "view", "ms@2.1.3", "version").Run() == nil, nil
+			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Setup: func(e *testscript.Env) error {
@@ -81,6 +84,9 @@ func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			"image":    commandImage,
 			"service":  commandService,
 			"registry": commandRegistry,
+			"controls": commandControls,
+			"signin":   commandSignIn,
+			"nottoken": commandNotToken,
 			"kill9":    commandKill9,
 			"nopart":   commandNoPart,
 			"isjson":   commandIsJSON,
@@ -119,6 +125,12 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "main",
 	} {
 		e.Setenv(name, value)
+	}
+	// How this machine reaches registries.
+	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS", "npm_config_registry"} {
+		if value, ok := os.LookupEnv(name); ok {
+			e.Setenv(name, value)
+		}
 	}
 	vars := e.Vars
 	e.Defer(func() { takeDown(vars, bin, data) })

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything: go vet, every test (the slow ones too), the demo. Installs what the
-# tests need and the machine lacks (PostgreSQL, where that is possible); a test
+# tests need and the machine lacks (PostgreSQL, languages, where that is possible); a test
 # that cannot run says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,8 @@ export TITRATE_TEST_SLOW=1
 . test/postgres.sh
 start_postgres
 trap stop_postgres EXIT
+. test/languages.sh
+install_languages
 
 go vet ./...
 go test -timeout 25m ./...

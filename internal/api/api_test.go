@@ -20,6 +20,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/analysis"
+	"titrate/internal/auth"
 	"titrate/internal/controller"
 	"titrate/internal/manifest"
 	"titrate/internal/node"
@@ -179,7 +180,7 @@ func install(t *testing.T) *installation {
 		}
 	})
 	h := New(ctx, Config{
-		Controller: c, Store: st, Node: n, Secrets: sec, Token: token, Log: slog.New(slog.DiscardHandler),
+		Controller: c, Store: st, Node: n, Secrets: sec, Token: token, Tokens: book(t), Log: slog.New(slog.DiscardHandler),
 		About: client.Server{Version: "test", API: "http://127.0.0.1:7070", Gateway: "http://127.0.0.1:7080", Data: dir},
 		Git:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
@@ -190,6 +191,16 @@ func install(t *testing.T) *installation {
 	t.Cleanup(web.Close)
 	t.Cleanup(cancel) // streams end before the server waits for them
 	return &installation{&client.Client{URL: web.URL, Token: token}, h, c, st}
+}
+
+// book holds no token yet.
+func book(t *testing.T) *auth.Book {
+	t.Helper()
+	b, err := auth.Open(filepath.Join(t.TempDir(), "tokens.json"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 type testVault struct{ *secrets.Store }

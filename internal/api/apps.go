@@ -116,8 +116,16 @@ func (s *server) apps(ctx context.Context, _ *struct{}) ([]client.App, error) {
 
 const recentPushes = 50
 
+// remote is where an app is pushed by whoever asks.
+func (s *server) remote(ctx context.Context, app string) string {
+	if whoever(ctx).secure && s.About.URL != "" {
+		return s.About.URL + "/" + app + ".git"
+	}
+	return s.About.API + "/git/" + app + ".git"
+}
+
 func (s *server) app(ctx context.Context, name string) (client.App, error) {
-	app := client.App{Name: name, Remote: s.About.API + "/git/" + name + ".git", Environments: []client.Environment{}}
+	app := client.App{Name: name, Remote: s.remote(ctx, name), Environments: []client.Environment{}}
 	newest, err := s.Store.Releases(ctx, name, 0, 1)
 	if err != nil {
 		return app, err

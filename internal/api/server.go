@@ -6,12 +6,14 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"titrate/client"
+	"titrate/internal/auth"
 	"titrate/internal/controller"
 	"titrate/internal/node"
 	"titrate/internal/rollout"
@@ -26,7 +28,10 @@ type Config struct {
 	Node       *node.Client
 	Secrets    *secrets.Store
 	Git        http.Handler // the git remote, below /git/
-	Token      string       // the credential; never empty
+	Token      string       // the data folder's credential; never empty
+	Tokens     *auth.Book   // the others; never nil
+	Limit      *auth.Limit  // on wrong ones from elsewhere; nil: there is none
+	Gateway    string       // what the gateway shows in [HeaderGateway]; empty: it leads nobody here
 	About      client.Server
 	// Preview returns an address at which a version is reached past the split until a
 	// moment; empty when there is none. Nil: there never is.
@@ -50,8 +55,24 @@ func New(ctx context.Context, cfg Config) http.Handler {
 	s.register(mux)
 	if cfg.Git != nil {
 		mux.Handle("/git/", cfg.Git)
+		mux.Handle("/", shortGit(cfg.Git))
 	}
-	return limited(sameSite(authenticate(cfg.Token, mux)))
+	return limited(sameSite(newDoor(&s.Config).authenticate(mux)))
+}
+
+// shortGit is the git remote at /APP.git too: https://HOST/APP.git is what people type.
+func shortGit(git http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if app, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); !strings.HasSuffix(app, ".git") {
+			writeProblem(w, problem(http.StatusNotFound, "", "there is nothing at "+r.URL.Path))
+			return
+		}
+		at := *r.URL
+		at.Path, at.RawPath = "/git"+at.Path, ""
+		r = r.WithContext(r.Context()) // a copy: the URL is the caller's
+		r.URL = &at
+		git.ServeHTTP(w, r)
+	})
 }
 
 // register adds the operations, and the OpenAPI document at /api/openapi.json.
@@ -68,6 +89,7 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerRollouts(api)
 	s.registerSecrets(api)
 	s.registerCertificates(api)
+	s.registerTokens(api)
 	s.registerStreams(api, mux)
 	return api
 }
@@ -88,18 +110,19 @@ func (s *server) problem(ctx context.Context, err error) *problemError {
 	var p *controller.Problem
 	var unset *secrets.UnsetError
 	var name *secrets.NameError
+	var called *auth.NameError
 	var fault *store.FaultError
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.As(err, &p):
 		return fromController(p)
-	case errors.As(err, &unset), errors.As(err, &name):
+	case errors.As(err, &unset), errors.As(err, &name), errors.As(err, &called):
 		return problem(http.StatusUnprocessableEntity, codeIn(err), err.Error())
 	case errors.As(err, &fault):
 		s.Log.Error("the store is in trouble", slog.Any("error", err))
 		return problem(http.StatusServiceUnavailable, fault.Code, err.Error())
-	case errors.Is(err, rollout.ErrUnknown), errors.Is(err, secrets.ErrUnset):
+	case errors.Is(err, rollout.ErrUnknown), errors.Is(err, secrets.ErrUnset), errors.Is(err, auth.ErrUnknown):
 		return problem(http.StatusNotFound, "T0802", err.Error())
 	case ctx.Err() != nil:
 		return problem(http.StatusServiceUnavailable, "", "the caller went away, or the server ends")

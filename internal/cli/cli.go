@@ -108,7 +108,7 @@ func (s *session) root() *cobra.Command {
 	f.StringVarP(&s.app, "app", "a", "", "the app (default: that of titrate.yaml here, or the only one)")
 	f.StringVarP(&s.env, "env", "e", "", "the environment (default: the only one, or production)")
 	f.StringVarP(&s.output, "output", "o", "text", "text or json")
-	f.StringVar(&s.server, "server", "", "URL of the server (default: TITRATE_SERVER, or the one up on this machine)")
+	f.StringVar(&s.server, "server", "", "URL of the server (default: TITRATE_SERVER, the one up on this machine, or the last login)")
 	f.StringVar(&s.data, "data", "", "data folder of the server on this machine (default: TITRATE_DATA, or "+defaultDataHint+")")
 	f.BoolVarP(&s.yes, "yes", "y", false, "ask nothing")
 	f.BoolVar(&s.noInput, "no-input", false, "ask nothing, and fail where an answer is needed")
@@ -122,9 +122,9 @@ func (s *session) root() *cobra.Command {
 		return usage("%v\n  help    %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
-		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.deployCommand(),
+		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.importCommand(), s.deployCommand(),
 		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
-		s.rolloutCommand(), s.secretCommand(), s.certificateCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
+		s.rolloutCommand(), s.secretCommand(), s.certificateCommand(), s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.tokenCommand(), s.gitCredentialCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(),
 		s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)

@@ -112,7 +112,7 @@ func (s *session) complain(err error, asJSON bool) {
 var codedForm = regexp.MustCompile(`(?s)^error(?:\[(T\d{4})\])?: (.*)$`)
 
 // commandForm finds this program's commands in what is to be typed.
-var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret|certificate) [a-z-]+|version)\b( --data)?`)
+var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret|certificate|token) [a-z-]+|version)\b( --data)?`)
 
 // typed names the data folder that the call names in every command to type: without
 // it, the next call would mean another server.
@@ -151,7 +151,7 @@ func sentence(err error) string {
 		text += "\n  help    it may fail to start: read logs/titrate.log in its data folder; traffic flows on without it"
 	}
 	var op *net.OpError
-	if errors.As(err, &op) && op.Op == "dial" {
+	if errors.As(err, &op) && op.Op == "dial" && !strings.HasPrefix(text, "error[") {
 		text += "\n  help    titrate up starts a server on this machine; --server URL names another"
 	}
 	if strings.HasPrefix(text, "error") {

@@ -8,11 +8,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"titrate/internal/daemon"
+	"titrate/internal/manifest"
 )
 
 // httpsFlags are those of titrate up that serve over TLS.
 func httpsFlags(f *pflag.FlagSet, h *daemon.HTTPS) {
 	f.StringVar(&h.Secure, "https", "", "address to serve TLS on, :443; with it hosts get certificates by ACME, which agrees to the CA's terms")
+	f.StringVar(&h.Host, "host", "", "host name by which the server itself is reached over TLS: titrate login https://NAME, git push https://NAME/APP.git")
 	f.StringVar(&h.Plain, "http", "", "address of plain HTTP beside it, which leads to HTTPS (default: port 80 where --https has 443)")
 	f.StringVar(&h.Cert, "tls-cert", "", "file of a certificate with its chain; more of them go to certs/NAME.crt and NAME.key in the data folder")
 	f.StringVar(&h.Key, "tls-key", "", "file of its key")
@@ -28,6 +30,11 @@ func (s *session) secure(h *daemon.HTTPS) error {
 			return usage("there is no TLS to say something of\n  help    --https :443")
 		}
 		return nil
+	}
+	if h.Host != "" {
+		if err := manifest.CheckHost(h.Host); err != nil {
+			return usage("--host %s is no host name: %v\n  help    --host titrate.example.org", h.Host, err)
+		}
 	}
 	host, port, err := net.SplitHostPort(h.Secure)
 	if err == nil && h.Plain == "" && port == "443" {
@@ -52,6 +59,7 @@ func httpsArgs(h daemon.HTTPS) (args []string) {
 	for _, f := range [][2]string{
 		{"--https", h.Secure},
 		{"--http", h.Plain},
+		{"--host", h.Host},
 		{"--tls-cert", h.Cert},
 		{"--tls-key", h.Key},
 		{"--acme-email", h.Email},

@@ -16,14 +16,21 @@ import (
 
 	"titrate/client"
 	"titrate/internal/manifest"
-	"titrate/internal/pipeline"
 )
 
 func (s *session) initCommand() *cobra.Command {
-	var route, further string
+	var further string
+	var wish wish
 	c := &cobra.Command{
 		Use: "init", Short: "detect the app, write titrate.yaml, add the git remote", Args: between(0, 0),
+		Long: "Look at the repository and say what was found, and where; print the titrate.yaml that follows, and ask whether to write it. " +
+			"A compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile says more than the code: they are read as titrate import does. " +
+			"With several of them, and code, it asks which is meant; --from says it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			here, err := filepath.Abs(s.Dir)
+			if err != nil {
+				return fmt.Errorf("find the working folder: %w", err)
+			}
 			repository, err := s.atRoot(cmd.Context())
 			if err != nil {
 				return err
@@ -31,11 +38,7 @@ func (s *session) initCommand() *cobra.Command {
 			if further != "" {
 				return s.addFurther(cmd.Context(), further, repository)
 			}
-			seen, err := pipeline.Detect(os.DirFS(s.Dir))
-			if err != nil {
-				return &exitError{exitUsage, err}
-			}
-			if seen.Manifest {
+			if _, err := os.Stat(filepath.Join(s.Dir, manifest.File)); err == nil {
 				app, path, err := s.manifest()
 				if err != nil {
 					return err
@@ -43,38 +46,40 @@ func (s *session) initCommand() *cobra.Command {
 				fmt.Fprintf(s.told(), "✔ %s is there: %s\n", filepath.Base(path), describeApp(app))
 				return s.addRemote(cmd.Context(), app.Name, repository)
 			}
-			name := s.app
-			if name == "" {
-				name = appName(filepath.Base(s.Dir))
-			}
-			text := draft(name, route, seen)
-			switch _, problems := manifest.Parse([]byte(text), manifest.File); {
-			case problems.Err() == nil:
-			case s.app != "" && s.app != appName(s.app): // there is no file yet whose line could be wrong
+			if s.app != "" && s.app != appName(s.app) { // there is no file yet whose line could be wrong
 				return usage("--app %s is no name for an app\n  help    titrate init --app %s", s.app, appName(s.app))
-			default:
-				return &exitError{exitUsage, problems.Err()}
 			}
-			s.showDetection(name, seen, text)
-			if err := s.remoteIsFree(cmd.Context(), name); err != nil {
+			p, err := s.propose(cmd.Context(), here, wish)
+			if err != nil {
 				return err
 			}
-			also := ""
-			if !repository {
-				also = ", make a git repository"
-			}
-			if ok, err := s.ask(cmd.Context(), fmt.Sprintf("Write %s (%d lines)%s and add the git remote \"titrate\"? [Y/n] ", manifest.File, strings.Count(text, "\n"), also)); err != nil || !ok {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(s.Dir, manifest.File), []byte(text), 0o644); err != nil { //nolint:gosec // a file to commit, for everybody to read
-				return fmt.Errorf("write the manifest: %w", err)
-			}
-			return s.addRemote(cmd.Context(), name, repository)
+			return s.settle(cmd.Context(), p, repository)
 		},
 	}
 	c.Flags().StringVar(&further, "repo", "", "APP/NAME: this is a further repository of an app, whose titrate.yaml says repo: NAME; adds the git remote only")
-	c.Flags().StringVar(&route, "host", "", "host name of the service (default: APP.localhost)")
+	c.Flags().StringVar(&wish.host, "host", "", "host name of the service (default: APP.localhost)")
+	c.Flags().StringVar(&wish.from, "from", "", "the file to go by, such as compose.yaml; or code: look at the code itself")
+	c.Flags().StringSliceVar(&wish.profiles, "profile", nil, "take services of this profile of compose too")
 	return c
+}
+
+// settle shows a proposal, and makes it the manifest when the person agrees.
+func (s *session) settle(ctx context.Context, p proposal, repository bool) error {
+	p.show(s.told())
+	if err := s.remoteIsFree(ctx, p.app); err != nil {
+		return err
+	}
+	also := ""
+	if !repository {
+		also = ", make a git repository"
+	}
+	if ok, err := s.ask(ctx, fmt.Sprintf("Write %s (%d lines)%s and add the git remote \"titrate\"? [Y/n] ", manifest.File, strings.Count(p.text, "\n"), also)); err != nil || !ok {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, manifest.File), []byte(p.text), 0o644); err != nil { //nolint:gosec // a file to commit, for everybody to read
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	return s.addRemote(ctx, p.app, repository)
 }
 
 // atRoot goes to the root of the repository around the working folder, where a push
@@ -104,78 +109,6 @@ func appName(folder string) string {
 		name = "app-" + name
 	}
 	return strings.TrimRight(name[:min(len(name), 40)], "-")
-}
-
-// draft is the manifest for what was detected.
-func draft(name, host string, seen pipeline.Detection) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "titrate: 1\napp: %s\n\nservices:\n", name)
-	first := true
-	for _, svc := range seen.Services {
-		parts := []string{"build: " + svc.Dir}
-		switch {
-		case svc.Worker:
-			parts = append(parts, "worker: true")
-		default:
-			if svc.Port != 0 {
-				parts = append(parts, fmt.Sprintf("port: %d", svc.Port))
-			}
-			if svc.Health != "" {
-				parts = append(parts, "health: "+svc.Health)
-			}
-			at := svc.Name + "." + name + ".localhost"
-			if first {
-				at = name + ".localhost"
-				if host != "" {
-					at = host
-				}
-			}
-			first = false
-			parts = append(parts, "host: "+at)
-		}
-		if len(seen.Secrets) > 0 && len(seen.Services) == 1 {
-			var names []string
-			for _, x := range seen.Secrets {
-				names = append(names, x.Name)
-			}
-			parts = append(parts, "secrets: ["+strings.Join(names, ", ")+"]")
-		}
-		fmt.Fprintf(&b, "  %s: { %s }\n", svc.Name, strings.Join(parts, ", "))
-	}
-	return b.String()
-}
-
-// showDetection says what was guessed, and from what.
-func (s *session) showDetection(name string, seen pipeline.Detection, text string) {
-	w := s.told()
-	fmt.Fprintf(w, "Looked at: %s\n", strings.Join(seen.Looked, ", "))
-	rows := [][]string{{"  app", name, "from the folder's name, or --app"}}
-	for _, svc := range seen.Services {
-		rows = append(rows, []string{"  service", svc.Name, svc.From})
-		switch {
-		case svc.Worker:
-			rows = append(rows, []string{"  worker", "yes", "it does not seem to listen"})
-		case svc.Port != 0:
-			rows = append(rows, []string{"  port", fmt.Sprint(svc.Port), svc.PortFrom})
-		default:
-			rows = append(rows, []string{"  port", "$PORT", svc.PortFrom})
-		}
-		if svc.Health != "" {
-			rows = append(rows, []string{"  health", svc.Health, svc.HealthFrom})
-		}
-	}
-	for _, x := range seen.Secrets {
-		rows = append(rows, []string{"  secret", x.Name, x.From + "; values are not read"})
-	}
-	rows = append(rows, []string{"  rollout", "Linear10PercentEvery1Minute", "default"})
-	table(w, rows)
-	for _, n := range seen.Notes {
-		fmt.Fprintln(w, "  note:", n)
-	}
-	fmt.Fprintf(w, "\n%s\n", text)
-	for _, x := range seen.Secrets {
-		fmt.Fprintf(w, "Before the first push: titrate secret set %s\n", x.Name)
-	}
 }
 
 // addRemote adds the git remote and the credential helper that answers for it, so
@@ -218,7 +151,11 @@ func (s *session) addFurther(ctx context.Context, repo string, repository bool) 
 
 // remoteURL is where an app is pushed.
 func remoteURL(c *client.Client, app string) string {
-	return strings.TrimSuffix(c.URL, "/") + "/git/" + app + ".git"
+	url := strings.TrimSuffix(c.URL, "/")
+	if strings.HasPrefix(url, "https://") {
+		return url + "/" + app + ".git"
+	}
+	return url + "/git/" + app + ".git"
 }
 
 // remoteIsFree is an error when a remote titrate leads elsewhere: somebody may push
@@ -247,6 +184,11 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 			return err
 		}
 	}
+	if a, err := s.access(); err != nil {
+		return err
+	} else if a.login { // titrate login has told git whom to ask
+		return s.remoteSet(ctx, app, url)
+	}
 	dir, err := s.dataDir()
 	if err != nil {
 		return err
@@ -262,6 +204,10 @@ func (s *session) setRemote(ctx context.Context, c *client.Client, app string) e
 			return err
 		}
 	}
+	return s.remoteSet(ctx, app, url)
+}
+
+func (s *session) remoteSet(ctx context.Context, app, url string) error {
 	return s.emit(initAnswer{app, url}, func(w io.Writer) {
 		fmt.Fprintf(w, "✔ git remote titrate → %s\n\nNext: %s\n", url, s.toPush(ctx))
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"titrate/internal/keeper"
 	"titrate/internal/pipeline"
 	"titrate/internal/source"
+	"titrate/internal/static"
 )
 
 // processCommands are the words with which this program starts itself: they are
@@ -45,6 +45,7 @@ func (s *session) processCommands() []*cobra.Command {
 		}),
 		raw("__sandbox", func(args []string) int { return pipeline.Sandbox(args) }),
 		raw("__gocache", func(args []string) int { return pipeline.GoCache(args, s.In, s.Out) }),
+		raw("__static", func(args []string) int { return static.Main(args, s.variable("PORT"), s.Err) }),
 		hidden("__credential", func(cmd *cobra.Command, args []string) error { return s.credential(cmd.Context(), args) }),
 	}
 }
@@ -64,20 +65,15 @@ func (s *session) credential(_ context.Context, args []string) error {
 	if len(args) == 0 || args[len(args)-1] != "get" {
 		return nil // what git would have us store or erase is ours to keep
 	}
-	asked, err := io.ReadAll(io.LimitReader(s.In, 64<<10))
+	asked, err := s.gitAsks()
 	if err != nil {
-		return fmt.Errorf("read what git asks: %w", err)
+		return err
 	}
 	c, err := s.connect()
 	if err != nil {
 		return err
 	}
-	want := map[string]string{}
-	for line := range strings.Lines(string(asked)) {
-		name, value, _ := strings.Cut(strings.TrimRight(line, "\r\n"), "=")
-		want[name] = value
-	}
-	if want["protocol"]+"://"+want["host"] != strings.TrimSuffix(c.URL, "/") {
+	if asked != strings.TrimSuffix(c.URL, "/") {
 		return errors.New("git asks for another server's credential")
 	}
 	_, err = fmt.Fprintf(s.Out, "username=titrate\npassword=%s\n", c.Token)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,36 @@ func (s *session) ask(ctx context.Context, question string) (bool, error) {
 	}
 	said := strings.ToLower(strings.TrimSpace(line))
 	return said == "" || said == "y" || said == "yes", nil
+}
+
+// choose asks which of several is meant; the first is the default, and the answer
+// of --yes. flag is what says it without being asked.
+func (s *session) choose(ctx context.Context, question string, options []string, flag string) (int, error) {
+	if !s.yes && (s.noInput || !s.live(s.Out)) {
+		return 0, usage("%s\n  saw     %s\n  help    %s, or --yes for the first", question, strings.Join(options, "\n          "), flag)
+	}
+	w := s.told()
+	fmt.Fprintln(w, question)
+	for i, o := range options {
+		fmt.Fprintf(w, "  %d  %s\n", i+1, o)
+	}
+	if s.yes {
+		fmt.Fprintln(w, "Taken: 1")
+		return 0, nil
+	}
+	fmt.Fprintf(w, "Which one? [1] ")
+	line, err := answer(ctx, func() (string, error) { return bufio.NewReader(s.In).ReadString('\n') })
+	if err != nil {
+		return 0, fmt.Errorf("read the answer: %w", err)
+	}
+	if line = strings.TrimSpace(line); line == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(line)
+	if err != nil || n < 1 || n > len(options) {
+		return 0, usage("%q is none of 1 to %d\n  help    %s", line, len(options), flag)
+	}
+	return n - 1, nil
 }
 
 // askHidden asks at a terminal for what must not be seen. The echo is off before the

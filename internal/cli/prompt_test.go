@@ -84,3 +84,57 @@ func TestPrompt_theFirstCtrlCEndsIt(t *testing.T) {
 		}
 	}
 }
+
+// TestInit_asksOnceWhichFileIsMeant, and then whether to write what it has shown.
+func TestInit_asksOnceWhichFileIsMeant(t *testing.T) {
+	t.Parallel()
+	person, program := terminal(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"compose.yaml": "services: { web: { image: nginx, ports: ['80:80'] } }\n",
+		"fly.toml":     "app = 'flown'\n[http_service]\ninternal_port = 3000\n",
+	} {
+		if err := os.WriteFile(dir+"/"+name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan int, 1)
+	env := append(tiny(t), "PATH="+os.Getenv("PATH"))
+	go func() {
+		ended <- Main(t.Context(), []string{"init"}, Terminal{In: program, Out: program, Err: program, Dir: dir, Env: env})
+	}()
+	said := ""
+	until := func(question string) {
+		t.Helper()
+		for buf := make([]byte, 4096); !strings.Contains(said, question); {
+			if err := person.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			n, err := person.Read(buf)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, said)
+			}
+			said += string(buf[:n])
+		}
+	}
+	until("Which one? [1] ")
+	if _, err := person.WriteString("2\n"); err != nil {
+		t.Fatal(err)
+	}
+	until("[Y/n] ")
+	if strings.Count(said, "Which one?") != 1 || !strings.Contains(said, "app: flown") {
+		t.Errorf("it does not show what was chosen:\n%s", said)
+	}
+	if _, err := os.Stat(dir + "/titrate.yaml"); err == nil {
+		t.Error("it was written before the answer")
+	}
+	if _, err := person.WriteString("n\n"); err != nil {
+		t.Fatal(err)
+	}
+	if code := <-ended; code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	if _, err := os.Stat(dir + "/titrate.yaml"); err == nil {
+		t.Error("it was written against the answer")
+	}
+}

@@ -45,7 +45,7 @@ func (s *session) secretCommand() *cobra.Command {
 					return usage("a value on the command line ends in the shell's history\n  help    titrate secret set %s asks for it; or pipe it in", name)
 				}
 				return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
-					value, err := s.readSecret(cmd.Context(), args[0])
+					value, err := s.readSecret(cmd.Context(), "value", "value of "+args[0]+": ", "pipe it in: printf %s VALUE | titrate secret set "+args[0])
 					if err != nil {
 						return err
 					}
@@ -84,29 +84,29 @@ type secretChange struct {
 // nothing is the text of a command whose messages go to stderr.
 func nothing(io.Writer) {}
 
-// readSecret reads a value from a prompt that does not echo, or all of stdin
-// without its last line end.
-func (s *session) readSecret(ctx context.Context, name string) (string, error) {
+// readSecret reads what must not be seen from a prompt that does not echo, or all of
+// stdin without its last line end.
+func (s *session) readSecret(ctx context.Context, what, question, help string) (string, error) {
 	if f, ok := s.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if s.noInput {
-			return "", usage("a value is needed\n  help    pipe it in: printf %%s VALUE | titrate secret set %s", name)
+			return "", usage("a %s is needed\n  help    %s", what, help)
 		}
-		value, err := s.askHidden(ctx, f, "value of "+name+": ")
+		value, err := s.askHidden(ctx, f, question)
 		if err != nil {
-			return "", fmt.Errorf("read the value: %w", err)
+			return "", fmt.Errorf("read the %s: %w", what, err)
 		}
 		return value, nil
 	}
 	b, err := io.ReadAll(io.LimitReader(bufio.NewReader(s.In), maxSecret+1))
 	if err != nil {
-		return "", fmt.Errorf("read the value: %w", err)
+		return "", fmt.Errorf("read the %s: %w", what, err)
 	}
 	if len(b) > maxSecret {
-		return "", usage("the value is longer than %d bytes", maxSecret)
+		return "", usage("the %s is longer than %d bytes", what, maxSecret)
 	}
 	value := strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
 	if value == "" {
-		return "", usage("the value is empty\n  help    titrate secret unset %s forgets it", name)
+		return "", usage("the %s is empty\n  help    %s", what, help)
 	}
 	return value, nil
 }

@@ -22,6 +22,7 @@ import (
 	"titrate/client"
 	"titrate/internal/daemon"
 	"titrate/internal/engine"
+	"titrate/internal/keeper"
 )
 
 // readyIn is how long titrate up waits for the server to answer.
@@ -29,7 +30,7 @@ const readyIn = 30 * time.Second
 
 func (s *session) upCommand() *cobra.Command {
 	cfg := daemon.UpConfig{StopTime: 45 * time.Second}
-	var foreground, replace bool
+	var foreground, replace, check bool
 	c := &cobra.Command{
 		Use: "up", Short: "server, gateway and git remote on this machine", Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -50,28 +51,65 @@ func (s *session) upCommand() *cobra.Command {
 				return err
 			}
 			cfg.Dir = dir
+			if check {
+				return s.checkUp(cmd.Context(), dir)
+			}
+			if err := cfg.HTTPS.Check(dir); err != nil {
+				return err
+			}
 			if replace {
-				ctx, cancel := context.WithTimeout(cmd.Context(), readyIn)
-				defer cancel()
-				if err := daemon.Replace(ctx, dir); err != nil {
-					return err
-				}
+				return s.replace(cmd.Context(), cfg, foreground)
 			}
-			if foreground {
-				return s.upHere(cmd.Context(), cfg)
-			}
-			return s.upBehind(cmd.Context(), cfg)
+			return s.up(cmd.Context(), cfg, foreground)
 		},
 	}
 	f := c.Flags()
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
 	httpsFlags(f, &cfg.HTTPS)
-	f.BoolVar(&cfg.Network, "network", false, "builds may fetch dependencies from the network")
 	f.StringVar(&cfg.Engine, "engine", engine.Auto, "container engine: its `SOCKET`, auto or none; $"+daemon.EngineVar)
+	f.BoolVar(&cfg.Network, "network", true, "builds may fetch dependencies from the network; compiling and testing never do by themselves")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
+	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
 	f.BoolVar(&foreground, "foreground", false, "stay in the foreground; Ctrl-C takes it down")
 	return c
+}
+
+func (s *session) up(ctx context.Context, cfg daemon.UpConfig, foreground bool) error {
+	if foreground {
+		return s.upHere(ctx, cfg)
+	}
+	return s.upBehind(ctx, cfg)
+}
+
+// checkUp says whether this program can take over a data folder.
+func (s *session) checkUp(ctx context.Context, dir string) error {
+	takes, err := daemon.CanTake(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return s.emit(takes, func(w io.Writer) { fmt.Fprintf(w, "titrate %s can take over %s\n", takes.Program, takes.Data) })
+}
+
+// replace takes over from the keeper that is up, or has it become this program.
+func (s *session) replace(ctx context.Context, cfg daemon.UpConfig, foreground bool) error {
+	if _, err := daemon.CanTake(ctx, cfg.Dir); err != nil { // before anything is touched
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	replacing, cancel := context.WithTimeout(ctx, readyIn)
+	defer cancel()
+	became, err := daemon.Replace(replacing, cfg.Dir, program)
+	if err != nil {
+		return err
+	}
+	if became != 0 {
+		return s.awaitUp(ctx, cfg.Dir, became, nil, func() string { return "" })
+	}
+	return s.up(ctx, cfg, foreground)
 }
 
 // addresses refuses what nobody can listen on, before anything is started.
@@ -97,7 +135,7 @@ func (s *session) upHere(ctx context.Context, cfg daemon.UpConfig) error {
 	if err != nil {
 		return fmt.Errorf("find this program: %w", err)
 	}
-	cfg.Program, cfg.Env, cfg.Output = program, s.Env, os.Stderr
+	cfg.Program, cfg.Args, cfg.Given, cfg.Env, cfg.Output = program, os.Args, s.variable(keeper.GivenVar), s.Env, os.Stderr
 	cfg.Log = slog.New(slog.NewTextHandler(s.Err, nil))
 	return daemon.Up(ctx, cfg, func(r daemon.Running) {
 		fmt.Fprintf(s.Out, "server   %s\ngateway  %s\n", r.API, r.Gateway)
@@ -124,11 +162,8 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--engine", cfg.Engine}
+	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--network=" + strconv.FormatBool(cfg.Network), "--engine", cfg.Engine}
 	args = append(args, httpsArgs(cfg.HTTPS)...)
-	if cfg.Network {
-		args = append(args, "--network")
-	}
 	// Not bound to ctx: it outlives this command.
 	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call
 	up.Env, up.Stdout, up.Stderr = s.Env, log, log
@@ -195,6 +230,9 @@ func (s *session) drawUp(w io.Writer, server client.Server) {
 	fmt.Fprintf(w, "  ✔ server   %s\n  ✔ gateway  %s\n", server.API, server.Gateway)
 	if server.HTTPS != "" {
 		fmt.Fprintf(w, "  ✔ https    %s\n", server.HTTPS)
+	}
+	if server.URL != "" {
+		fmt.Fprintf(w, "  ✔ from elsewhere: titrate token create NAME here, then titrate login %s there\n", server.URL)
 	}
 	fmt.Fprintf(w, "    data     %s\n", server.Data)
 	if server.Engine != nil && server.Engine.Up {

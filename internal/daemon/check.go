@@ -25,8 +25,23 @@ func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := s.hostIsFree(app); err != nil {
+		return err
+	}
 	push.Manifest = src
 	return s.admit(ctx, push)
+}
+
+// hostIsFree refuses an app that would answer where the server itself does.
+func (s *server) hostIsFree(app *manifest.App) error {
+	for _, env := range app.Environments {
+		for _, svc := range env.Services {
+			if s.host != "" && svc.Host == s.host {
+				return hostTaken(s.host, "titrate up --host "+s.host, "give "+svc.Name+" another host in "+manifest.File)
+			}
+		}
+	}
+	return nil
 }
 
 // manifest returns the manifest that a push goes by, as text and read: the commit's

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"titrate/internal/durable"
 )
@@ -34,6 +35,7 @@ func (f folder) logs() string       { return f.at("logs") }
 func (f folder) keys() string       { return f.at("keys") }
 func (f folder) node() string       { return f.at("node") }
 func (f folder) nodeSocket() string { return f.at("node", "node.sock") }
+func (f folder) tokens() string     { return f.at("keys", "tokens.json") }
 func (f folder) running() string    { return f.at("up.json") }
 
 // TokenPath is where the local user's token stands in the data folder dir.
@@ -66,21 +68,32 @@ func (f folder) prepare() error {
 }
 
 func (f folder) checkFormat() error {
+	n, err := f.readFormat()
+	if err == nil && n == 0 {
+		return durable.WriteFile(f.at("format"), []byte(strconv.Itoa(folderFormat)+"\n"))
+	}
+	return err
+}
+
+// readFormat is the data folder's format, 0 where there is none yet, and an error
+// where this program must not go on in it.
+func (f folder) readFormat() (int, error) {
 	path := f.at("format")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return durable.WriteFile(path, []byte(strconv.Itoa(folderFormat)+"\n"))
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the data folder's format: %w", err)
+		return 0, fmt.Errorf("read the data folder's format: %w", err)
 	}
-	switch n, err := strconv.Atoi(strings.TrimSpace(string(b))); {
+	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	switch {
 	case err != nil || n < 1:
-		return fmt.Errorf("error[T0703]: the data folder's format cannot be read\n  where   %s\n  saw     %q\n  help    if nothing else is damaged: echo %d > %s", path, b, folderFormat, path)
+		return 0, fmt.Errorf("error[T0703]: the data folder's format cannot be read\n  where   %s\n  saw     %q\n  help    if nothing else is damaged: echo %d > %s", path, b, folderFormat, path)
 	case n > folderFormat:
-		return fmt.Errorf("error[T0704]: the data folder was written by a newer titrate\n  where   %s\n  saw     format %d, this program knows %d\n  help    run the newer titrate", path, n, folderFormat)
+		return 0, fmt.Errorf("error[T0704]: the data folder was written by a newer titrate\n  where   %s\n  saw     format %d, this program knows %d\n  help    run the newer titrate", path, n, folderFormat)
 	}
-	return nil
+	return n, nil
 }
 
 // makeToken makes a token unless there is one, and refuses one that others can
@@ -120,6 +133,11 @@ type Running struct {
 	API     string `json:"api"`     // URL
 	Gateway string `json:"gateway"` // URL
 	Version string `json:"version"`
+	Program string `json:"program"` // path of the keeper's
+	// Supervised says that a service manager watches the keeper's process: the next
+	// keeper must be the same process.
+	Supervised bool      `json:"supervised,omitempty"`
+	Started    time.Time `json:"started"`
 }
 
 // ReadRunning reads what is up on the data folder dir, or was when its keeper

@@ -7,11 +7,15 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
+	"strings"
 
+	"titrate/internal/api"
 	"titrate/internal/certificate"
 	"titrate/internal/durable"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
+	"titrate/internal/node"
 	"titrate/internal/world"
 )
 
@@ -25,6 +29,7 @@ type HTTPS struct {
 	CA     string `json:"acme_ca,omitempty"` // directory URL; empty: Let's Encrypt; NoCA: none is asked
 	Roots  string `json:"acme_ca_root,omitempty"`
 	Email  string `json:"acme_email,omitempty"`
+	Host   string `json:"host,omitempty"` // by which the server itself is reached; empty: from this machine only
 }
 
 // NoCA as a CA says that no certificate is to be asked for.
@@ -44,11 +49,14 @@ func (h HTTPS) sockets() []keeper.Socket {
 	return out
 }
 
-// check reads the files that were named, so that what is wrong is said before
-// anything is started.
-func (h HTTPS) check() error {
+// Check reads the files that were named and looks whether the host is free, so that
+// what is wrong is said before anything on the data folder dir is started or let go.
+func (h HTTPS) Check(dir string) error {
 	if h.Secure == "" {
 		return nil
+	}
+	if err := h.free(folder(dir)); err != nil {
+		return err
 	}
 	for _, path := range []string{h.Cert, h.Key, h.Roots} {
 		if path == "" {
@@ -99,6 +107,48 @@ func readHTTPS(dir folder) (h HTTPS, err error) {
 	return h, nil
 }
 
+// url is the server's own; empty where it has no host.
+func (h HTTPS) url() string {
+	if h.Host == "" {
+		return ""
+	}
+	return strings.Replace(h.form(), "HOST", h.Host, 1)
+}
+
+// control is how the gateway leads to the server.
+func (h HTTPS) control(addr, secret string) gateway.Control {
+	if h.Host == "" {
+		return gateway.Control{}
+	}
+	return gateway.Control{Host: h.Host, Addr: addr, Header: api.HeaderGateway, Secret: secret}
+}
+
+// free is an error when a host that is to be the server's is an app's: its traffic
+// would go to the server.
+func (h HTTPS) free(dir folder) error {
+	if _, err := os.Stat(dir.node()); h.Host == "" || err != nil { // nothing has run here yet
+		return nil //nolint:nilerr // likewise
+	}
+	snapshot, err := node.OpenSnapshot(dir.node())
+	if err != nil {
+		return err
+	}
+	wanted, err := snapshot.Load()
+	if err != nil {
+		return nil //nolint:nilerr // the node says what is wrong with it, and what it serves
+	}
+	for _, w := range wanted.Workloads {
+		if slices.Contains(w.Hosts, h.Host) {
+			return hostTaken(h.Host, fmt.Sprintf("%s of %s in %s is reached by it", w.Key.Workload, w.Key.App, w.Key.Env), "titrate up --host NAME with another name, or give the app another host first")
+		}
+	}
+	return nil
+}
+
+func hostTaken(host, saw, help string) error {
+	return fmt.Errorf("error[T0722]: the host %s cannot be both an app's and the server's\n  saw     %s\n  help    %s", host, saw, help)
+}
+
 // form is a URL on the TLS listener with HOST in the host's place; empty without one.
 func (h HTTPS) form() string {
 	if h.Secure == "" {
@@ -137,9 +187,12 @@ func listeners(in *keeper.Inherited, h HTTPS) (on gateway.Listeners, err error) 
 	return on, err
 }
 
-// hosts are those that a world is reached by.
-func hosts(w world.Wanted) []string {
+// hosts are those that a world is reached by, and the server's own.
+func (h HTTPS) hosts(w world.Wanted) []string {
 	var out []string
+	if h.Host != "" {
+		out = append(out, h.Host)
+	}
 	for _, ww := range w.Workloads {
 		if !ww.Worker {
 			out = append(out, ww.Hosts...)

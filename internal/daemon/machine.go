@@ -31,7 +31,8 @@ type machine struct {
 	started     time.Time
 	epoch       string
 	confinement []string
-	kick        chan struct{}      // something may have changed
+	kick        chan struct{} // something may have changed
+	https       HTTPS
 	stock       *certificate.Stock // nil: no TLS
 
 	taking sync.Mutex // one world at a time: applied, persisted, then acknowledged
@@ -76,7 +77,7 @@ func (m *machine) apply(w world.Wanted) error {
 		return err
 	}
 	if m.stock != nil {
-		m.stock.SetHosts(hosts(w))
+		m.stock.SetHosts(m.https.hosts(w))
 	}
 	return m.supervisor.Apply(w)
 }

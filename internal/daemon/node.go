@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -56,7 +57,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, seeker, cfg.Log)
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, secure HTTPS, seeker *engine.Seeker, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -95,14 +96,18 @@ func newMachine(dir folder, internalPort int, secure HTTPS, seeker *engine.Seeke
 	m := &machine{
 		snapshot: snapshot, logs: dir.logs(), log: log, wanted: wanted,
 		started: now, epoch: fmt.Sprintf("%d-%d", now.UnixMilli(), os.Getpid()),
-		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1),
+		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1), https: secure,
 	}
 	if m.stock, err = secure.stock(dir, m); err != nil {
 		return nil, err
 	}
 	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort}
 	if m.stock != nil {
-		cfg.Certificates = m.stock
+		running, err := ReadRunning(string(dir))
+		if err != nil {
+			return nil, err
+		}
+		cfg.Certificates, cfg.Control = m.stock, secure.control(strings.TrimPrefix(running.API, "http://"), token)
 	}
 	if m.gateway, err = gateway.New(cfg); err != nil {
 		return nil, err

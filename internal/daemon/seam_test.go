@@ -88,7 +88,7 @@ func openNode(t *testing.T) seamtest.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, none, log)
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/api"
+	"titrate/internal/auth"
 	"titrate/internal/controller"
 	"titrate/internal/durable"
 	"titrate/internal/engine"
@@ -100,6 +101,7 @@ type server struct {
 	unstored   chan struct{} // a push could not be stored
 	gateway    string        // its URL
 	secure     string        // the form of a URL over TLS; empty: there is none
+	host       string        // the server's own over TLS; empty: it has none
 }
 
 func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken string) (*server, error) {
@@ -152,10 +154,15 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if err != nil {
 		return nil, err
 	}
-	s.gateway, s.secure = running.Gateway, secure.form()
+	s.gateway, s.secure, s.host = running.Gateway, secure.form(), secure.Host
+	tokens, err := auth.Open(dir.tokens(), cfg.Log)
+	if err != nil {
+		return nil, err
+	}
 	s.handler = api.New(ctx, api.Config{
-		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source, Token: strings.TrimSpace(string(apiToken)),
-		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, HTTPS: s.secure, Data: cfg.Dir},
+		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source,
+		Token: strings.TrimSpace(string(apiToken)), Tokens: tokens, Limit: &auth.Limit{Burst: wrongAtOnce, Every: wrongEvery}, Gateway: nodeToken,
+		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, HTTPS: s.secure, URL: secure.url(), Data: cfg.Dir},
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
 		},
@@ -174,6 +181,12 @@ func aboutEngine(ctx context.Context, s *engine.Seeker) *client.Engine {
 	}
 	return &client.Engine{Name: v.Name, Version: v.Version, Rootless: v.Rootless, Socket: e.Socket(), Up: err == nil}
 }
+
+// How often wrong tokens may be tried from one place elsewhere.
+const (
+	wrongAtOnce = 20
+	wrongEvery  = 3 * time.Second
+)
 
 // loadKey reads a key of 32 bytes, or makes one.
 func loadKey(path string) ([]byte, error) {

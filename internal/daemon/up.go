@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"os/signal"
 	"slices"
@@ -27,7 +28,9 @@ type UpConfig struct {
 	API      string // host:port of the server; port 0 takes a free one
 	Gateway  string // host:port of the gateway
 	HTTPS    HTTPS
-	Program  string // path of the titrate binary
+	Program  string   // path of the titrate binary
+	Args     []string // of this process, with which it becomes the next program
+	Given    string   // the content of keeper.GivenVar
 	Env      []string
 	Log      *slog.Logger
 	Output   *os.File      // where server and node log
@@ -56,17 +59,18 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err := dir.prepare(); err != nil {
 		return err
 	}
-	if err := cfg.HTTPS.check(); err != nil {
-		return err
-	}
 	token, err := dir.nodeToken()
 	if err != nil {
 		return err
 	}
-	env := slices.DeleteFunc(slices.Clone(cfg.Env), func(kv string) bool { return strings.HasPrefix(kv, EngineVar+"=") })
+	env := slices.DeleteFunc(withoutManager(cfg.Env), func(kv string) bool { return strings.HasPrefix(kv, EngineVar+"=") })
 	env = append(env, EngineVar+"="+cfg.Engine)
 	if cfg.Network {
 		env = append(env, NetworkVar+"=1")
+	}
+	given, err := givenSockets(cfg.Given)
+	if err != nil {
+		return err
 	}
 	k, err := keeper.New(keeper.Config{
 		Dir: cfg.Dir, Program: cfg.Program, Env: env, Log: cfg.Log, Output: cfg.Output, Token: token, Timeout: time.Minute,
@@ -77,14 +81,18 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 			{Name: socketGateway, Addr: cfg.Gateway},
 			{Name: socketInternal, Addr: "any", Listen: func(ctx context.Context, _ string) (net.Listener, error) { return dir.listenInternal(ctx) }},
 		}, cfg.HTTPS.sockets()...),
+		Given:    given,
 		Children: []string{"node", "server"},
 	})
 	if err != nil {
 		return err
 	}
-	r := Running{PID: os.Getpid(), API: "http://" + k.Addr(socketAPI), Gateway: "http://" + k.Addr(socketGateway), Version: Version()}
 	if err := cfg.HTTPS.write(dir, k); err != nil {
 		return err
+	}
+	r := Running{
+		PID: os.Getpid(), API: urlOf(k.Addr(socketAPI)), Gateway: urlOf(k.Addr(socketGateway)), Version: Version(),
+		Program: cfg.Program, Supervised: supervised(cfg.Env), Started: time.Now(),
 	}
 	if err := dir.keepInternalAddr(k.Addr(socketInternal)); err != nil {
 		return err
@@ -96,11 +104,15 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	keeping, kept := context.WithCancel(ctx)
 	parts := newParts(cfg.Log)
 	parts.start(keeping, "bounds of the log", func(ctx context.Context) error { return boundLogs(ctx, cfg.Dir) })
+	parts.start(keeping, "word to the service manager", func(ctx context.Context) error { return tellReady(ctx, r, cfg.Dir) })
+	parts.start(keeping, "watchdog", feedWatchdog)
+	parts.start(keeping, "upgrades", func(ctx context.Context) error { return upgrade(ctx, k, cfg) })
 	defer parts.wait()
 	defer kept()
 	letGo := make(chan struct{})
 	defer onSignal(letGoSignal, letGo)()
 	err = k.Run(ctx, letGo, func(ctx context.Context) error {
+		tellManager("STOPPING=1")
 		ctx, cancel := context.WithTimeout(ctx, cfg.StopTime)
 		defer cancel()
 		return stopWorkloads(ctx, node.NewClient(dir.nodeSocket(), token))
@@ -131,9 +143,6 @@ func stopWorkloads(ctx context.Context, n *node.Client) error {
 	}
 }
 
-// letGoSignal asks a keeper to end and leave everything running.
-const letGoSignal = syscall.SIGUSR1
-
 // OneSignal keeps a second signal from ending this process in the middle of ending
 // what it runs, which would leave children behind, until done is called. The first
 // one ends the context, as ever.
@@ -157,29 +166,6 @@ func onSignal(sig os.Signal, ch chan struct{}) (end func()) {
 	return func() { signal.Stop(got); close(done) }
 }
 
-// Replace makes the keeper of the data folder dir let go, so that the next one
-// takes server and node over from it: an upgrade without a connection lost. It
-// returns when the folder is free; where no keeper lives there is nothing to do.
-func Replace(ctx context.Context, dir string) error {
-	k, err := Keeper(dir)
-	if err != nil || k == nil {
-		return err
-	}
-	if err := k.Signal(letGoSignal); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("ask process %d to let go: %w", k.Pid, err)
-	}
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for KeeperLives(dir) {
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("process %d does not let go: %w", k.Pid, ctx.Err())
-		case <-tick.C:
-		}
-	}
-	return nil
-}
-
 // The sockets' names.
 const (
 	socketAPI      = "api"
@@ -188,6 +174,14 @@ const (
 	socketSecure   = "https"
 	socketPlain    = "http"
 )
+
+// urlOf is where a socket's address is reached from this machine.
+func urlOf(addr string) string {
+	if a, err := netip.ParseAddrPort(addr); err == nil && a.Addr().IsUnspecified() {
+		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), a.Port()).String()
+	}
+	return "http://" + addr
+}
 
 func writeRunning(dir folder, r Running) error {
 	b, err := json.MarshalIndent(r, "", "  ")

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// release is the version of this program; CHANGELOG.md tells what is in it.
-const release = "0.1.0-dev"
+// release is the version of this program; CHANGELOG.md tells what is in it. Only the
+// linker sets it: -ldflags "-X titrate/internal/daemon.release=1.2.3".
+var release = "0.1.0-dev"
 
 // Version names this program: its release and, where the build knows it, the
 // commit it was built from.

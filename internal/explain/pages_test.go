@@ -59,7 +59,7 @@ func TestReference_errorsAreFresh(t *testing.T) {
 	b.WriteString("<!-- DO NOT EDIT: made from internal/explain/pages by: go test ./internal/explain -run TestReference -update -->\n\n" +
 		"# Error codes\n\n`titrate explain CODE` shows each of these pages, without a network.\n\n")
 	sections := []struct{ prefix, title string }{
-		{"T03", "The manifest"}, {"T05", "Pushes and builds"}, {"T06", "Secrets"}, {"T07", "The data folder"}, {"T08", "The API"},
+		{"T03", "The manifest"}, {"T05", "Pushes and builds"}, {"T06", "Secrets"}, {"T07", "The data folder"}, {"T08", "The API"}, {"T09", "Imports"},
 	}
 	codes := Codes()
 	for _, s := range sections {

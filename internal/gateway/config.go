@@ -30,6 +30,7 @@ type Config struct {
 	TrustedProxy  []netip.Prefix // public clients whose X-Forwarded-* headers are believed
 
 	Certificates Certificates // for TLS; nil: there is none
+	Control      Control      // the server's own host; zero: it has none
 
 	Ring  int           // seconds of closed windows kept; default 900
 	Drain time.Duration // for versions that name none, and at the end of Serve; default 30 s

@@ -20,6 +20,7 @@ type front struct {
 	internal bool // serves the listener for calls between workloads
 	plain    bool // leads hosts that have a certificate to HTTPS
 	proxy    *httputil.ReverseProxy
+	control  http.Handler // the server's own door; nil where there is none
 }
 
 // exchange is one request under way.
@@ -54,7 +55,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, id, refusal{http.StatusMethodNotAllowed, "this gateway opens no tunnels to elsewhere"})
 		return
 	}
-	if f.proves(w, r) || f.leads(w, r, id) {
+	if f.proves(w, r) || f.controls(w, r, id) || f.leads(w, r, id) {
 		return
 	}
 	if !printable(r.Header.Get("Upgrade")) {

@@ -35,6 +35,11 @@ type secureRig struct {
 
 func newSecureRig(t *testing.T) *secureRig {
 	t.Helper()
+	return newSecureRigOf(t, Config{})
+}
+
+func newSecureRigOf(t *testing.T, cfg Config) *secureRig {
+	t.Helper()
 	test := httptest.NewUnstartedServer(nil)
 	test.StartTLS()
 	certs, pool := shelf{test.TLS.Certificates[0]}, test.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
@@ -47,7 +52,8 @@ func newSecureRig(t *testing.T) *secureRig {
 		}
 		ls[i] = l
 	}
-	g, err := New(Config{Epoch: "test", Certificates: certs})
+	cfg.Epoch, cfg.Certificates = "test", certs
+	g, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

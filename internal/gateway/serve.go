@@ -91,6 +91,9 @@ func (s *side) serve() error {
 
 func (g *Gateway) newSide(l net.Listener, f *front) *side {
 	f.proxy = newProxy(g)
+	if g.cfg.Control.Host != "" {
+		f.control = newControl(g.cfg.Control, g.log)
+	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	s := &side{listener: &onceListener{Listener: l}, open: map[net.Conn]struct{}{}}

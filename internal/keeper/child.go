@@ -20,7 +20,6 @@ const (
 type child struct {
 	keeper *Keeper
 	name   string
-	reaper *reaper
 	quit   chan struct{}
 	done   chan struct{}
 }
@@ -60,9 +59,13 @@ func (c *child) keep() {
 // start spawns the process with the sockets as descriptors 3, 4, … named in
 // TITRATE_SOCKETS.
 func (c *child) start() (int, <-chan syscall.WaitStatus, error) {
-	k := c.keeper
+	return c.keeper.spawn([]string{"__" + c.name, "--data", c.keeper.cfg.Dir}, c.keeper.cfg.Sockets)
+}
+
+// spawn starts the program with args and the first of the sockets.
+func (k *Keeper) spawn(args []string, sockets []Socket) (int, <-chan syscall.WaitStatus, error) {
 	var names []string
-	for _, s := range k.cfg.Sockets {
+	for _, s := range sockets {
 		names = append(names, s.Name)
 	}
 	null, err := os.Open(os.DevNull)
@@ -77,10 +80,10 @@ func (c *child) start() (int, <-chan syscall.WaitStatus, error) {
 		// A group of its own: Ctrl-C at the terminal is the keeper's to handle.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
 	}
-	for _, fd := range k.fds {
-		attr.Files = append(attr.Files, uintptr(fd))
+	for i := range sockets {
+		attr.Files = append(attr.Files, uintptr(k.fds[i]))
 	}
-	return c.reaper.spawn(k.cfg.Program, []string{k.cfg.Program, "__" + c.name, "--data", k.cfg.Dir}, attr)
+	return k.reap.spawn(k.cfg.Program, append([]string{k.cfg.Program}, args...), attr)
 }
 
 // end asks the process to end and, after the timeout, kills it.

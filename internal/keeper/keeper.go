@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -22,11 +23,12 @@ import (
 
 // Config says what a keeper keeps.
 type Config struct {
-	Dir      string   // the data folder
-	Program  string   // path of the titrate binary; a child is started from it anew each time, so that replacing the file upgrades
-	Sockets  []Socket // what to listen on, in the order in which children find them
-	Children []string // names: each is started as `Program __NAME`
-	Env      []string // the children's environment
+	Dir      string         // the data folder
+	Program  string         // path of the titrate binary; a child is started from it anew each time, so that replacing the file upgrades
+	Sockets  []Socket       // what to listen on, in the order in which children find them
+	Given    map[string]int // descriptors by name that this process was given: listening sockets, which win over opening new ones, and what [Keeper.Become] adds
+	Children []string       // names: each is started as `Program __NAME`
+	Env      []string       // the children's environment
 	Log      *slog.Logger
 	Output   *os.File      // stdout and stderr of the children
 	Token    string        // what the next keeper must show to be given the sockets
@@ -41,20 +43,21 @@ type Socket struct {
 
 // Keeper runs the children. Make one with [New], then [Keeper.Run] it.
 type Keeper struct {
-	cfg   Config
-	lock  *os.File
-	fds   []int // by Config.Sockets; bare, because os.File makes what it passes on blocking, for every process that shares the socket
-	exits string
+	cfg  Config
+	lock *os.File
+	reap *reaper
+	fds  []int // by Config.Sockets; bare, because os.File makes what it passes on blocking, for every process that shares the socket
 }
 
 // New takes the data folder's lock and the listening sockets: those of a keeper
 // that died, from the children that outlived it, or new ones.
 func New(cfg Config) (*Keeper, error) {
-	k := &Keeper{cfg: cfg, exits: filepath.Join(cfg.Dir, "node", "exits")}
-	if err := os.MkdirAll(k.exits, 0o700); err != nil {
+	exits := filepath.Join(cfg.Dir, "node", "exits")
+	k := &Keeper{cfg: cfg, reap: newReaper(exits, cfg.Log)}
+	if err := os.MkdirAll(exits, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder for exit statuses: %w", err)
 	}
-	lock, err := takeLock(cfg.Dir)
+	lock, err := cfg.lock()
 	if err != nil {
 		return nil, err
 	}
@@ -68,12 +71,18 @@ func New(cfg Config) (*Keeper, error) {
 	return k, nil
 }
 
-// listen fills k.files. A socket left by a dead keeper's child wins: connections
-// may be waiting in it.
+// listen fills k.fds. A socket that was given wins, else one left by a dead
+// keeper's child: connections may be waiting in it. Usually both are the same one.
 func (k *Keeper) listen() error {
-	inherited := takeOver(k.cfg)
+	left, given := takeOver(k.cfg), maps.Clone(k.cfg.Given)
+	delete(given, lockName)
 	for _, s := range k.cfg.Sockets {
-		fd, ok := inherited[s.Name]
+		fd, ok := given[s.Name]
+		if !ok {
+			fd, ok = left[s.Name]
+			delete(left, s.Name)
+		}
+		delete(given, s.Name)
 		if !ok {
 			var err error
 			if fd, err = open(s); err != nil {
@@ -81,6 +90,13 @@ func (k *Keeper) listen() error {
 			}
 		}
 		k.fds = append(k.fds, fd)
+	}
+	for name, fd := range given {
+		k.cfg.Log.Warn("a socket that was given is not used", slog.String("name", name))
+		_ = unix.Close(fd)
+	}
+	for _, fd := range left {
+		_ = unix.Close(fd)
 	}
 	return nil
 }
@@ -156,11 +172,10 @@ func address(fd int) string {
 // the next keeper to take over.
 func (k *Keeper) Run(ctx context.Context, letGo <-chan struct{}, stop func(context.Context) error) error {
 	defer releaseLock(k.lock) //nolint:errcheck // the process ends
-	r := newReaper(k.exits, k.cfg.Log)
-	go r.run()
+	go k.reap.run()
 	var runs []*child
 	for _, name := range k.cfg.Children {
-		c := &child{keeper: k, name: name, reaper: r, quit: make(chan struct{}), done: make(chan struct{})}
+		c := &child{keeper: k, name: name, quit: make(chan struct{}), done: make(chan struct{})}
 		runs = append(runs, c)
 		go c.keep()
 	}

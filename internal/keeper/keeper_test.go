@@ -47,7 +47,9 @@ func config(dir string) Config {
 }
 
 func keep(dir string) {
-	k, err := New(config(dir))
+	cfg := config(dir)
+	cfg.Given = Given(os.Getenv(GivenVar))
+	k, err := New(cfg)
 	if err != nil {
 		fmt.Println("error", err)
 		os.Exit(1)
@@ -55,6 +57,13 @@ func keep(dir string) {
 	fmt.Println(k.Addr("web"))
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	become := make(chan os.Signal, 1)
+	signal.Notify(become, syscall.SIGUSR2)
+	go func() {
+		for range become {
+			fmt.Println(k.Become(os.Args, os.Environ()))
+		}
+	}()
 	if err := k.Run(ctx, nil, func(context.Context) error { return nil }); err != nil {
 		os.Exit(1)
 	}

@@ -108,16 +108,21 @@ type BlueGreen struct {
 
 // Build says how a service becomes an artifact.
 type Build struct {
-	Dir     string // relative to the repository's root, slash-separated, "." for the root
-	With    string // what builds it, one of [Builders]; empty: as the files say
-	Command string // empty: detect (a Dockerfile, a Go main package)
-	Output  string // with Command: the file or folder it leaves, relative to Dir
-	Run     string // with Command: how to start it, a shell line run in the artifact's folder; empty: run Output itself
+	Dir      string // relative to the repository's root, slash-separated, "." for the root
+	With     string // what builds it, one of [Builders]; empty: as the files say
+	Fetch    string // with Command: a shell line that may use the network, run before it
+	Command  string // a shell line that builds; empty: the language's own tools
+	Test     string // a shell line that must end well before the artifact is kept; empty: none
+	Network  bool   // Command and Test may use the network
+	Output   string // the file or folder that is left, relative to Dir; empty without Command: as the language has it
+	Run      string // with Command: how to start it, a shell line run in the artifact's folder; empty: run Output itself
+	Fallback string // of a static site: the file that answers for paths which name none
 
 	Dockerfile string            // relative to Dir; empty: Dockerfile
 	Target     string            // of a Dockerfile: the stage that is built; empty: the last
 	Args       map[string]string // of a Dockerfile: values of its ARGs
 }
 
-// Builders are the values of build.with.
-var Builders = []string{BuildsDocker, "go"}
+// Builders are the values of build.with: a Dockerfile, and the languages that are built
+// by their own tools.
+var Builders = []string{BuildsDocker, "go", "java", "node", "python", "rust", "static"}

@@ -62,9 +62,6 @@ func (r *reader) dockerRules(b Build, l layer) {
 			r.fault(e.key, Problem{Code: codeDocker, Path: e.path, Message: key + " is for a Dockerfile, and " + other, Hint: "keep one of them"})
 		}
 	}
-	if e, ok := l["with"]; ok && b.Command != "" {
-		r.fault(e.key, Problem{Code: codeDocker, Path: e.path, Message: "a command builds in its own way, and with names another", Hint: "keep one of them"})
-	}
 }
 
 // Docker reports whether the manifest says that a Dockerfile builds it.

@@ -127,7 +127,7 @@ func serviceKeys() []Key {
 	return []Key{
 		{
 			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
-			Doc: "The folder that the service is built from. A Dockerfile, where a container engine answers, or a Go main package is found there; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+			Doc: "The folder that the service is built from. A Dockerfile is built where a container engine answers; Go, Node.js, Python, Java, Rust and static sites are found by their files and built by their own tools; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
 		},
 		{
 			Name: "repo", Places: inService, kind: name(), Default: "the repository that the manifest is in", Example: "repo: orders",
@@ -151,7 +151,7 @@ func serviceKeys() []Key {
 			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer.",
 		},
 		{
-			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, checkHost)),
+			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),
 			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc,
 		},
 		{
@@ -259,13 +259,17 @@ func environmentKeys() []Key {
 func nestedKeys() []Key {
 	return []Key{
 		{Name: "dir", Places: inBuild, kind: repoPath(), Default: "`.`", Example: "dir: services/orders", Doc: "The folder to build in."},
-		{Name: "with", Places: inBuild, kind: choice(Builders, nil), Default: "a Dockerfile where an engine answers, else as the files say", Example: "with: docker", Doc: "What builds the folder, where its files leave a choice: docker, by its Dockerfile, through the socket of Docker or podman; go, by the Go toolchain."},
+		{Name: "with", Places: inBuild, kind: choice(Builders, nil), Default: "a Dockerfile where an engine answers, else as the files say", Example: "with: python", Doc: "What builds the folder, where its files leave a choice: docker, as its Dockerfile says, through the socket of Docker or podman; or the language whose own tools do."},
 		{Name: "dockerfile", Places: inBuild, kind: repoPath(), Default: "`Dockerfile`", Example: "dockerfile: deploy/Dockerfile", Doc: "The Dockerfile, relative to dir. Its DOCKERFILE.dockerignore, or else the .dockerignore of dir, says what the builder does not see."},
 		{Name: "target", Places: inBuild, kind: text(codeName, "the name of a stage", map[string]any{"minLength": 1}, checkStage), Default: "the last stage", Example: "target: runtime", Doc: "The stage of a multi-stage Dockerfile that is built."},
 		{Name: "args", Places: inBuild, kind: argsKind(), Example: "args: { NODE_VERSION: 22 }", Doc: "Values of the Dockerfile's ARGs. They can be read in the image: secrets never stand here."},
-		{Name: "command", Places: inBuild, kind: command(), Default: "a Dockerfile or a Go main package is built", Example: "command: npm ci && npm run build", Doc: "The shell line that builds, without network."},
-		{Name: "output", Places: inBuild, kind: repoPath(), Example: "output: dist", Doc: "The file or folder that the command leaves, relative to dir: the artifact."},
+		{Name: "fetch", Places: inBuild, kind: command(), Example: "fetch: npm ci\ncommand: npm run build\noutput: dist", Doc: "The shell line that gets what the command needs. It may use the network where builds may; what tools keep in their caches stays for the app's next build."},
+		{Name: "command", Places: inBuild, kind: command(), Default: "the language's own tools", Example: "command: npm run build", Doc: "The shell line that builds, without network."},
+		{Name: "test", Places: inBuild, kind: command(), Example: "test: npm test", Doc: "A shell line that runs after the build, where it was built, without network. If it fails there is no artifact, and nothing moves."},
+		{Name: "network", Places: inBuild, kind: boolean(), Default: "`false`", Example: "network: true", Doc: "Lets command, test and a language's build step use the network too. Whoever can change what they download can then change what is released."},
+		{Name: "output", Places: inBuild, kind: repoPath(), Default: "as the language has it", Example: "output: dist", Doc: "The file or folder that is left, relative to dir: the artifact. A command needs it; of a static site it is the folder that is served."},
 		{Name: "run", Places: inBuild, kind: command(), Default: "the output itself", Example: "run: node server.js", Doc: "The shell line that starts the service in the artifact's folder."},
+		{Name: "fallback", Places: inBuild, kind: repoPath(), Example: "fallback: index.html", Doc: "Of a static site: the file that answers for paths which name no file, as single-page apps need it."},
 
 		{Name: "username", Places: inRegistry, kind: written("the name of who pulls", textOrNumber()), Example: "username: ana", Doc: "Who pulls."},
 		{Name: "password", Places: inRegistry, kind: text(codeVariable, "the name of a secret", map[string]any{"pattern": variablePattern.String()}, checkVariable), Example: "password: GHCR_TOKEN", Doc: "The name of the secret that holds the password or token."},

@@ -35,8 +35,8 @@ func checkName(s string) (hint string, ok bool) {
 	return fmt.Sprintf("a letter, then letters, digits and dashes, all lower case, at most %d", maxName), false
 }
 
-// checkHost says what is wrong with a host name.
-func checkHost(s string) error {
+// CheckHost says what is wrong with a host name; nil: nothing.
+func CheckHost(s string) error {
 	switch {
 	case strings.Contains(s, "://"):
 		return errors.New("a host stands without scheme")

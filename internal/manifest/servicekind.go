@@ -12,10 +12,29 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
+// buildRules reports keys of a build that do not go together.
+func (r *reader) buildRules(b Build, l layer, at string) {
+	fault := func(key, message, hint string) {
+		r.fault(l[key].key, Problem{Code: codeBuild, Path: join(at, key), Message: message, Hint: hint})
+	}
+	switch {
+	case b.Command != "" && b.With != "":
+		fault("with", "a command builds in its own way, and with names another", "keep one of them")
+	case b.Command != "" && b.Output == "":
+		fault("command", "the command's output is not named", "add output: the file or folder that it leaves")
+	case b.Command == "" && b.Fetch != "":
+		fault("fetch", "fetch gets what a command needs, and there is none", "add command, or remove fetch: each language fetches by itself")
+	case b.Command == "" && b.Run != "":
+		fault("run", "run starts what a command has left, and there is none", "write run beside build: each language is built by its own tools")
+	case b.Fallback != "" && b.Command != "":
+		fault("fallback", "fallback belongs to a static site, which Titrate serves itself", "keep one of fallback and command")
+	}
+}
+
 // buildKind is a folder, or a mapping.
 func buildKind() kind {
 	return kind{
-		accepts: "a folder, or { dir, dockerfile, command, output, run }",
+		accepts: "a folder, or { dir, with, dockerfile, command, output, run }",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"type": "string", "minLength": 1}, map[string]any{"$ref": "#/definitions/build"}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Kind != yaml.MappingNode {
@@ -28,16 +47,12 @@ func buildKind() kind {
 			before := len(r.problems)
 			l := r.table(n, at, inBuild)
 			b := Build{
-				Dir: pick(".", "dir", l), With: pick("", "with", l), Command: pick("", "command", l), Output: pick("", "output", l), Run: pick("", "run", l),
+				Dir: pick(".", "dir", l), With: pick("", "with", l), Fetch: pick("", "fetch", l), Command: pick("", "command", l), Test: pick("", "test", l),
+				Network: pick(false, "network", l), Output: pick("", "output", l), Run: pick("", "run", l), Fallback: pick("", "fallback", l),
 				Dockerfile: pick("", "dockerfile", l), Target: pick("", "target", l), Args: pick(map[string]string(nil), "args", l),
 			}
-			for _, key := range []string{"output", "run"} {
-				if e, ok := l[key]; ok && b.Command == "" && len(r.problems) == before {
-					r.fault(e.key, Problem{Code: codeBuild, Path: e.path, Message: key + " needs a command that makes something", Hint: "add command, or remove " + key})
-				}
-			}
-			if b.Command != "" && b.Output == "" && len(r.problems) == before {
-				r.fault(l["command"].key, Problem{Code: codeBuild, Path: at, Message: "the command's output is not named", Hint: "add output: the file or folder that it leaves"})
+			if len(r.problems) == before {
+				r.buildRules(b, l, at)
 			}
 			if len(r.problems) == before {
 				r.dockerRules(b, l)

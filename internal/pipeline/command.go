@@ -25,6 +25,12 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 	}
 	rec := newRecipe("command")
 	rec.add(w.Build.Command, w.Build.Output, w.Build.Run, os.Getenv("PATH"))
+	if w.Build.Fetch != "" || w.Build.Test != "" || w.Build.Network {
+		rec.add(w.Build.Fetch, w.Build.Test, fmt.Sprint(w.Build.Network))
+	}
+	if err := r.networkAllowed(w); err != nil {
+		return art, false, err
+	}
 	if err := rec.tree(r.job.Source, w.Build.Dir); err != nil {
 		return art, false, fmt.Errorf("hash %s: %w", w.Build.Dir, err)
 	}
@@ -44,24 +50,23 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 	if err := copyTree(source, copied); err != nil {
 		return art, false, fmt.Errorf("copy the source of %s: %w", w.Name, err)
 	}
-	if err := r.shell(ctx, w, copied); err != nil {
-		return art, false, err
+	for _, st := range []struct {
+		name, line string
+		network    bool
+	}{{StepFetch, w.Build.Fetch, r.cfg.Network}, {StepCompile, w.Build.Command, w.Build.Network}, {StepTest, w.Build.Test, w.Build.Network}} {
+		if err := r.shell(ctx, w, copied, st.name, st.line, st.network); err != nil {
+			return art, false, err
+		}
 	}
 	art.BuiltAt, art.Toolchain = r.began.UTC(), w.Build.Command
 	art, err = r.keepOutput(ctx, w, copied, art)
 	return art, false, err
 }
 
-// shell runs the build's command in the sandbox.
-func (r *run) shell(ctx context.Context, w Workload, source string) error {
-	log, err := r.openLog(w.Name, StepCompile)
-	if err != nil {
-		return err
-	}
-	defer log.close() //nolint:errcheck // a log that is cut short is still a log
-	work, err := r.folder("compile")
-	if err != nil {
-		return err
+// shell runs a line of the build in the sandbox.
+func (r *run) shell(ctx context.Context, w Workload, source, name, line string, network bool) error {
+	if line == "" {
+		return nil
 	}
 	s := r.sandbox
 	// Caches of tools belong to the app: what one app's build leaves there is
@@ -85,23 +90,10 @@ func (r *run) shell(ctx context.Context, w Workload, source string) error {
 			binds, env = append(binds, bind{Path: t.ModCache}), append(env, "GOMODCACHE="+t.ModCache)
 		}
 	}
-	log.say("$ %s", w.Build.Command)
-	end, err := s.run(ctx, step{binds: unique(binds), dir: dir, args: []string{"/bin/sh", "-c", w.Build.Command}, env: env, work: work, log: log})
-	if err != nil || end.Stopped != "" {
-		if limit := limitError(w, StepCompile, log, end, err); limit != nil {
-			return limit
-		}
-		return err
+	if network {
+		env = append(env, fetchEnv()...)
 	}
-	if end.Exit != 0 {
-		e := fault(w, CodeFailed, StepCompile, fmt.Sprintf("%s ended with exit code %d", w.Build.Command, end.Exit), "")
-		e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
-		if end.Exit == 127 {
-			e.Help = "the tools of a build are those on titrate's PATH; install what is missing"
-		}
-		return e
-	}
-	return nil
+	return r.shellStep(ctx, w, name, line, step{binds: unique(binds), network: network, dir: dir, env: env})
 }
 
 // keepOutput makes an artifact of what a command has left.

@@ -21,7 +21,7 @@ import (
 type Service struct {
 	Name       string
 	Dir        string // build: slash-separated, "." for the root
-	Kind       string // "go" or "docker"
+	Kind       string // "docker", or the language: "go", "node", …
 	Port       int    // 0: it reads $PORT, or nothing was found
 	PortFrom   string // "main.go reads $PORT"; empty: nothing was found
 	Health     string // path; empty: nothing was found
@@ -61,6 +61,7 @@ func Detect(tree fs.FS) (Detection, error) {
 		d.Looked = append(d.Looked, path.Join(root, "go.mod"))
 		d.Services = append(d.Services, guess(tree, root, dir))
 	}
+	d.languages(tree)
 	d.dockerfiles(tree)
 	uniqueNames(d.Services)
 	d.others(tree)
@@ -75,28 +76,32 @@ func Detect(tree fs.FS) (Detection, error) {
 
 // foreign are the files that mark what must be built by a command.
 var foreign = []struct{ file, what, command string }{
-	{"package.json", "Node.js", "build: {command: npm run build, output: ., run: npm start}"},
-	{"pyproject.toml", "Python", "build: {command: \"true\", output: ., run: python3 main.py}"},
-	{"requirements.txt", "Python", "build: {command: \"true\", output: ., run: python3 main.py}"},
 	{"Gemfile", "Ruby", "build: {command: \"true\", output: ., run: ruby main.rb}"},
-	{"pom.xml", "Java", "build: {command: mvn -o -q package, output: target, run: java -jar app.jar}"},
-	{"build.gradle", "Java", "build: {command: ./gradlew --offline build, output: build/libs, run: java -jar app.jar}"},
-	{"Cargo.toml", "Rust", "build: {command: cargo build --release --offline, output: target/release/NAME}"},
 	{"CMakeLists.txt", "C or C++", "build: {command: cmake -B b && cmake --build b, output: b/NAME}"},
 	{"Makefile", "make", "build: {command: make, output: NAME}"},
 }
 
+// unstarted are the files of languages whose tools build, where nothing says how the
+// result is started.
+var unstarted = []struct{ file, missing string }{
+	{"package.json", "neither scripts.start, scripts.build nor main: npm pkg set scripts.start=\"node server.js\""},
+	{"pyproject.toml", "nothing says what to start: write run: python -m … beside build"},
+	{"requirements.txt", "nothing says what to start: write run: python -m … beside build"},
+	{"Cargo.toml", "no program (src/main.rs or [[bin]])"},
+	{"pom.xml", "a parent of modules: build: {dir: …} names one of them"},
+}
+
 func (d *Detection) others(tree fs.FS) {
+	for _, f := range unstarted {
+		if isFile(tree, f.file) && len(d.Services) == 0 {
+			d.Looked = append(d.Looked, f.file)
+			d.Notes = append(d.Notes, f.file+": "+f.missing)
+		}
+	}
 	for _, f := range foreign {
 		if isFile(tree, f.file) && (f.what != "make" || len(d.Services) == 0) {
 			d.Looked = append(d.Looked, f.file)
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s is built by a command: %s", f.file, f.what, f.command))
-		}
-	}
-	for _, f := range []string{"compose.yaml", "docker-compose.yml", "Procfile"} {
-		if isFile(tree, f) {
-			d.Looked = append(d.Looked, f)
-			d.Notes = append(d.Notes, f+" is not read yet")
 		}
 	}
 }
@@ -121,13 +126,13 @@ func (d *Detection) secrets(tree fs.FS) {
 }
 
 func (d *Detection) nothing() *BuildError {
-	e := &BuildError{Code: CodeNothing, Workload: "the repository", Step: StepDetect, Saw: "no Go program (package main with a go.mod)"}
+	e := &BuildError{Code: CodeNothing, Workload: "the repository", Step: StepDetect, Saw: "no program of Go, Node.js, Python, Java or Rust, and no site (index.html)"}
 	e.Help = "tell how it is built: build: {command: make, output: bin/server}; or see one that works: titrate demo"
 	if len(d.Notes) > 0 {
 		e.Saw += "\n" + strings.Join(d.Notes, "\n")
 	}
 	if slices.ContainsFunc(d.Looked, func(f string) bool { return path.Base(f) == "Dockerfile" }) {
-		e.Code, e.Help = CodeDocker, waysOut
+		e.Code, e.Help = CodeDocker, dockerWaysOut
 		e.Saw = "a Dockerfile, and no container engine answers on this machine; " + e.Saw
 	}
 	return e
@@ -244,6 +249,8 @@ func (r *run) goModule(w Workload) (root string, built Workload, err error) {
 	mains := findMains(tree, w.Build.Dir)
 	favourites := favoured(mains)
 	switch {
+	case w.Build.Output != "" || w.Build.Fallback != "":
+		return "", w, fault(w, CodeNothing, StepDetect, "output and fallback mean nothing for a Go program", "remove them; or build: {with: static} for a site")
 	case slices.Contains(mains, w.Build.Dir):
 	case len(mains) == 0:
 		d := Detection{}

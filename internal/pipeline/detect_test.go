@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -56,6 +57,38 @@ func TestDetect_findsGoPrograms(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), c.want)
 			}
 		})
+	}
+}
+
+func TestDetect_findsServicesOfOtherLanguages(t *testing.T) {
+	t.Parallel()
+	const express = "const app = require('express')()\napp.get('/healthz', f)\napp.listen(process.env.PORT || 3000)\n"
+	for name, c := range map[string]struct {
+		tree fstest.MapFS
+		want string
+	}{
+		"node":            {repo("package.json", `{"name":"@acme/web-shop","scripts":{"start":"node server.js"}}`, "server.js", express), "web-shop . node 0 /healthz"},
+		"node's own port": {repo("package.json", `{"main":"index.js"}`, "index.js", "require('http').createServer(f).listen(3000)\n"), "app . node 3000 "},
+		"a site by vite":  {repo("package.json", `{"name":"ui","scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"5"}}`, "index.html", "x"), "ui . static 0 /"},
+		"a plain site":    {repo("public/index.html", "x"), "app . static 0 /"},
+		"workspaces":      {repo("package.json", `{"workspaces":["apps/*","lib"],"scripts":{"start":"turbo dev"}}`, "apps/web/package.json", `{"scripts":{"start":"node ."},"name":"web"}`, "apps/api/package.json", `{"main":"main.js"}`, "apps/api/main.js", express, "lib/package.json", "{}"), "api apps/api node 0 /healthz, web apps/web node 0 "},
+		"several":         {repo("go.mod", "module x.com/y\n", "store/main.go", servesOn8081, "mail/requirements.txt", "flask\n", "mail/app.py", "app = Flask(__name__)\n", "calc/pom.xml", "<project/>", "fast/Cargo.toml", "[package]\nname = 'fast'\n", "fast/src/main.rs", "fn main() {}", "docs/x.md", "x"), "calc calc java 0 , fast fast rust 0 , mail mail python 0 , store store go 8081 /healthz"},
+		"django":          {repo("manage.py", "x", "shop/wsgi.py", "x", "requirements.txt", "gunicorn\ndjango\n"), "app . python 0 "},
+		"a site of Go":    {repo("go.mod", "module x.com/y\n", "main.go", servesOn8081, "public/index.html", "x"), "y . go 8081 /healthz"},
+	} {
+		d, err := Detect(c.tree)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for _, s := range d.Services {
+			got = append(got, fmt.Sprint(s.Name, " ", s.Dir, " ", s.Kind, " ", s.Port, " ", s.Health))
+		}
+		slices.Sort(got)
+		if strings.Join(got, ", ") != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, strings.Join(got, ", "), c.want)
+		}
 	}
 }
 
@@ -111,7 +144,7 @@ func TestDetect_takesNamesOfSecretsAndNoValues(t *testing.T) {
 func TestDetect_saysWhatItFoundWhenThereIsNothingToBuild(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"package.json": "npm run build", "Cargo.toml": "cargo build", "nothing": CodeNothing, "README.md": "titrate demo",
+		"package.json": "scripts.start", "Cargo.toml": "src/main.rs", "nothing": CodeNothing, "README.md": "titrate demo",
 	} {
 		_, err := Detect(repo(file, "x"))
 		var e *BuildError

@@ -37,15 +37,15 @@ func (r *run) dockerfiled(ctx context.Context, w Workload) (*engine.Engine, bool
 	case errors.Is(err, engine.ErrNone) && !said:
 		return nil, false, nil // perhaps it is a program that is built without one
 	case errors.Is(err, engine.ErrNone):
-		return nil, true, fault(w, CodeDocker, StepDetect, "no container engine answers on this machine", waysOut)
+		return nil, true, fault(w, CodeDocker, StepDetect, "no container engine answers on this machine", dockerWaysOut)
 	case err != nil:
 		return nil, true, engineFault(ctx, w, StepDetect, err)
 	}
 	return e, true, nil
 }
 
-// waysOut is what to do with a Dockerfile and without an engine.
-const waysOut = "install one: apt install docker.io, or podman with its podman.socket, then push again (titrate up --engine SOCKET names another socket);\n" +
+// dockerWaysOut is what to do with a Dockerfile and without an engine.
+const dockerWaysOut = "install one: apt install docker.io, or podman with its podman.socket, then push again (titrate up --engine SOCKET names another socket);\n" +
 	"or image: REF runs one that is built elsewhere; or build: {command: …, output: …, run: …} builds without a container"
 
 // dockerfiles finds the Dockerfiles of a repository: in its root and two folders deep.
@@ -66,7 +66,7 @@ func (d *Detection) dockerfiles(tree fs.FS) {
 		d.Looked = append(d.Looked, f)
 		dir := path.Dir(f)
 		if i := slices.IndexFunc(d.Services, func(s Service) bool { return within(s.Dir, dir) }); i >= 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("%s builds %s where Docker or podman answers; build: {dir: %s, with: go} builds it without", f, d.Services[i].Name, d.Services[i].Dir))
+			d.Notes = append(d.Notes, fmt.Sprintf("%s builds %s where Docker or podman answers; build: {dir: %s, with: %s} builds it without", f, d.Services[i].Name, d.Services[i].Dir, d.Services[i].Kind))
 			continue
 		}
 		s := Service{Name: strings.Trim(notInNames.ReplaceAllString(strings.ToLower(path.Base(dir)), "-"), "-0123456789"), Dir: dir, Kind: "docker", From: f}

@@ -7,17 +7,22 @@ import (
 
 // The codes of what can go wrong with a build. Once given, a code keeps its meaning.
 const (
-	CodeFailed    = "T0510" // the compiler or command said no
-	CodeDocker    = "T0511" // a Dockerfile, and no container engine to build it
-	CodeNoGo      = "T0512" // no Go toolchain
-	CodeModule    = "T0513" // a module is not in the module cache, and there is no network
-	CodeGoVersion = "T0514" // the code asks for a newer Go
-	CodeNothing   = "T0515" // there is nothing that can be built without a command
-	CodeOutput    = "T0516" // the build did not leave what the manifest says
-	CodeLimit     = "T0517" // time, output, disk or processes
-	CodeNoSpace   = "T0518" // the disk of the data folder is full
-	CodeCorrupt   = "T0519" // a stored artifact is not what was stored
-	CodeImage     = "T0530" // an image cannot be had or run
+	CodeFailed      = "T0510" // the compiler or command said no
+	CodeDocker      = "T0511" // a Dockerfile, and no container engine to build it
+	CodeNoGo        = "T0512" // no Go toolchain
+	CodeModule      = "T0513" // a module is not in the module cache, and there is no network
+	CodeGoVersion   = "T0514" // the code asks for a newer Go
+	CodeNothing     = "T0515" // there is nothing that can be built without a command
+	CodeOutput      = "T0516" // the build did not leave what the manifest says
+	CodeLimit       = "T0517" // time, output, disk or processes
+	CodeNoSpace     = "T0518" // the disk of the data folder is full
+	CodeCorrupt     = "T0519" // a stored artifact is not what was stored
+	CodeImage       = "T0530" // an image cannot be had or run
+	CodeTool        = "T0540" // a language's tool is not on this machine
+	CodeVersion     = "T0541" // a tool has another version than the code asks for
+	CodeLock        = "T0542" // a lock file does not fit
+	CodeUnreachable = "T0543" // something could not be downloaded
+	CodeTest        = "T0544" // the build's test failed
 
 	CodeDockerfile = "T0550" // a Dockerfile cannot be built
 	CodeEngine     = "T0551" // the container engine went away, or cannot do what it was asked
@@ -30,6 +35,7 @@ const (
 	StepDetect  = "detect"
 	StepFetch   = "fetch"
 	StepCompile = "compile"
+	StepTest    = "test"
 	StepKeep    = "keep"
 	StepPull    = "pull"
 )

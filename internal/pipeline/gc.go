@@ -17,7 +17,7 @@ import (
 // one build may write. It is to be called now and then.
 func (b *Builder) GC(ctx context.Context, keep map[string]bool, age time.Duration, now time.Time) error {
 	_, err := b.artifacts.GC(keep, age, now)
-	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropLayers(now.Add(-age)), b.dropImages(ctx))
+	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropOldDeps(now), b.dropLayers(now.Add(-age)), b.dropImages(ctx))
 }
 
 // forgetInputs removes the records of builds whose artifact is gone.
@@ -70,7 +70,11 @@ func (b *Builder) dropCaches() error {
 	for _, app := range homes {
 		dirs = append(dirs, b.path("builds", "homes", app))
 	}
-	for _, dir := range dirs {
+	more, err := b.downloads()
+	if err != nil {
+		return fmt.Errorf("drop large caches: %w", err)
+	}
+	for _, dir := range append(dirs, more...) {
 		if sizeOf(dir) > b.cfg.Limits.Disk {
 			if err := b.drop(dir); err != nil {
 				return fmt.Errorf("drop a large cache: %w", err)

@@ -72,3 +72,23 @@ func TestGC_forgetsTheBuildsOfArtifactsThatAreGone(t *testing.T) {
 		t.Errorf("remembered: %v, %v", left, err)
 	}
 }
+
+func TestGC_dropsDependenciesThatNoBuildUses(t *testing.T) {
+	t.Parallel()
+	b := builder(t, func(c *Config) { c.Limits.Disk = 1 << 20 })
+	now := time.Now()
+	for name, age := range map[string]time.Duration{"node-x-old": depsAge + time.Hour, "node-x-large": 2 * time.Hour, "node-x-new": time.Hour} {
+		dir := b.path("builds", "deps", "shop", name)
+		write(t, dir, "deps/file", strings.Repeat("x", 700<<10))
+		if err := os.Chtimes(dir, now.Add(-age), now.Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := b.GC(t.Context(), nil, time.Hour, now); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(b.path("builds", "deps", "shop"))
+	if err != nil || len(entries) != 1 || entries[0].Name() != "node-x-new" {
+		t.Errorf("%v, %v", entries, err)
+	}
+}

@@ -49,7 +49,7 @@ func (r *run) goGroup(ctx context.Context, root string, ws []Workload) {
 	}
 	var rest []target
 	for _, w := range ws {
-		tg, reused, err := r.target(l, t, w)
+		tg, reused, err := r.target(l, t, root, w)
 		switch {
 		case err != nil:
 			r.done(w.Name, Result{Err: err})
@@ -73,7 +73,7 @@ type target struct {
 }
 
 // target finds what a program is made of, and what was made of that before.
-func (r *run) target(l listing, t toolchain, w Workload) (target, *Artifact, error) {
+func (r *run) target(l listing, t toolchain, root string, w Workload) (target, *Artifact, error) {
 	// A package with a mistake is still compiled: the compiler says it best. Without
 	// its files there is nothing to hash.
 	if _, ok := l.packages[l.mains[w.Name]]; !ok || l.packages[l.mains[w.Name]].Name != "main" {
@@ -84,7 +84,7 @@ func (r *run) target(l listing, t toolchain, w Workload) (target, *Artifact, err
 		return target{}, nil, err
 	}
 	tg := target{w: w, pkg: l.mains[w.Name], carried: carried}
-	if tg.inputs, err = r.inputs(l, t, w, carried); err != nil {
+	if tg.inputs, err = r.inputs(l, t, root, w, carried); err != nil {
 		if problem := l.problem(w); problem != "" {
 			e := fault(w, CodeFailed, StepFetch, problem, "")
 			return target{}, nil, e
@@ -137,7 +137,11 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 				r.done(tg.w.Name, Result{Err: fault(tg.w, CodeOutput, StepCompile, "go build left no program", "")})
 				continue
 			}
-			art, err := r.keepGo(t, tg, made)
+			var art Artifact
+			err := r.goTest(ctx, l, t, root, tg.w)
+			if err == nil {
+				art, err = r.keepGo(t, tg, made)
+			}
 			r.done(tg.w.Name, Result{Artifact: art, Err: err})
 			continue
 		}
@@ -237,11 +241,7 @@ func (r *run) keepGo(t toolchain, tg target, made string) (Artifact, error) {
 	if err := os.Rename(made, filepath.Join(dir, program(tg.w))); err != nil {
 		return Artifact{}, fmt.Errorf("keep artifact: %w", err)
 	}
-	command := []string{"./" + program(tg.w)}
-	if tg.w.Build.Run != "" {
-		command = []string{"/bin/sh", "-c", tg.w.Build.Run}
-	}
-	art, err := r.artifacts.keep(dir, Artifact{Command: command, Inputs: tg.inputs, BuiltAt: r.began.UTC(), Toolchain: t.String()})
+	art, err := r.artifacts.keep(dir, Artifact{Command: []string{"./" + program(tg.w)}, Inputs: tg.inputs, BuiltAt: r.began.UTC(), Toolchain: t.String()})
 	if err != nil {
 		return Artifact{}, err
 	}

@@ -55,6 +55,8 @@ type listing struct {
 	place    goPlace
 	packages map[string]goPackage // by import path
 	mains    map[string]string    // import path by workload
+
+	untestable string // what is wrong with a package that only tests need, or ""
 }
 
 // list fetches what the programs depend on and says what that is. `go list` runs
@@ -98,6 +100,9 @@ func (r *run) listWith(ctx context.Context, t toolchain, root string, ws []Workl
 	for _, w := range ws {
 		args = append(args, "./"+relative(root, w.Build.Dir))
 	}
+	if slices.ContainsFunc(ws, tested) { // what tests import is fetched too
+		args = append(args, "-test", "./...")
+	}
 	log.say("$ go list -e -deps %s", strings.Join(args[5:], " "))
 	work, err := r.folder("list")
 	if err != nil {
@@ -118,7 +123,11 @@ func (r *run) listWith(ctx context.Context, t toolchain, root string, ws []Workl
 		return listing{}, nil, err
 	}
 	for _, w := range ws {
-		if problem := l.problem(w); problem != "" {
+		problem := l.problem(w)
+		if problem == "" && tested(w) {
+			problem = l.untestable
+		}
+		if problem != "" {
 			log.say("%s", problem)
 			if f := r.goFault(w, t, StepFetch, log, problem, 0); f.Code == CodeModule || f.Code == CodeGoVersion {
 				return l, f, nil
@@ -155,6 +164,12 @@ func readListing(said io.Reader, place goPlace, root string, ws []Workload) (lis
 		if err != nil {
 			return l, fmt.Errorf("read the list of packages: %w", err)
 		}
+		if strings.HasSuffix(p.ImportPath, ".test") || strings.HasSuffix(p.ImportPath, ".test]") {
+			continue // a variant that `go list -test` makes
+		}
+		if p.Error != nil && l.untestable == "" {
+			l.untestable = strings.TrimPrefix(p.Error.Pos+": "+p.Error.Err, ": ")
+		}
 		l.packages[p.ImportPath] = p
 		byDir[p.Dir] = p.ImportPath
 	}
@@ -189,10 +204,10 @@ func (l listing) problem(w Workload) string {
 // inputs returns the digest of all that a program is made of: the files of its
 // packages in the repository, the versions of those that are not, the toolchain
 // and how it is called.
-func (r *run) inputs(l listing, t toolchain, w Workload, carried []string) (string, error) {
+func (r *run) inputs(l listing, t toolchain, root string, w Workload, carried []string) (string, error) {
 	main := l.packages[l.mains[w.Name]]
 	rec := newRecipe("go")
-	rec.add(t.String(), "cgo="+t.Cgo, buildFlags, main.ImportPath, main.DefaultGODEBUG, w.Build.Run, path.Base(program(w)))
+	rec.add(t.String(), "cgo="+t.Cgo, buildFlags, main.ImportPath, main.DefaultGODEBUG, path.Base(program(w)))
 	deps := append([]string{main.ImportPath}, main.Deps...)
 	slices.Sort(deps)
 	for _, dep := range deps {
@@ -214,6 +229,12 @@ func (r *run) inputs(l listing, t toolchain, w Workload, carried []string) (stri
 		rec.add(p.ImportPath)
 		for m := p.Module; m != nil; m = m.Replace {
 			rec.add(m.Path, m.Version, m.GoVersion)
+		}
+	}
+	if tested(w) {
+		rec.add(w.Build.Test, fmt.Sprint(w.Build.Network))
+		if err := rec.tree(r.job.Source, root); err != nil {
+			return "", fmt.Errorf("hash what tests read: %w", err)
 		}
 	}
 	for _, f := range carried {
@@ -246,7 +267,7 @@ func (r *run) goFault(w Workload, t toolchain, step string, log *stepLog, said s
 		if name := moduleName.FindString(said); name != "" {
 			e.Saw = "it needs " + name + ", which is not in the module cache of this machine"
 		}
-		e.Help = "go mod download, on this machine in a copy of the repository; or let builds fetch: titrate up --network"
+		e.Help = "go mod download, on this machine in a copy of the repository; or let builds fetch: titrate up without --network=false"
 		if r.cfg.Network {
 			e.Help = "go mod download, to see whether the module can be had at all"
 		}

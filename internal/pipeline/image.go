@@ -12,6 +12,7 @@ import (
 	"titrate/internal/engine"
 	"titrate/internal/image"
 	"titrate/internal/manifest"
+	"titrate/internal/world"
 )
 
 // image takes a workload from its image.
@@ -109,14 +110,18 @@ func (r *run) of(name string) Workload {
 // started returns what starts an artifact: what the manifest says, or else what
 // the build has found. Of an image, empty: what the image says.
 func started(a Artifact, run manifest.Run) []string {
+	var enter []string // what sets up the environment that a language has built
+	if len(a.Command) > 0 && a.Command[0] == "./"+world.Enter {
+		enter = a.Command[:1:1]
+	}
 	switch {
 	case run.Line != "":
-		return []string{"/bin/sh", "-c", run.Line}
+		return append(enter, "/bin/sh", "-c", run.Line)
 	case len(run.Args) == 0:
 		return a.Command
 	case a.Image != nil:
 		return slices.Concat(a.Image.Entrypoint, run.Args)
 	default:
-		return run.Args
+		return append(enter, run.Args...)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -107,6 +108,7 @@ type Builder struct {
 	sandbox   *sandbox
 	merge     sync.Mutex   // held while the build cache changes
 	building  sync.RWMutex // read by builds under way; written to while a cache goes
+	turns     sync.Map     // by name: a turn
 	sources   sync.Map     // by app: a channel of one place, taken by who uses its fixed source folder
 }
 
@@ -132,7 +134,7 @@ func Open(cfg Config) (*Builder, error) {
 	if err := removeAll(b.path("builds", "work")); err != nil {
 		return nil, fmt.Errorf("open builds: %w", err)
 	}
-	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("builds", "layers"), b.path("logs", "builds")} {
+	for _, dir := range []string{b.path("builds", "work"), b.path("builds", "inputs"), b.path("builds", "gocache"), b.path("builds", "modcache"), b.path("builds", "homes"), b.path("builds", "deps"), b.path("builds", "downloads"), b.path("builds", "layers"), b.path("logs", "builds")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("open builds: %w", err)
 		}
@@ -278,6 +280,10 @@ func (r *run) all(ctx context.Context) {
 		}
 		if yes {
 			under.Go(func() { r.docker(ctx, e, w) })
+			continue
+		}
+		if by := planners[languageOf(os.DirFS(r.job.Source), path.Clean(w.Build.Dir), w.Build.With)]; by != nil {
+			under.Go(func() { r.language(ctx, w, by) })
 			continue
 		}
 		root, built, err := r.goModule(w)

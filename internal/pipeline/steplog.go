@@ -97,6 +97,19 @@ func (l *stepLog) tail() []string {
 	return lastOf(lines)
 }
 
+// all returns the lines that are at hand, our own left out.
+func (l *stepLog) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, line := range append(l.lines[:len(l.lines):len(l.lines)], printable(l.part)) {
+		if !strings.HasPrefix(line, "$ ") {
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
 func lastOf(lines []string) []string {
 	var out []string
 	for _, line := range lines {

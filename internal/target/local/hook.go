@@ -156,7 +156,7 @@ func (h *hook) start(ctx context.Context) error {
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
 		env = append(env, previewVar+"=http://"+at)
 	}
-	l, err := h.s.launch(ctx, pl, []string{"/bin/sh", "-c", rec.Command}, env)
+	l, err := h.s.launch(ctx, pl, h.s.entered(pl.fleet.Artifact, "/bin/sh", "-c", rec.Command), env)
 	if err != nil {
 		return err
 	}

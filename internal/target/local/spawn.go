@@ -93,6 +93,9 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
 	}
+	if len(argv) > 0 && argv[0] == world.Self {
+		argv = append([]string{s.cfg.Program}, argv[1:]...)
+	}
 	for _, dir := range []string{pl.tmp(), s.layout.state(pl.key)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
@@ -111,6 +114,15 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 		// The FIFOs too, for programs that open /dev/stdout.
 		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
 	}, nil
+}
+
+// entered has a command run with the tools and the environment of an artifact, where
+// it brings its own.
+func (s *Supervisor) entered(artifact string, argv ...string) []string {
+	if _, err := os.Stat(filepath.Join(s.cfg.Artifacts, artifact, world.Enter)); err != nil {
+		return argv
+	}
+	return append([]string{"./" + world.Enter}, argv...)
 }
 
 func (pl place) tmp() string { return filepath.Join(pl.dir, "tmp") }

@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"titrate/internal/importer"
+	"titrate/internal/manifest"
+)
+
+func (s *session) importCommand() *cobra.Command {
+	var write, force bool
+	var profiles []string
+	c := &cobra.Command{
+		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io or Heroku", Args: between(0, 1),
+		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile. It is printed, and every line that was not carried over is listed on stderr.\n" +
+			"Values of secrets are not copied: their names are, with the commands that set them.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			here, err := filepath.Abs(s.Dir)
+			if err != nil {
+				return fmt.Errorf("find the working folder: %w", err)
+			}
+			if _, err := s.atRoot(cmd.Context()); err != nil {
+				return err
+			}
+			tree := os.DirFS(s.Dir)
+			name, err := s.toImport(tree, here, args)
+			if err != nil {
+				return err
+			}
+			d, err := importer.Import(tree, name, importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles})
+			if errors.Is(err, fs.ErrNotExist) {
+				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml, config/deploy.yml, fly.toml or Procfile of this repository", name)
+			}
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			if write {
+				if err := s.writeImport(d.Manifest, force); err != nil {
+					return err
+				}
+			}
+			if s.output == "text" {
+				showNotes(s.Err, d)
+				showSecrets(s.Err, d)
+			}
+			return s.emit(d, func(w io.Writer) {
+				if !write {
+					fmt.Fprint(w, d.Manifest)
+				}
+			})
+		},
+	}
+	c.Flags().BoolVar(&write, "write", false, "write titrate.yaml instead of printing it")
+	c.Flags().BoolVar(&force, "force", false, "with --write: also over a titrate.yaml that is there")
+	c.Flags().StringSliceVar(&profiles, "profile", nil, "take services of this profile of compose too")
+	return c
+}
+
+// toImport is the file that is meant, relative to the repository's root.
+func (s *session) toImport(tree fs.FS, here string, args []string) (string, error) {
+	if len(args) == 0 {
+		found := importer.Find(tree)
+		if len(found) == 0 {
+			return "", usage("there is nothing to import in %s\n  help    titrate import FILE; titrate init looks at the code itself", s.Dir)
+		}
+		if len(found) > 1 {
+			fmt.Fprintf(s.Err, "Taken: %s. Also there: %s.\n", found[0], strings.Join(found[1:], ", "))
+		}
+		return found[0], nil
+	}
+	return s.inRepository(here, args[0])
+}
+
+// inRepository is a file that the person names, relative to the repository's root.
+func (s *session) inRepository(here, named string) (string, error) {
+	full := named
+	if !filepath.IsAbs(full) {
+		full = filepath.Join(here, full)
+	}
+	if real, err := filepath.EvalSymlinks(filepath.Dir(full)); err == nil {
+		full = filepath.Join(real, filepath.Base(full))
+	}
+	root, err := filepath.EvalSymlinks(s.Dir)
+	if err != nil {
+		return "", fmt.Errorf("find the repository: %w", err)
+	}
+	name, err := filepath.Rel(root, full)
+	if err != nil || !filepath.IsLocal(name) {
+		return "", usage("%s is not in the repository %s\n  help    name a file of the app's repository", named, s.Dir)
+	}
+	return filepath.ToSlash(name), nil
+}
+
+func (s *session) writeImport(text string, force bool) error {
+	at := filepath.Join(s.Dir, manifest.File)
+	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	if force {
+		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+	}
+	f, err := os.OpenFile(at, flags, 0o644) //nolint:gosec // a file to commit, for everybody to read
+	if errors.Is(err, fs.ErrExist) {
+		return usage("error[T0904]: %s is there already\n  where   %s\n  help    titrate import prints without --write; --force writes over it", manifest.File, at)
+	}
+	if err != nil {
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	fmt.Fprintf(s.Err, "✔ %s written (%d lines)\n", at, strings.Count(text, "\n"))
+	return nil
+}
+
+// showNotes lists what became of the lines that are not carried over as they stand.
+func showNotes(w io.Writer, d *importer.Draft) {
+	for _, part := range []struct {
+		kind  importer.NoteKind
+		title string
+	}{
+		{importer.Lost, "Not carried over:"}, {importer.Changed, "To be looked at:"}, {importer.Needless, "Not needed here:"},
+	} {
+		title := part.title
+		for _, n := range d.Notes {
+			if n.Kind != part.kind {
+				continue
+			}
+			if title != "" {
+				fmt.Fprintln(w, title)
+				title = ""
+			}
+			fmt.Fprintf(w, "  %s  %s: %s\n", n.Place, n.Key, n.Why)
+			if n.Instead != "" {
+				fmt.Fprintf(w, "          %s\n", n.Instead)
+			}
+		}
+	}
+}
+
+// showSecrets says what is to be typed before the first push.
+func showSecrets(w io.Writer, d *importer.Draft) {
+	if len(d.Secrets) > 0 {
+		fmt.Fprintln(w, "Before the first push, once titrate is up (values are not copied):")
+	}
+	for _, x := range d.Secrets {
+		var from []string
+		for _, p := range x.From {
+			from = append(from, p.String())
+		}
+		of := []string{""}
+		if len(x.Environments) > 0 {
+			of = nil
+			for _, e := range x.Environments {
+				of = append(of, " --env "+e)
+			}
+		}
+		for _, e := range of {
+			fmt.Fprintf(w, "  titrate secret set %s --app %s%s   # %s\n", x.Name, d.App, e, strings.Join(from, ", "))
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"titrate/client"
+)
+
+func (s *session) tokenCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use: "token", Short: "tokens with which people and machines come in from elsewhere", Args: unknownCommand,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	var expires duration
+	create := &cobra.Command{
+		Use: "create NAME", Short: "make a token; it is shown this once", Args: between(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.connect()
+			if err != nil {
+				return err
+			}
+			req := client.TokenRequest{Name: args[0]}
+			if cmd.Flags().Changed("expires") {
+				at := time.Now().Add(time.Duration(expires)).UTC().Truncate(time.Second)
+				req.Expires = &at
+			}
+			t, err := c.CreateToken(cmd.Context(), req)
+			if err != nil {
+				return err
+			}
+			where := c.URL
+			if about, err := c.Server(cmd.Context()); err == nil && about.URL != "" {
+				where = about.URL
+			}
+			fmt.Fprintf(s.Err, "The token %s%s. It is not shown again; it is for: titrate login %s\n", t.Name, until(t.Expires), where)
+			return s.emit(t, func(w io.Writer) { fmt.Fprintln(w, t.Secret) })
+		},
+	}
+	create.Flags().Var(&expires, "expires", "how long it is good, as in 90d (default: until it is revoked)")
+	c.AddCommand(
+		create,
+		&cobra.Command{
+			Use: "ls", Short: "the tokens by name, and when each was used last", Args: between(0, 0),
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				c, err := s.connect()
+				if err != nil {
+					return err
+				}
+				list, err := c.Tokens(cmd.Context())
+				if err != nil {
+					return err
+				}
+				return s.emit(list, func(w io.Writer) {
+					if len(list) == 0 {
+						fmt.Fprintln(w, "No token. The data folder's own is for this machine; titrate token create NAME makes one for elsewhere.")
+						return
+					}
+					rows := [][]string{{"name", "made", "by", "used", "expires"}}
+					for _, t := range list {
+						rows = append(rows, []string{t.Name, day(&t.Made), t.By, day(t.Used), expiry(t)})
+					}
+					table(w, rows)
+				})
+			},
+		},
+		&cobra.Command{
+			Use: "revoke NAME", Aliases: []string{"rm"}, Short: "end a token at once", Args: between(1, 1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				c, err := s.connect()
+				if err != nil {
+					return err
+				}
+				if err := c.RevokeToken(cmd.Context(), args[0]); err != nil {
+					return err
+				}
+				fmt.Fprintf(s.Err, "The token %s is good no more.\n", args[0])
+				return s.emit(struct {
+					Name    string `json:"name"`
+					Revoked bool   `json:"revoked"`
+				}{args[0], true}, nothing)
+			},
+		},
+	)
+	return c
+}
+
+func day(t *time.Time) string {
+	if t == nil {
+		return "never"
+	}
+	return t.Local().Format("2006-01-02 15:04")
+}
+
+func expiry(t client.Token) string {
+	if t.Expired {
+		return "✖ expired " + day(t.Expires)
+	}
+	return day(t.Expires)
+}

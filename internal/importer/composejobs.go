@@ -1,0 +1,119 @@
+package importer
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// once reports whether a service runs to its end before others start.
+func (c *composition) once(name string) bool {
+	for _, f := range c.read {
+		if d := f.value.find("depends_on").find(name); d.find("condition").str() == "service_completed_successfully" {
+			return true
+		}
+	}
+	return false
+}
+
+// hooks makes release hooks of the services that run once before others.
+func (c *composition) hooks() {
+	for _, f := range c.read {
+		u := c.byName[f.name]
+		deps := f.value.find("depends_on")
+		if u == nil || deps == nil {
+			continue
+		}
+		for _, d := range deps.entries() {
+			job := c.jobs[d.name]
+			if job == nil || d.value.find("condition").str() != "service_completed_successfully" {
+				continue
+			}
+			command := job.find("command")
+			line := strings.Join(command.words(), " ")
+			if command != nil && command.kind == list {
+				line = shellLine(command.words())
+			}
+			if line != "" && !u.has("hooks") && sameCode(job, f.value) {
+				u.set("hooks", []said{{"release", c.text(&node{file: command.file, line: command.line, path: command.path, text: line}), command}}, command)
+				job.all()
+				c.notes = append(c.notes, Note{job.where(), job.path, Changed, "it runs once before " + f.name + ": it is the release hook of " + u.name + " here", ""})
+			}
+		}
+	}
+	for _, name := range sortedJobs(c.jobs) {
+		if !c.jobs[name].find("command").takenAll() {
+			c.note(c.jobs[name], Lost, "it runs once, from an image that no service runs", "hooks: { release: COMMAND } of a service runs in that service's version")
+		}
+	}
+}
+
+func (n *node) takenAll() bool { return n != nil && n.taken }
+
+func sortedJobs(jobs map[string]*node) []string {
+	var names []string
+	for n := range jobs {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// sameCode reports whether two services run the same image.
+func sameCode(x, y *node) bool {
+	if i := x.find("image").str(); i != "" && i == y.find("image").str() {
+		return true
+	}
+	context := func(n *node) string {
+		b := n.find("build")
+		if b != nil && b.kind == table {
+			return b.find("context").str() + "|" + b.find("dockerfile").str()
+		}
+		return b.str() + "|"
+	}
+	return x.find("build") != nil && y.find("build") != nil && path.Clean(context(x)) == path.Clean(context(y))
+}
+
+// waiting gives the address of a database to the services that wait for it and do not
+// name it: their code does.
+func (c *composition) waiting() {
+	for _, f := range c.read {
+		u := c.byName[f.name]
+		if u == nil {
+			continue
+		}
+		for _, key := range []string{"depends_on", "links"} {
+			deps := f.value.find(key)
+			waitsFor := func(name string, from *node) {
+				name, _, _ = strings.Cut(name, ":")
+				if k, ok := c.stocks[name]; ok && k.use != "" {
+					c.waits(u, name, k, from)
+				}
+			}
+			for _, d := range deps.entries() {
+				waitsFor(d.name, d.value)
+			}
+			if deps != nil {
+				for _, d := range deps.items {
+					waitsFor(d.str(), d)
+				}
+			}
+		}
+	}
+}
+
+func (c *composition) waits(u *unit, name string, k stocked, from *node) {
+	given, _ := k.value("secret").(string)
+	if given == "" {
+		given = k.stock.secret
+	}
+	if have, _ := u.value("secrets").([]string); slices.Contains(have, given) {
+		return
+	}
+	k.set("secret", given, from)
+	c.secret(u, given, from)
+	c.notes = append(c.notes, Note{
+		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: its address is given all the same",
+		"let the program read " + given + ", or take it out of secrets",
+	})
+}

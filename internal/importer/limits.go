@@ -1,0 +1,121 @@
+package importer
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// mounts reads volumes: those with a name are kept, folders of the machine are not.
+func (c *composition) mounts(u *unit, s *node) {
+	for _, v := range s.get("volumes").each() {
+		var source, target string
+		kind := "volume"
+		if v.kind == table {
+			v.all()
+			source, target = c.shape(v.find("source")), c.shape(v.find("target"))
+			if t := v.find("type").str(); t != "" {
+				kind = t
+			}
+		} else {
+			source, target = mount(c.shape(v))
+		}
+		c.volume(u, v, source, target, kind)
+	}
+}
+
+// volume takes a mount of a service.
+func (b *builder) volume(u *unit, v *node, source, target, kind string) {
+	switch {
+	case strings.Contains(source, "docker.sock"):
+		b.note(v, Lost, "no workload sees the engine's socket", "what watches containers is not needed here")
+	case kind == "tmpfs" || kind == "npipe" || kind == "cluster":
+		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
+	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
+		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
+	case source == "":
+		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
+	default:
+		u.add("volumes", nameOf(source), target, v)
+	}
+}
+
+// mount splits [SOURCE:]TARGET[:MODE].
+func mount(s string) (source, target string) {
+	parts := strings.Split(s, ":")
+	if len(parts) == 1 {
+		return "", parts[0]
+	}
+	return parts[0], parts[1]
+}
+
+// capacity reads how many instances there are, and what each may use.
+func (c *composition) capacity(u *unit, s *node) {
+	deploy := s.get("deploy")
+	resources := deploy.get("resources")
+	for _, n := range []*node{s.get("scale"), deploy.get("replicas")} {
+		if v, err := strconv.Atoi(c.shape(n)); err == nil && v > 1 {
+			u.set("scale", v, n)
+		} else if err == nil && v == 0 {
+			c.note(n, Lost, "a service has at least one instance", "")
+		}
+	}
+	limits := resources.get("limits")
+	for _, l := range []struct {
+		from *node
+		key  string
+	}{
+		{s.get("mem_limit"), "memory"},
+		{limits.get("memory"), "memory"},
+		{s.get("cpus"), "cpu"},
+		{limits.get("cpus"), "cpu"},
+		{s.get("pids_limit"), "processes"},
+		{limits.get("pids"), "processes"},
+	} {
+		u.limit(l.key, c.shape(l.from), l.from)
+	}
+}
+
+// limit says what an instance may use of memory, cpu or processes.
+func (u *unit) limit(key, text string, from *node) {
+	if text == "" {
+		return
+	}
+	if key == "memory" {
+		u.add("limits", key, memory(text), from)
+	} else if f, err := strconv.ParseFloat(text, 64); err == nil && f > 0 {
+		u.add("limits", key, number(f), from)
+	}
+}
+
+func number(f float64) any {
+	if f == float64(int(f)) {
+		return int(f)
+	}
+	return f
+}
+
+var bytesForm = regexp.MustCompile(`(?i)^(\d+(?:\.\d+)?)\s*([bkmg]?)i?b?$`)
+
+// memory writes an amount as Titrate does: 512MB.
+func memory(s string) string {
+	m := bytesForm.FindStringSubmatch(strings.TrimSpace(s))
+	if m == nil {
+		return s
+	}
+	switch unit := strings.ToUpper(m[2]); unit {
+	case "", "B":
+		if n, err := strconv.ParseInt(m[1], 10, 64); err == nil && n >= 1<<20 {
+			return fmt.Sprintf("%dMB", n>>20)
+		}
+		return m[1] + "B"
+	case "G":
+		if f, err := strconv.ParseFloat(m[1], 64); err == nil && f != float64(int(f)) {
+			return fmt.Sprintf("%dMB", int(f*1024))
+		}
+		return m[1] + "GB"
+	default:
+		return m[1] + unit + "B"
+	}
+}

@@ -1,0 +1,90 @@
+package importer
+
+import "strings"
+
+// running says how a service is started and stopped.
+func (c *composition) running(u *unit, s *node) {
+	words := func(n *node) []string {
+		var out []string
+		for _, i := range n.each() {
+			out = append(out, c.text(i))
+		}
+		return out
+	}
+	entrypoint, command := s.get("entrypoint"), s.get("command")
+	args := words(command)
+	if command != nil && command.kind != list && len(args) == 1 {
+		if split, ok := split(args[0]); ok { // compose makes arguments of a line, as a shell would
+			args = split
+		}
+	}
+	switch {
+	case !entrypoint.null() && entrypoint.kind == list:
+		u.set("run", shellLine(append(words(entrypoint), args...)), entrypoint)
+	case !entrypoint.null():
+		u.set("run", strings.TrimSpace(c.text(entrypoint)+" "+shellLine(args)), entrypoint)
+	case len(args) > 0:
+		u.set("run", args, command)
+	}
+	if g := s.get("stop_grace_period"); g.str() != "" {
+		u.set("drain", c.text(g), g)
+	}
+	if s.find("restart").str() == "no" {
+		c.note(s.find("restart"), Changed, "what ends is started again, with a growing pause", "a command that runs once is a hook: hooks: { release: … }")
+	}
+	if s.get("read_only").yes() {
+		u.set("readOnly", true, s.find("read_only"))
+	}
+}
+
+// shellLine joins words to a line for a shell.
+func shellLine(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w
+		if w == "" || strings.ContainsAny(w, " \t\n\"'\\$`&|;<>()*?[]{}#~!") {
+			out[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+// arguments are the words of a line, for an image's entrypoint; the line itself where
+// it needs a shell.
+func arguments(line string) any {
+	if words, ok := split(line); ok {
+		return words
+	}
+	return line
+}
+
+// split makes words of a line as a shell does, where it needs no shell.
+func split(line string) (words []string, ok bool) {
+	var w strings.Builder
+	var quote rune
+	open := false
+	for _, r := range strings.TrimSpace(line) {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case r == '\\' || quote != '\'' && r == '`':
+			return nil, false
+		case quote != 0:
+			w.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, open = r, true
+		case r == ' ' || r == '\t' || r == '\n':
+			if open {
+				words, open = append(words, w.String()), false
+				w.Reset()
+			}
+		default:
+			w.WriteRune(r)
+			open = true
+		}
+	}
+	if open {
+		words = append(words, w.String())
+	}
+	return words, quote == 0 && len(words) > 0
+}

@@ -1,0 +1,264 @@
+package pipeline
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"titrate/internal/manifest"
+)
+
+// needTools skips a test on a machine that lacks what it builds with.
+func needTools(t *testing.T, names ...string) {
+	t.Helper()
+	for _, n := range names {
+		if _, err := exec.LookPath(n); err != nil {
+			t.Skipf("no %s on this machine", n)
+		}
+	}
+}
+
+// slow skips a test that builds for long, where only the fast ones are wanted.
+func slow(t *testing.T) {
+	t.Helper()
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("builds for long, and may ask a registry: set TITRATE_TEST_SLOW=1")
+	}
+}
+
+// answer starts an artifact as a node would and returns what it answers at /.
+func answer(t *testing.T, b *Builder, a Artifact) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	c := exec.CommandContext(t.Context(), a.Command[0], a.Command[1:]...)
+	c.Dir = b.artifacts.Path(a.Digest)
+	c.Path = filepath.Join(c.Dir, a.Command[0])
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "PORT=" + strconv.Itoa(port), "HOME=" + t.TempDir()}
+	var said strings.Builder
+	c.Stdout, c.Stderr = &said, &said
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	defer func() { _ = c.Process.Kill() }()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+strconv.Itoa(port)+"/", nil)
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			return strings.TrimSpace(string(body))
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("%v ended: %v\n%s", a.Command, err, said.String())
+		case <-ctx.Done():
+			t.Fatalf("%v does not answer\n", a.Command)
+		case <-tick.C:
+		}
+	}
+}
+
+const nodeServer = "require('http').createServer((q, r) => r.end(require('ms')('2 days') + '')).listen(process.env.PORT)\n"
+
+func online(c *Config) { c.Network = true }
+
+// nodeApp is an app with one dependency of the npm registry and its lock file.
+func nodeApp(t *testing.T) string {
+	t.Helper()
+	needTools(t, "node", "npm")
+	slow(t)
+	source := files(t, "server.js", nodeServer, "package.json", `{"name":"shop","version":"1.0.0","scripts":{"start":"node server.js","build":"echo built > built.txt","test":"node -e 'require(\"ms\")'"},"dependencies":{"ms":"2.1.3"},"devDependencies":{"isarray":"2.0.5"}}`)
+	c := exec.CommandContext(t.Context(), "npm", "install", "--package-lock-only", "--ignore-scripts")
+	c.Dir = source
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Skipf("the npm registry cannot be had: %v\n%s", err, out)
+	}
+	return source
+}
+
+func TestNode_isBuiltFromItsLockFileAndWarmWithoutNetwork(t *testing.T) {
+	t.Parallel()
+	source := nodeApp(t)
+	b := builder(t, online)
+	w := goService("shop", ".")
+	w.Build.Test = "npm test"
+	a := mustBuild(t, b, source, w)[0]
+	if got := answer(t, b, a.Artifact); got != "172800000" {
+		t.Errorf("it says %q", got)
+	}
+	dir := b.artifacts.Path(a.Artifact.Digest)
+	if !exists(filepath.Join(dir, "built.txt")) || exists(filepath.Join(dir, "node_modules/isarray")) || !exists(filepath.Join(dir, "node_modules/ms")) {
+		t.Error("not what the build makes, or not pruned")
+	}
+	if again := mustBuild(t, b, source, w)[0]; !again.Reused {
+		t.Error("it was built again (R1)")
+	}
+	write(t, source, "server.js", nodeServer+"// changed\n")
+	b.cfg.Network = false
+	if again, err := build(t, b, source, w); err != nil || again[0].Reused {
+		t.Errorf("warm, without network: %+v, %v", again, err)
+	}
+	b.cfg.Network = true
+	write(t, source, "package.json", `{"name":"shop","version":"1.0.0","scripts":{"start":"node server.js"},"dependencies":{"ms":"2.1.2"}}`)
+	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeLock) {
+		t.Errorf("a lock file that does not fit: %v", err)
+	}
+}
+
+func TestNode_saysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	needTools(t, "node", "npm")
+	b := builder(t, nil)
+	for name, c := range map[string]struct {
+		source []string
+		test   string
+		want   []string
+	}{
+		"wrong version": {[]string{"package.json", `{"scripts":{"start":"node x.js"},"engines":{"node":">=99"}}`}, "", []string{CodeVersion, ">=99"}},
+		"no start":      {[]string{"package.json", `{}`}, "", []string{CodeNothing, "scripts.start"}},
+		"build fails":   {[]string{"package.json", `{"scripts":{"start":"node x.js","build":"echo about to fail; exit 3"}}`}, "", []string{CodeFailed, "about to fail"}},
+		"test fails":    {[]string{"package.json", `{"scripts":{"start":"node x.js"}}`}, "echo three are wrong; false", []string{CodeTest, "three are wrong"}},
+		"no network":    {[]string{"package.json", `{"dependencies":{"ms":"2.1.3"},"scripts":{"start":"node x.js"}}`, "package-lock.json", `{"name":"x","lockfileVersion":3,"packages":{"":{"dependencies":{"ms":"2.1.3"}},"node_modules/ms":{"version":"2.1.3","resolved":"https://registry.npmjs.org/ms/-/ms-2.1.3.tgz","integrity":"sha512-6FlzubTLZG3J2a/NVCAleEhjzq5oxgHyaCU9yYXvcLsvoVaHJq/s5xXI6/XXP6tz7R9xAOtHnSO/tXtF3WRTlA=="}}}`}, "", []string{CodeUnreachable, "--network"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := goService("shop", ".")
+			w.Build.Test = c.test
+			_, err := build(t, b, files(t, c.source...), w)
+			if err == nil {
+				t.Fatal("it was built")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("no %q in\n%v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPython_isBuiltFromALocalIndex(t *testing.T) {
+	t.Parallel()
+	needTools(t, "python3")
+	if exec.Command("python3", "-m", "pip", "--version").Run() != nil {
+		t.Skip("python3 has no pip here")
+	}
+	source := files(t, "requirements.txt", "--no-index\n--find-links wheels\nword==1.0\n",
+		"main.py", "import os, http.server, word\nclass H(http.server.BaseHTTPRequestHandler):\n    def do_GET(self):\n        self.send_response(200); self.end_headers(); self.wfile.write(word.WORD)\nhttp.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), H).serve_forever()\n")
+	script := `import zipfile, os
+os.makedirs("wheels")
+with zipfile.ZipFile("wheels/word-1.0-py3-none-any.whl", "w") as z:
+    z.writestr("word.py", "WORD = b'from a wheel'\n")
+    z.writestr("word-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: word\nVersion: 1.0\n")
+    z.writestr("word-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+    z.writestr("word-1.0.dist-info/RECORD", "word.py,,\nword-1.0.dist-info/METADATA,,\nword-1.0.dist-info/WHEEL,,\nword-1.0.dist-info/RECORD,,\n")
+`
+	c := exec.Command("python3", "-c", script)
+	c.Dir = source
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b := builder(t, nil)
+	w := goService("shop", ".")
+	w.Build.Test = "python -c 'import word'"
+	a := mustBuild(t, b, source, w)[0]
+	if got := answer(t, b, a.Artifact); got != "from a wheel" {
+		t.Errorf("it says %q", got)
+	}
+	other := mustBuild(t, builder(t, nil), source, w)[0]
+	if other.Artifact.Digest != a.Artifact.Digest {
+		t.Error("the build is not reproducible")
+	}
+	write(t, source, "pyproject.toml", "[project]\nname = 'shop'\nrequires-python = '>=3.99'\n")
+	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeVersion) {
+		t.Error(err)
+	}
+}
+
+func TestRust_isBuiltByCargo(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	needTools(t, "cargo", "rustc", "cc")
+	b := builder(t, nil)
+	source := files(t, "Cargo.toml", "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nedition = \"2021\"\n", "Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n", "src/main.rs", "fn main() { println!(\"rusty\"); }\n")
+	a := mustBuild(t, b, source, goService("shop", "."))[0]
+	if got := runs(t, b, a.Artifact); got != "rusty" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+func TestStatic_isServedByTitrate(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "index.html", "<h1>hello</h1>", "a.css", "b {}", "titrate.yaml", "titrate: 1\n")
+	w := Workload{Name: "web", Build: manifest.Build{Dir: ".", Fallback: "index.html"}}
+	a := mustBuild(t, b, source, w)[0].Artifact
+	if got := strings.Join(a.Command, " "); got != "@titrate __static --fallback index.html" {
+		t.Errorf("command %q", got)
+	}
+	if dir := b.artifacts.Path(a.Digest); !exists(filepath.Join(dir, "index.html")) || exists(filepath.Join(dir, "titrate.yaml")) {
+		t.Error("not the site's files")
+	}
+}
+
+func TestJava_saysWhenMavenCannotBeHad(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	needTools(t, "java", "javac", "mvn")
+	b := builder(t, nil)
+	_, err := build(t, b, files(t, "pom.xml", "<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>shop</artifactId><version>1</version></project>"), goService("shop", "."))
+	if err == nil || !strings.Contains(err.Error(), CodeUnreachable) {
+		t.Error(err)
+	}
+}
+
+func TestBuild_aCommandFetchesAndIsTested(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	w := Workload{Name: "web", Build: manifest.Build{Dir: ".", Fetch: "echo got > got", Command: "cp got out", Test: "grep got out", Output: "out", Run: "cat out"}}
+	if got := runs(t, b, mustBuild(t, b, files(t, "x", "y"), w)[0].Artifact); got != "got" {
+		t.Errorf("it says %q", got)
+	}
+	w.Build.Test = "grep other out"
+	if _, err := build(t, b, files(t, "x", "y"), w); err == nil || !strings.Contains(err.Error(), CodeTest) {
+		t.Error(err)
+	}
+	w.Build.Network = true
+	if _, err := build(t, b, files(t, "x", "y"), w); err == nil || !strings.Contains(err.Error(), CodeUnreachable) {
+		t.Error(err)
+	}
+}
+
+func TestGo_isTestedBeforeItIsKept(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "go.mod", goMod, "main.go", mainGo("fine"), "main_test.go", "package main\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) {}\n")
+	w := goService("shop", ".")
+	w.Build.Test = "go test ./..."
+	a := mustBuild(t, b, source, w)[0]
+	if got := runs(t, b, a.Artifact); got != "fine" {
+		t.Errorf("it says %q", got)
+	}
+	write(t, source, "main_test.go", "package main\n\nimport \"testing\"\n\nfunc TestX(t *testing.T) { t.Error(\"two and two\") }\n")
+	if _, err := build(t, b, source, w); err == nil || !strings.Contains(err.Error(), CodeTest) || !strings.Contains(err.Error(), "two and two") {
+		t.Errorf("a test that fails: %v", err)
+	}
+}
