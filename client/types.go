@@ -349,7 +349,17 @@ type Server struct {
 	URL         string   `json:"url,omitempty" doc:"where this API and the git remotes are reached from elsewhere, over TLS"`
 	Data        string   `json:"data" doc:"the data folder"`
 	Node        string   `json:"node" enum:"up,down"`
+	Engine      *Engine  `json:"engine,omitempty" doc:"the container engine that builds and runs images; absent: none answers"`
 	Confinement []string `json:"confinement,omitempty" doc:"what this machine cannot confine"`
+}
+
+// Engine is a container engine.
+type Engine struct {
+	Name     string `json:"name,omitempty" doc:"Docker or Podman; absent: it has not answered yet"`
+	Version  string `json:"version,omitempty"`
+	Socket   string `json:"socket"`
+	Rootless bool   `json:"rootless,omitempty"`
+	Up       bool   `json:"up" doc:"it answers"`
 }
 
 // Problem is an error of the API, RFC 9457.

@@ -111,7 +111,7 @@ func run(ts *testscript.TestScript, stdin string, args []string) (stdout, stderr
 func environ(ts *testscript.TestScript) []string {
 	var env []string
 	for _, name := range []string{
-		"PATH", "HOME", "USER", "LANG", "TITRATE_DATA", "TITRATE_TOKEN", "TITRATE_SERVER", "GITHUB_ACTIONS", "GOTOOLCHAIN", "GOFLAGS", "GOCACHE", "GOMODCACHE", "GOPATH",
+		"PATH", "HOME", "USER", "LANG", "TITRATE_DATA", "TITRATE_ENGINE", "TITRATE_TOKEN", "TITRATE_SERVER", "GITHUB_ACTIONS", "GOTOOLCHAIN", "GOFLAGS", "GOCACHE", "GOMODCACHE", "GOPATH",
 		"GIT_CONFIG_NOSYSTEM", "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
 		"GIT_CONFIG_COUNT", "GIT_CONFIG_KEY_0", "GIT_CONFIG_VALUE_0",
 	} {

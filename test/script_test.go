@@ -43,13 +43,19 @@ func TestMain(m *testing.M) {
 // seconds begin with `[!slow] skip`.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	scripts(t, "testdata/script", func(*testscript.Env) {})
+}
+
+// scripts runs those of a folder. prepare comes last before each.
+func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
+	t.Helper()
 	bin, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
 	goenv := goEnvironment(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		Condition: func(cond string) (bool, error) {
 			if cond == "slow" {
@@ -64,8 +70,13 @@ func TestScripts(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
-		Setup: func(e *testscript.Env) error { return setup(e, bin, goenv) },
+		Setup: func(e *testscript.Env) error {
+			err := setup(e, bin, goenv)
+			prepare(e)
+			return err
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"engine":   commandEngine,
 			"up":       commandUp,
 			"app":      commandApp,
 			"exits":    commandExits,
@@ -122,6 +133,7 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 	for name, value := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + e.Getenv("PATH"), "HOME": home, "USER": "tester", "LANG": "C.UTF-8",
 		"DATA": data, "TITRATE_DATA": data, "GOTOOLCHAIN": "local", "GOFLAGS": "",
+		"TITRATE_ENGINE":      "none", // the machine's own is not for tests
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "tester", "GIT_AUTHOR_EMAIL": "tester@example.org",
 		"GIT_COMMITTER_NAME": "tester", "GIT_COMMITTER_EMAIL": "tester@example.org",
 		"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "main",

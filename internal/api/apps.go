@@ -71,6 +71,9 @@ func (s *server) about(ctx context.Context, _ *struct{}) (client.Server, error) 
 	about.Node, about.Confinement = "down", s.Confined
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
+	if s.Engine != nil {
+		about.Engine = s.Engine(ctx)
+	}
 	if seen, err := s.Node.Seen(ctx, 0); err == nil {
 		about.Node = "up"
 		about.Confinement = append(append([]string{}, s.Confined...), seen.Sandbox...)

@@ -37,7 +37,8 @@ type Config struct {
 	Preview func(k rollout.Key, v rollout.Version, until time.Time) string
 	// BuildLogs returns the files that the build of a push wrote, oldest first.
 	BuildLogs func(app string, push int64) ([]string, error)
-	Confined  []string // what this machine cannot confine, beside what the node says
+	Engine    func(context.Context) *client.Engine // the container engine; nil: there is none
+	Confined  []string                             // what this machine cannot confine, beside what the node says
 	Log       *slog.Logger
 }
 

@@ -35,11 +35,11 @@ func (s *session) processCommands() []*cobra.Command {
 			}
 			return daemon.Server(cmd.Context(), daemon.ServerConfig{
 				Dir: s.data, Sockets: s.variable(keeper.SocketsVar), Program: program, Log: s.processLog("server"),
-				Network: s.variable(daemon.NetworkVar) != "",
+				Network: s.variable(daemon.NetworkVar) != "", Engine: s.variable(daemon.EngineVar),
 			})
 		}),
 		hidden("__node", func(cmd *cobra.Command, _ []string) error {
-			return daemon.Node(cmd.Context(), daemon.NodeConfig{Dir: s.data, Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node")})
+			return daemon.Node(cmd.Context(), daemon.NodeConfig{Dir: s.data, Engine: s.variable(daemon.EngineVar), Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node")})
 		}),
 		hidden("__git-hook", func(_ *cobra.Command, args []string) error {
 			return result(source.Hook(strings.Join(args, " "), s.In, s.Out, s.Env))

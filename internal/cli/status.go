@@ -59,6 +59,7 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 		if server.Node != "up" {
 			fmt.Fprintln(w, "✖ the node does not answer: traffic flows on at the last weights, and nothing is measured")
 		}
+		drawEngine(w, "", server.Engine)
 		for _, line := range server.Confinement {
 			fmt.Fprintf(w, "▲ %s\n", line)
 		}

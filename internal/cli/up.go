@@ -21,6 +21,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/daemon"
+	"titrate/internal/engine"
 	"titrate/internal/keeper"
 )
 
@@ -38,6 +39,12 @@ func (s *session) upCommand() *cobra.Command {
 			}
 			if err := addresses(cfg); err != nil {
 				return err
+			}
+			if from := s.variable(daemon.EngineVar); from != "" && !cmd.Flags().Changed("engine") {
+				cfg.Engine = from
+			}
+			if _, err := engine.Seek(cfg.Engine); err != nil {
+				return usage("--engine %s: %v\n  help    --engine auto looks in the usual places; --engine none uses none", cfg.Engine, err)
 			}
 			dir, err := s.dataDir()
 			if err != nil {
@@ -60,6 +67,7 @@ func (s *session) upCommand() *cobra.Command {
 	f.StringVar(&cfg.API, "api", daemon.DefaultAPI, "address of the server")
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
 	httpsFlags(f, &cfg.HTTPS)
+	f.StringVar(&cfg.Engine, "engine", engine.Auto, "container engine: its `SOCKET`, auto or none; $"+daemon.EngineVar)
 	f.BoolVar(&cfg.Network, "network", true, "builds may fetch dependencies from the network; compiling and testing never do by themselves")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
@@ -154,7 +162,7 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	if err != nil {
 		return fmt.Errorf("open the log: %w", err)
 	}
-	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--network=" + strconv.FormatBool(cfg.Network)}
+	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--network=" + strconv.FormatBool(cfg.Network), "--engine", cfg.Engine}
 	args = append(args, httpsArgs(cfg.HTTPS)...)
 	// Not bound to ctx: it outlives this command.
 	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call
@@ -227,10 +235,30 @@ func (s *session) drawUp(w io.Writer, server client.Server) {
 		fmt.Fprintf(w, "  ✔ from elsewhere: titrate token create NAME here, then titrate login %s there\n", server.URL)
 	}
 	fmt.Fprintf(w, "    data     %s\n", server.Data)
+	if server.Engine != nil && server.Engine.Up {
+		fmt.Fprintf(w, "  ✔ engine   %s\n", engineText(server.Engine))
+	}
+	drawEngine(w, "  ", server.Engine)
 	for _, line := range server.Confinement {
 		fmt.Fprintf(w, "  ▲ %s\n", line)
 	}
 	fmt.Fprintln(w, s.typed("\nNext: titrate init in your app's folder; it says what to type then. titrate down stops everything."))
+}
+
+// engineText names a container engine.
+func engineText(e *client.Engine) string {
+	text := strings.TrimSpace(e.Name + " " + e.Version)
+	if e.Rootless {
+		text += ", rootless"
+	}
+	return strings.TrimSpace(text + " at " + e.Socket)
+}
+
+// drawEngine says so when the container engine does not answer.
+func drawEngine(w io.Writer, before string, e *client.Engine) {
+	if e != nil && !e.Up {
+		fmt.Fprintf(w, "%s▲ the container engine %s does not answer: what runs in it runs on; nothing new can be started or built there\n", before, engineText(e))
+	}
 }
 
 var complaintForm = regexp.MustCompile(`(?m)^error\[T\d{4}\]: .*(\n  .*)*`)

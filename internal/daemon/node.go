@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -24,6 +25,7 @@ import (
 type NodeConfig struct {
 	Dir     string // the data folder
 	Sockets string // the content of keeper.SocketsVar
+	Engine  string // the container engine: a setting of engine.Seek
 	Log     *slog.Logger
 }
 
@@ -51,7 +53,11 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, cfg.Log)
+	seeker, err := engine.Seek(cfg.Engine)
+	if err != nil {
+		return err
+	}
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -77,7 +83,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, secure HTTPS, token string, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -108,7 +114,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, log *s
 	}
 	m.supervisor, err = local.New(local.Config{
 		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
-		Log:  log,
+		Engine: seeker.Engine, Log: log,
 		Open: m.gateway.OpenAt,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))

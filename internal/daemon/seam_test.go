@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"titrate/internal/controller/seamtest"
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -83,7 +84,11 @@ func openNode(t *testing.T) seamtest.World {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", log)
+	none, err := engine.Seek(engine.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, log)
 	if err != nil {
 		t.Fatal(err)
 	}

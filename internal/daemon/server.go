@@ -18,6 +18,7 @@ import (
 	"titrate/internal/auth"
 	"titrate/internal/controller"
 	"titrate/internal/durable"
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -35,6 +36,7 @@ type ServerConfig struct {
 	Sockets string // the content of keeper.SocketsVar
 	Program string // path of the titrate binary
 	Network bool   // builds may fetch dependencies from the network
+	Engine  string // the container engine: a setting of engine.Seek
 	Log     *slog.Logger
 }
 
@@ -114,7 +116,14 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if s.secrets, err = secrets.Open(string(dir)); err != nil {
 		return nil, err
 	}
-	s.pipeline, err = pipeline.Open(pipeline.Config{Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), ImageNote: local.ImageNote, Log: cfg.Log})
+	seeker, err := engine.Seek(cfg.Engine)
+	if err != nil {
+		return nil, err
+	}
+	s.pipeline, err = pipeline.Open(pipeline.Config{
+		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), ImageNote: local.ImageNote,
+		Engine: seeker.Engine, Log: cfg.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +167,19 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)
 		},
 		BuildLogs: func(app string, push int64) ([]string, error) { return s.pipeline.Logs(app, buildLabel(push)) },
+		Engine:    func(ctx context.Context) *client.Engine { return aboutEngine(ctx, seeker) },
 		Confined:  s.pipeline.Confinement(ctx), Log: cfg.Log,
 	})
 	return s, nil
+}
+
+// aboutEngine says which container engine is used, and whether it answers.
+func aboutEngine(ctx context.Context, s *engine.Seeker) *client.Engine {
+	e, v, err := s.Known(ctx)
+	if e == nil {
+		return nil
+	}
+	return &client.Engine{Name: v.Name, Version: v.Version, Rootless: v.Rootless, Socket: e.Socket(), Up: err == nil}
 }
 
 // How often wrong tokens may be tried from one place elsewhere.
@@ -239,7 +258,7 @@ func (s *server) prune(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	if err := s.pipeline.GC(artifacts, artifactsKept, now); err != nil {
+	if err := s.pipeline.GC(ctx, artifacts, artifactsKept, now); err != nil {
 		return err
 	}
 	for env, keep := range digests {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,6 +35,7 @@ type UpConfig struct {
 	Log      *slog.Logger
 	Output   *os.File      // where server and node log
 	Network  bool          // builds may fetch dependencies from the network
+	Engine   string        // the container engine: a setting of engine.Seek
 	StopTime time.Duration // how long workloads may take to drain when it goes down
 }
 
@@ -45,6 +47,9 @@ const (
 
 // NetworkVar names the variable that tells the server that builds may use the network.
 const NetworkVar = "TITRATE_BUILD_NETWORK"
+
+// EngineVar names the variable that holds the setting of the container engine.
+const EngineVar = "TITRATE_ENGINE"
 
 // Up keeps server and node running on a data folder until ctx ends; then it stops
 // the workloads and both of them. ready is told once the sockets are open.
@@ -58,7 +63,8 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	env := withoutManager(cfg.Env)
+	env := slices.DeleteFunc(withoutManager(cfg.Env), func(kv string) bool { return strings.HasPrefix(kv, EngineVar+"=") })
+	env = append(env, EngineVar+"="+cfg.Engine)
 	if cfg.Network {
 		env = append(env, NetworkVar+"=1")
 	}

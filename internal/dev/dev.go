@@ -126,7 +126,7 @@ func (d *dev) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := d.builder.GC(nil, artifactsKept, time.Now()); err != nil {
+	if err := d.builder.GC(ctx, nil, artifactsKept, time.Now()); err != nil {
 		return err
 	}
 	if err := d.listen(ctx); err != nil {

@@ -55,7 +55,7 @@ func explained(ref string, err error) error {
 	var known *Error
 	var answer *transport.Error
 	switch {
-	case errors.As(err, &known), errors.Is(err, context.Canceled):
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return noSpace(err)

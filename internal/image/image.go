@@ -6,12 +6,15 @@ package image
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"titrate/internal/rollout"
 )
@@ -30,8 +33,24 @@ type Source struct {
 // Image is an image that was found and pinned; its layers are where they were.
 type Image struct {
 	rollout.Image
-	Size   int64 // bytes of its layers as they are pulled
+	Size   int64  // bytes of its layers as they are pulled
+	Config string // digest of its configuration: the id that an engine gives it
+	// Pinned is the reference by digest, for another puller, and Login what the
+	// registry is to be shown; empty when it does not come from a registry.
+	Pinned string
+	Login  Login
+	from   v1.Image
 	layers []v1.Layer
+}
+
+// Archive writes the image as `docker save` does, under a name. Layers are pulled in
+// passing.
+func (i *Image) Archive(w io.Writer, as string) error {
+	tag, err := name.NewTag(as)
+	if err != nil {
+		return fmt.Errorf("name an image: %w", err)
+	}
+	return explained(i.Ref, tarball.Write(tag, i.from, w))
 }
 
 // platform is what images must be made for to run here.
@@ -43,6 +62,7 @@ func Find(ctx context.Context, s Source) (*Image, error) {
 	var img v1.Image
 	var digest v1.Hash
 	var err error
+	registry := false
 	switch {
 	case strings.HasPrefix(s.Ref, "oci:"):
 		var dir string
@@ -56,6 +76,7 @@ func Find(ctx context.Context, s Source) (*Image, error) {
 		}
 	default:
 		img, err = fromRegistry(ctx, s)
+		registry = true
 	}
 	if err != nil {
 		return nil, explained(s.Ref, err)
@@ -70,6 +91,14 @@ func Find(ctx context.Context, s Source) (*Image, error) {
 		return nil, explained(s.Ref, err)
 	}
 	out.Ref, out.Digest = s.Ref, digest.String()
+	if registry {
+		ref, err := name.ParseReference(s.Ref)
+		if err != nil {
+			return nil, explained(s.Ref, err)
+		}
+		out.Pinned = ref.Context().Name() + "@" + out.Digest
+		out.Login, _ = login(s.Logins, ref.Context().RegistryStr())
+	}
 	return out, nil
 }
 
@@ -84,7 +113,11 @@ func describe(img v1.Image) (*Image, error) {
 		return nil, platformError([]string{file.OS + "/" + file.Architecture})
 	}
 	c := file.Config
-	out := &Image{Image: rollout.Image{
+	config, err := img.ConfigName()
+	if err != nil {
+		return nil, err
+	}
+	out := &Image{from: img, Config: config.String(), Image: rollout.Image{
 		Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir, Ports: ports(c.ExposedPorts), StopSignal: c.StopSignal,
 	}}
 	if out.layers, err = img.Layers(); err != nil {

@@ -119,7 +119,12 @@ type Build struct {
 	Output   string // the file or folder that is left, relative to Dir; empty without Command: as the language has it
 	Run      string // with Command: how to start it, a shell line run in the artifact's folder; empty: run Output itself
 	Fallback string // of a static site: the file that answers for paths which name none
+
+	Dockerfile string            // relative to Dir; empty: Dockerfile
+	Target     string            // of a Dockerfile: the stage that is built; empty: the last
+	Args       map[string]string // of a Dockerfile: values of its ARGs
 }
 
-// Builders are the values of build.with: the languages that are built by their own tools.
-var Builders = []string{"go", "java", "node", "python", "rust", "static"}
+// Builders are the values of build.with: a Dockerfile, and the languages that are built
+// by their own tools.
+var Builders = []string{BuildsDocker, "go", "java", "node", "python", "rust", "static"}

@@ -41,6 +41,7 @@ const (
 	codeBuild        = "T0357"
 	codeAddress      = "T0358" // a variable with the address of a service that cannot be
 	codeImage        = "T0360" // a reference to an image, or an image beside a build
+	codeDocker       = "T0363" // what is for a Dockerfile beside another way to build
 	codeLimit        = "T0365" // of what an instance may use
 	codeAccessory    = "T0370" // an accessory that does not fit together
 

@@ -77,7 +77,8 @@ func (s Service) blocks() []string {
 	b := s.Build
 	build := ""
 	if s.Image == "" {
-		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"with", optional(b.With)}, field{"fetch", optional(b.Fetch)}, field{"command", optional(b.Command)},
+		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"with", optional(b.With)}, field{"dockerfile", optional(b.Dockerfile)}, field{"target", optional(b.Target)}, field{"args", writeArgs(b.Args)},
+			field{"fetch", optional(b.Fetch)}, field{"command", optional(b.Command)},
 			field{"test", optional(b.Test)}, field{"network", either(b.Network, "true", "")}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}, field{"fallback", optional(b.Fallback)}))
 	}
 	return []string{

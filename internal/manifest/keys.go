@@ -131,7 +131,7 @@ func serviceKeys() []Key {
 	return []Key{
 		{
 			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
-			Doc: "The folder that the service is built from. Go, Node.js, Python, Java, Rust and static sites are found by their files and built by their own tools; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
+			Doc: "The folder that the service is built from. A Dockerfile is built where a container engine answers; Go, Node.js, Python, Java, Rust and static sites are found by their files and built by their own tools; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
 		},
 		{
 			Name: "repo", Places: inService, kind: name(), Default: "the repository that the manifest is in", Example: "repo: orders",
@@ -263,7 +263,10 @@ func environmentKeys() []Key {
 func nestedKeys() []Key {
 	return []Key{
 		{Name: "dir", Places: inBuild, kind: repoPath(), Default: "`.`", Example: "dir: services/orders", Doc: "The folder to build in."},
-		{Name: "with", Places: inBuild, kind: choice(Builders, nil), Default: "as the files of the folder say", Example: "with: python", Doc: "The language whose own tools build the folder, where its files leave a choice."},
+		{Name: "with", Places: inBuild, kind: choice(Builders, nil), Default: "a Dockerfile where an engine answers, else as the files say", Example: "with: python", Doc: "What builds the folder, where its files leave a choice: docker, as its Dockerfile says, through the socket of Docker or podman; or the language whose own tools do."},
+		{Name: "dockerfile", Places: inBuild, kind: repoPath(), Default: "`Dockerfile`", Example: "dockerfile: deploy/Dockerfile", Doc: "The Dockerfile, relative to dir. Its DOCKERFILE.dockerignore, or else the .dockerignore of dir, says what the builder does not see."},
+		{Name: "target", Places: inBuild, kind: text(codeName, "the name of a stage", map[string]any{"minLength": 1}, checkStage), Default: "the last stage", Example: "target: runtime", Doc: "The stage of a multi-stage Dockerfile that is built."},
+		{Name: "args", Places: inBuild, kind: argsKind(), Example: "args: { NODE_VERSION: 22 }", Doc: "Values of the Dockerfile's ARGs. They can be read in the image: secrets never stand here."},
 		{Name: "fetch", Places: inBuild, kind: command(), Example: "fetch: npm ci\ncommand: npm run build\noutput: dist", Doc: "The shell line that gets what the command needs. It may use the network where builds may; what tools keep in their caches stays for the app's next build."},
 		{Name: "command", Places: inBuild, kind: command(), Default: "the language's own tools", Example: "command: npm run build", Doc: "The shell line that builds, without network."},
 		{Name: "test", Places: inBuild, kind: command(), Example: "test: npm test", Doc: "A shell line that runs after the build, where it was built, without network. If it fails there is no artifact, and nothing moves."},

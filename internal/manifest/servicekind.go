@@ -34,7 +34,7 @@ func (r *reader) buildRules(b Build, l layer, at string) {
 // buildKind is a folder, or a mapping.
 func buildKind() kind {
 	return kind{
-		accepts: "a folder, or { dir, with, command, output, run }",
+		accepts: "a folder, or { dir, with, dockerfile, command, output, run }",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"type": "string", "minLength": 1}, map[string]any{"$ref": "#/definitions/build"}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Kind != yaml.MappingNode {
@@ -49,9 +49,13 @@ func buildKind() kind {
 			b := Build{
 				Dir: pick(".", "dir", l), With: pick("", "with", l), Fetch: pick("", "fetch", l), Command: pick("", "command", l), Test: pick("", "test", l),
 				Network: pick(false, "network", l), Output: pick("", "output", l), Run: pick("", "run", l), Fallback: pick("", "fallback", l),
+				Dockerfile: pick("", "dockerfile", l), Target: pick("", "target", l), Args: pick(map[string]string(nil), "args", l),
 			}
 			if len(r.problems) == before {
 				r.buildRules(b, l, at)
+			}
+			if len(r.problems) == before {
+				r.dockerRules(b, l)
 			}
 			return b, len(r.problems) == before
 		},

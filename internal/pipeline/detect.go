@@ -21,7 +21,7 @@ import (
 type Service struct {
 	Name       string
 	Dir        string // build: slash-separated, "." for the root
-	Kind       string // the language: "go", "node", …
+	Kind       string // "docker", or the language: "go", "node", …
 	Port       int    // 0: it reads $PORT, or nothing was found
 	PortFrom   string // "main.go reads $PORT"; empty: nothing was found
 	Health     string // path; empty: nothing was found
@@ -62,6 +62,7 @@ func Detect(tree fs.FS) (Detection, error) {
 		d.Services = append(d.Services, guess(tree, root, dir))
 	}
 	d.languages(tree)
+	d.dockerfiles(tree)
 	uniqueNames(d.Services)
 	d.others(tree)
 	d.secrets(tree)
@@ -103,13 +104,6 @@ func (d *Detection) others(tree fs.FS) {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s is built by a command: %s", f.file, f.what, f.command))
 		}
 	}
-	for _, pattern := range []string{"Dockerfile", "*/Dockerfile", "*/*/Dockerfile"} {
-		found, _ := fs.Glob(tree, pattern) // the patterns are well formed
-		for _, f := range found {
-			d.Looked = append(d.Looked, f)
-			d.Notes = append(d.Notes, f+": containers are not available yet")
-		}
-	}
 }
 
 var envLine = regexp.MustCompile(`^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=`)
@@ -138,7 +132,8 @@ func (d *Detection) nothing() *BuildError {
 		e.Saw += "\n" + strings.Join(d.Notes, "\n")
 	}
 	if slices.ContainsFunc(d.Looked, func(f string) bool { return path.Base(f) == "Dockerfile" }) {
-		e.Code, e.Help = CodeDocker, "containers are not available yet: build: {command: …, output: …, run: …} builds without one"
+		e.Code, e.Help = CodeDocker, dockerWaysOut
+		e.Saw = "a Dockerfile, and no container engine answers on this machine; " + e.Saw
 	}
 	return e
 }
@@ -264,6 +259,7 @@ func (r *run) goModule(w Workload) (root string, built Workload, err error) {
 			return "", w, fmt.Errorf("look for the program of %s: %w", w.Name, err)
 		}
 		d.others(sub)
+		d.Looked = append(d.Looked, dockerfiles(sub)...)
 		e := d.nothing()
 		e.Workload, e.Where = w.Name, where(w)
 		return "", w, e

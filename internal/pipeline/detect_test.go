@@ -144,7 +144,7 @@ func TestDetect_takesNamesOfSecretsAndNoValues(t *testing.T) {
 func TestDetect_saysWhatItFoundWhenThereIsNothingToBuild(t *testing.T) {
 	t.Parallel()
 	for file, want := range map[string]string{
-		"Dockerfile": CodeDocker, "svc/Dockerfile": CodeDocker, "package.json": "scripts.start", "Cargo.toml": "src/main.rs", "nothing": CodeNothing, "README.md": "titrate demo",
+		"package.json": "scripts.start", "Cargo.toml": "src/main.rs", "nothing": CodeNothing, "README.md": "titrate demo",
 	} {
 		_, err := Detect(repo(file, "x"))
 		var e *BuildError
@@ -153,7 +153,21 @@ func TestDetect_saysWhatItFoundWhenThereIsNothingToBuild(t *testing.T) {
 		}
 	}
 	d, err := Detect(repo("titrate.yaml", "titrate: 1\n", "Dockerfile", "x"))
-	if err != nil || !d.Manifest || len(d.Notes) != 1 {
+	if err != nil || !d.Manifest || len(d.Services) != 1 {
 		t.Errorf("%+v, %v", d, err)
+	}
+}
+
+func TestDetect_dockerfiles(t *testing.T) {
+	t.Parallel()
+	d, err := Detect(repo("go.mod", "module x\n", "cmd/api/main.go", servesOn8081, "cmd/api/Dockerfile", "FROM x\n", "web/Dockerfile", "FROM x AS a\nEXPOSE 3000\n", "a/b/Dockerfile", "FROM x\nEXPOSE 1000\nEXPOSE 2000\n"))
+	if err != nil || len(d.Services) != 3 || len(d.Notes) != 1 || !strings.Contains(d.Notes[0], "cmd/api/Dockerfile builds api") {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if web := d.Services[1]; web.Name != "web" || web.Dir != "web" || web.Kind != "docker" || !strings.Contains(web.PortFrom, "EXPOSEs 3000") {
+		t.Errorf("%+v", web)
+	}
+	if b := d.Services[2]; b.Dir != "a/b" || b.PortFrom != "" {
+		t.Errorf("%+v", b)
 	}
 }

@@ -8,7 +8,7 @@ import (
 // The codes of what can go wrong with a build. Once given, a code keeps its meaning.
 const (
 	CodeFailed      = "T0510" // the compiler or command said no
-	CodeDocker      = "T0511" // a Dockerfile: containers are not available yet
+	CodeDocker      = "T0511" // a Dockerfile, and no container engine to build it
 	CodeNoGo        = "T0512" // no Go toolchain
 	CodeModule      = "T0513" // a module is not in the module cache, and there is no network
 	CodeGoVersion   = "T0514" // the code asks for a newer Go
@@ -23,7 +23,11 @@ const (
 	CodeLock        = "T0542" // a lock file does not fit
 	CodeUnreachable = "T0543" // something could not be downloaded
 	CodeTest        = "T0544" // the build's test failed
-	CodeLack        = "T0560" // this machine cannot run images
+
+	CodeDockerfile = "T0550" // a Dockerfile cannot be built
+	CodeEngine     = "T0551" // the container engine went away, or cannot do what it was asked
+	CodePlatform   = "T0552" // an image was built for another machine
+	CodeLack       = "T0560" // this machine cannot run images
 )
 
 // The steps of a build.

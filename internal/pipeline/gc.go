@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,11 +12,12 @@ import (
 )
 
 // GC removes what the builder need not keep: artifacts as [Artifacts.GC] says,
-// what is remembered of those that are gone, and caches that have outgrown what
+// what is remembered of those that are gone, images in the container engine that
+// stood for them, and caches that have outgrown what
 // one build may write. It is to be called now and then.
-func (b *Builder) GC(keep map[string]bool, age time.Duration, now time.Time) error {
+func (b *Builder) GC(ctx context.Context, keep map[string]bool, age time.Duration, now time.Time) error {
 	_, err := b.artifacts.GC(keep, age, now)
-	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropOldDeps(now), b.dropLayers(now.Add(-age)))
+	return errors.Join(err, b.forgetInputs(), b.dropCaches(), b.dropOldDeps(now), b.dropLayers(now.Add(-age)), b.dropImages(ctx))
 }
 
 // forgetInputs removes the records of builds whose artifact is gone.

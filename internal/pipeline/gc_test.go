@@ -34,7 +34,7 @@ func TestGC_dropsCachesThatAreTooLargeUnlessTheyAreInUse(t *testing.T) {
 	b, large, small := smallCaches(t)
 	gc := func() {
 		t.Helper()
-		if err := b.GC(nil, time.Hour, time.Now()); err != nil {
+		if err := b.GC(t.Context(), nil, time.Hour, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -65,7 +65,7 @@ func TestGC_forgetsTheBuildsOfArtifactsThatAreGone(t *testing.T) {
 	b := builder(t, nil)
 	kept := mustBuild(t, b, files(t, "x", "kept"), shell("cp x out"))[0].Artifact
 	mustBuild(t, b, files(t, "x", "gone"), shell("cp x out"))
-	if err := b.GC(map[string]bool{kept.Digest: true}, time.Hour, time.Now().Add(2*time.Hour)); err != nil {
+	if err := b.GC(t.Context(), map[string]bool{kept.Digest: true}, time.Hour, time.Now().Add(2*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if left, err := os.ReadDir(b.path("builds", "inputs")); err != nil || len(left) != 1 || left[0].Name() != kept.Inputs {
@@ -84,7 +84,7 @@ func TestGC_dropsDependenciesThatNoBuildUses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.GC(nil, time.Hour, now); err != nil {
+	if err := b.GC(t.Context(), nil, time.Hour, now); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := os.ReadDir(b.path("builds", "deps", "shop"))

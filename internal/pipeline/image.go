@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/image"
 	"titrate/internal/manifest"
 	"titrate/internal/world"
@@ -27,7 +28,11 @@ func (r *run) image(ctx context.Context, w Workload) {
 // imaged pins an image and, unless its digest is there already, pulls and unpacks
 // it. A failed pull leaves whole layers only, for the next one.
 func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool, err error) {
-	if r.cfg.Images != nil {
+	e, err := r.engine(ctx)
+	if err != nil && !errors.Is(err, engine.ErrNone) {
+		return art, false, engineFault(ctx, w, StepPull, err)
+	}
+	if e == nil && r.cfg.Images != nil {
 		err := r.cfg.Images(ctx)
 		if lack, ok := errors.AsType[*LackError](err); ok {
 			return art, false, fault(w, CodeLack, StepPull, lack.Saw, lack.Help)
@@ -60,6 +65,9 @@ func (r *run) imaged(ctx context.Context, w Workload) (art Artifact, reused bool
 		return art, false, err
 	}
 	log.say("%s is %s", w.Image, img.Digest)
+	if e != nil {
+		return r.toEngine(ctx, e, w, img, log)
+	}
 	if r.cfg.ImageNote != nil {
 		if note := r.cfg.ImageNote(img.Image); note != "" {
 			log.say("%s", note)

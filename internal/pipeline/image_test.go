@@ -36,6 +36,21 @@ func shelf(t *testing.T) string {
 // put puts an image of one file under tags.
 func put(t *testing.T, content, arch string, tags ...string) {
 	t.Helper()
+	img := picture(t, content, arch)
+	for _, tag := range tags {
+		ref, err := name.ParseReference(tag)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := remote.Write(ref, img); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// picture is an image of one file.
+func picture(t *testing.T, content, arch string) v1.Image {
+	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	if err := w.WriteHeader(&tar.Header{Name: "etc/app", Mode: 0o640, Size: int64(len(content)), Typeflag: tar.TypeReg}); err != nil {
@@ -63,15 +78,7 @@ func put(t *testing.T, content, arch string, tags ...string) {
 	if img, err = mutate.ConfigFile(img, file); err != nil {
 		t.Fatal(err)
 	}
-	for _, tag := range tags {
-		ref, err := name.ParseReference(tag)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := remote.Write(ref, img); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return img
 }
 
 // TestR1_anImageIsPulledOnceForADigest has two tags of one image, and then another
@@ -111,7 +118,7 @@ func TestR1_anImageIsPulledOnceForADigest(t *testing.T) {
 	if err := b.Artifacts().Verify(first.Artifact.Digest); err == nil {
 		t.Error("a changed image is not noticed")
 	}
-	if err := b.GC(map[string]bool{second.Artifact.Digest: true}, 0, time.Now().Add(time.Hour)); err != nil {
+	if err := b.GC(t.Context(), map[string]bool{second.Artifact.Digest: true}, 0, time.Now().Add(time.Hour)); err != nil {
 		t.Fatal(err)
 	}
 	if exists(path) || !exists(b.Artifacts().Path(second.Artifact.Digest)) {

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/manifest"
 	"titrate/internal/rollout"
 )
@@ -32,6 +33,9 @@ type Config struct {
 	// Images returns nil where the target can run images, or a [LackError]. It is
 	// asked before an image is pulled. Nil: it can.
 	Images func(context.Context) error
+	// Engine returns the container engine that builds and holds images, as
+	// [engine.Seeker.Engine] does; nil: there is none.
+	Engine func(context.Context) (*engine.Engine, error)
 	// ImageNote returns what people are to know of how an image runs here, in a line;
 	// empty: nothing. Nil: nothing of any.
 	ImageNote func(rollout.Image) string
@@ -267,6 +271,15 @@ func (r *run) all(ctx context.Context) {
 		}
 		if w.Build.Command != "" {
 			under.Go(func() { r.command(ctx, w) })
+			continue
+		}
+		e, yes, err := r.dockerfiled(ctx, w)
+		if err != nil {
+			r.done(w.Name, Result{Err: err})
+			continue
+		}
+		if yes {
+			under.Go(func() { r.docker(ctx, e, w) })
 			continue
 		}
 		if by := planners[languageOf(os.DirFS(r.job.Source), path.Clean(w.Build.Dir), w.Build.With)]; by != nil {

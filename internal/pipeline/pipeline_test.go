@@ -236,7 +236,7 @@ func TestBuild_tellsWhatIsWrong(t *testing.T) {
 		"no go.mod":          {[]string{"main.go", mainGo("x")}, goService("shop", "."), []string{CodeNothing, "go mod init"}},
 		"no program":         {[]string{"go.mod", goMod, "lib.go", "package lib\n"}, goService("shop", "."), []string{CodeNothing, "build: {command"}},
 		"several programs":   {[]string{"go.mod", goMod, "a/main.go", mainGo("a"), "b/main.go", mainGo("b")}, goService("shop", "."), []string{CodeNothing, "several programs: a, b", "build: a"}},
-		"Dockerfile":         {[]string{"Dockerfile", "FROM scratch\n"}, goService("shop", "."), []string{CodeDocker, "containers are not available yet"}},
+		"Dockerfile":         {[]string{"Dockerfile", "FROM scratch\n"}, goService("shop", "."), []string{CodeDocker, "no container engine answers", "apt install docker.io", "image: REF"}},
 		"package.json":       {[]string{"package.json", "{}"}, goService("shop", "."), []string{CodeNothing, "scripts.start"}},
 		"command fails":      {[]string{"x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "echo about to fail; exit 3", Output: "x"}}, []string{CodeFailed, "exit code 3", "about to fail"}},
 		"command not there":  {[]string{"x", "y"}, Workload{Name: "shop", Build: manifest.Build{Dir: ".", Command: "no-such-tool", Output: "x"}}, []string{CodeFailed, "exit code 127", "PATH"}},

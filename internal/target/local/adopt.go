@@ -26,7 +26,9 @@ func (sp *spawned) pid(token string) int {
 			if sid, err := unix.Getsid(pid); err != nil || sid != pid {
 				continue
 			}
-			if t := environ(pid)[tokenVar]; t != "" {
+			env := environ(pid)
+			// What leads a session in a container is not the shim that stands for it.
+			if t := env[tokenVar]; t != "" && env[stateVar] != imageState {
 				sp.byToken[t] = pid
 			}
 		}
@@ -136,7 +138,7 @@ func given(f family, names []string) map[string]string {
 	if len(names) == 0 {
 		return secrets
 	}
-	for _, pid := range append([]int{f.pid}, f.session()...) {
+	for _, pid := range append([]int{f.pid}, f.members()...) {
 		env := environ(pid)
 		for _, name := range names {
 			if v := env[name]; v != "" {
@@ -180,7 +182,7 @@ func (s *Supervisor) discard(ctx context.Context, path string, err error) {
 	id := strings.TrimSuffix(filepath.Base(path), ".run")
 	for _, pid := range pids() {
 		env := environ(pid)
-		mine := env["TITRATE_INSTANCE"] == id && env["TITRATE_STATE"] == filepath.Join(dir, "state")
+		mine := env["TITRATE_INSTANCE"] == id && env[stateVar] == filepath.Join(dir, "state")
 		if !mine && env[tokenVar] != "" { // a shim is told nothing else, and writes where its program does
 			out, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/1", pid))
 			mine = err == nil && out == filepath.Join(dir, id, streamNames[0])

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/engine"
 	"titrate/internal/rollout"
 )
 
@@ -26,6 +28,10 @@ type Config struct {
 	// Launcher is the command that calls [Launch]. Empty: this program with the
 	// argument LaunchCommand.
 	Launcher []string
+
+	// Engine returns the container engine that holds images, as [engine.Seeker.Engine]
+	// does. Nil: there is none.
+	Engine func(context.Context) (*engine.Engine, error)
 
 	// Groups is where control groups of workloads are made. Nil: where this program may
 	// make some, in a folder that is named after Dir.
@@ -95,6 +101,9 @@ func (c *Config) complete() error {
 	}
 	if c.OnReady == nil {
 		c.OnReady = func(rollout.Key, rollout.Version, []Endpoint) {}
+	}
+	if c.Engine == nil {
+		c.Engine = func(context.Context) (*engine.Engine, error) { return nil, engine.ErrNone }
 	}
 	if c.Open == nil {
 		c.Open = func(string) int { return 0 }

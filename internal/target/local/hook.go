@@ -107,7 +107,7 @@ func (s *Supervisor) wantHook(want world.Hook) {
 	}
 	h := s.newHook(hookRecord{
 		Key: want.Key, Token: rand.Text(), Workload: want.Workload, Version: want.Fleet.Version, Kind: want.Kind, Command: want.Command,
-		Timeout: want.Timeout, Secrets: slices.Sorted(maps.Keys(want.Fleet.Secrets)), Boot: s.boot, Started: s.cfg.Now(), Limits: want.Fleet.Limits,
+		Timeout: want.Timeout, Secrets: slices.Sorted(maps.Keys(want.Fleet.Secrets)), Boot: s.boot, Started: s.cfg.Now(), Limits: ownLimits(want.Fleet),
 	})
 	if h.rec.Timeout <= 0 {
 		h.rec.Timeout = defaultHookTimeout
@@ -150,21 +150,21 @@ func (h *hook) run(ctx context.Context) {
 		h.s.forget(h.file(), h.dir()) // as above
 		return
 	}
-	if err := h.start(); err != nil {
+	if err := h.start(ctx); err != nil {
 		h.finish(ctx, rollout.HookResult{Exit: 126, Log: "the hook could not be started: " + err.Error()})
 		return
 	}
 	h.stay(ctx)
 }
 
-func (h *hook) start() error {
+func (h *hook) start(ctx context.Context) error {
 	rec, fleet := h.snapshot(), h.fleet
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
 	env := h.s.env(pl)
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {
 		env = append(env, previewVar+"=http://"+at)
 	}
-	l, err := h.s.launch(pl, h.s.entered(pl.fleet.Artifact, "/bin/sh", "-c", rec.Command), env)
+	l, err := h.s.launch(ctx, pl, h.s.entered(pl.fleet.Artifact, "/bin/sh", "-c", rec.Command), env)
 	if err != nil {
 		return err
 	}

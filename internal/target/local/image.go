@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/namespaces"
 	"titrate/internal/target/local/shim"
 	"titrate/internal/world"
@@ -32,8 +33,9 @@ const (
 // imageLaunch says how an image is run: the launcher becomes its shim.
 type imageLaunch struct {
 	shim.Frame
-	Container namespaces.Spec `json:"container"`
-	Groups    []string        `json:"groups"` // where this machine has its control groups
+	Container namespaces.Spec `json:"container,omitzero"`
+	Groups    []string        `json:"groups,omitempty"` // where this machine has its control groups
+	Engine    *container.Spec `json:"engine,omitempty"` // in place of Container: the engine runs it
 }
 
 // standIn makes this process the shim of an image. It returns only an error that came
@@ -52,8 +54,12 @@ func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	if err := limit(); err != nil {
 		return err
 	}
+	var c shim.Container = namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+	if l.Engine != nil {
+		c = container.New(*l.Engine)
+	}
 	var failed error
-	exit := shim.Run(namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand}), l.Frame, func(err error) {
+	exit := shim.Run(c, l.Frame, func(err error) {
 		if failed = err; err == nil {
 			_ = unix.Close(errorFD) // the supervisor waits for it
 		}
@@ -86,7 +92,7 @@ func seenGroups(group cgroup.Group, places []string) []namespaces.Mount {
 }
 
 // launchImage returns the launch of an image. The artifact's folder is there.
-func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
+func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []string) (launch, error) {
 	img := pl.fleet.Image
 	if len(argv) == 0 {
 		argv = img.Argv()
@@ -95,11 +101,15 @@ func (s *Supervisor) launchImage(pl place, argv, env []string) (launch, error) {
 	if err != nil {
 		return launch{}, err
 	}
+	frame := shim.Frame{
+		Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
+	}
+	if img.Engine {
+		return s.launchContainer(ctx, pl, argv, env, frame)
+	}
 	l := &imageLaunch{
 		Groups: s.cfg.Groups.Mounts(),
-		Frame: shim.Frame{
-			Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
-		},
+		Frame:  frame,
 		Container: namespaces.Spec{
 			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,

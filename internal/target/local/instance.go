@@ -189,6 +189,9 @@ func (in *instance) serve(ctx context.Context) ending {
 	case closed(in.proc.done):
 		rec := in.snapshot()
 		text, hint := in.s.cause(rec.Group, rec.Fleet.Limits, rec.Over, in.proc.exit)
+		if note := in.noted(rec); note != "" {
+			text = note
+		}
 		return ending{exited, fmt.Sprintf("%s after %s%s", text, roundAge(in.s.cfg.Now().Sub(rec.Spawned)), hint)}
 	default:
 		return end
@@ -211,6 +214,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 			return // live lets go of it
 		}
 	}
+	in.sweep()
 	in.out.drain()
 	lines := in.out.lastLines(10)
 	if in.proc != nil {
@@ -348,6 +352,14 @@ func (in *instance) store() error {
 
 func (in *instance) family() family {
 	return family{token: in.snapshot().Token, pid: in.proc.pid, start: in.proc.start}
+}
+
+// sweep has what the instance's process may have left in the container engine
+// removed: a shim that is killed leaves its container.
+func (in *instance) sweep() {
+	if engined(in.snapshot().Fleet) {
+		in.s.swept()
+	}
 }
 
 func (in *instance) attrs() []any {

@@ -38,10 +38,19 @@ const (
 	shimProcesses = 32 // threads
 )
 
+// ownLimits are those that are this supervisor's to keep: of a container its engine
+// keeps them.
+func ownLimits(f world.Fleet) world.Limits {
+	if engined(f) {
+		return world.Limits{}
+	}
+	return f.Limits
+}
+
 // makeGroup makes what keeps the limits of a fleet's process that is to be started, as
 // far as this machine can; nil when that is nothing.
 func (s *Supervisor) makeGroup(name string, f world.Fleet) (cgroup.Group, error) {
-	l := f.Limits
+	l := ownLimits(f)
 	if l == (world.Limits{}) {
 		return nil, nil
 	}
@@ -122,7 +131,7 @@ func (s *Supervisor) bounded() map[int]*bound {
 	out := map[int]*bound{}
 	for _, f := range s.fleets {
 		for _, in := range f.instances {
-			if rec := in.rec; rec.PID != 0 && rec.Fleet.Limits.Memory > 0 && !rec.Over {
+			if rec := in.rec; rec.PID != 0 && ownLimits(rec.Fleet).Memory > 0 && !rec.Over {
 				out[rec.PID] = &bound{rec.Group, rec.Fleet.Limits, rec.Start, in.overMemory}
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/engine"
 	"titrate/internal/keeper"
 	"titrate/internal/world"
 )
@@ -236,8 +237,17 @@ func node(dir string) {
 }
 
 func testConfig(dir string, log *slog.Logger) Config {
+	setting, _ := os.ReadFile(filepath.Join(dir, engineFile)) // of tests without an engine there is none
+	if len(setting) == 0 {
+		setting = []byte(engine.None)
+	}
+	seeker, err := engine.Seek(string(setting))
+	if err != nil {
+		panic(err)
+	}
 	return Config{
-		Dir: filepath.Join(dir, "node"), Data: dir, Artifacts: filepath.Join(dir, "artifacts"),
+		Engine: seeker.Engine,
+		Dir:    filepath.Join(dir, "node"), Data: dir, Artifacts: filepath.Join(dir, "artifacts"),
 		Logs: filepath.Join(dir, "logs"), Exits: filepath.Join(dir, "node", "exits"),
 		Log: log, Grace: 500 * time.Millisecond,
 	}

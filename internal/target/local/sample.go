@@ -44,13 +44,14 @@ func (s *Supervisor) sample(ctx context.Context) {
 		}
 		sessions, restarts, limits := s.sessions()
 		bounded, before := s.bounded(), now
+		all := s.within(sessions)
 		now = s.cfg.Now()
 		var used map[int]usage
-		if len(sessions)+len(bounded) > 0 {
-			used = usages(func(sid int) bool { _, ok := sessions[sid]; return ok || bounded[sid] != nil })
+		if len(all)+len(bounded) > 0 {
+			used = usages(func(sid int) bool { _, ok := all[sid]; return ok || bounded[sid] != nil })
 		}
 		s.keepMemory(bounded, used)
-		if samples := m.take(sessions, restarts, used); !first {
+		if samples := m.take(all, restarts, used); !first {
 			limitSamples(samples, sessions, limits, now.Sub(before))
 			s.cfg.OnSample(samples)
 		}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -99,7 +100,7 @@ type place struct {
 }
 
 // launch returns what the launcher is to become.
-func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
+func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (launch, error) {
 	artifact := filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact)
 	if _, err := os.Stat(artifact); err != nil {
 		return launch{}, fmt.Errorf("the artifact %.12s… is missing: %w", pl.fleet.Artifact, err)
@@ -113,7 +114,7 @@ func (s *Supervisor) launch(pl place, argv, env []string) (launch, error) {
 		}
 	}
 	if pl.fleet.Image != nil {
-		return s.launchImage(pl, argv, env)
+		return s.launchImage(ctx, pl, argv, env)
 	}
 	return launch{
 		Argv: argv, Env: env, Dir: artifact,
@@ -157,12 +158,12 @@ func (s *Supervisor) env(pl place) []string {
 	env["TITRATE_INSTANCE"], env[tokenVar] = pl.id, pl.token
 	env["TITRATE_APP"], env["TITRATE_ENV"], env["TITRATE_SERVICE"] = pl.key.App, pl.key.Env, pl.key.Workload
 	env["TITRATE_VERSION"], env["TITRATE_RELEASE"], env["TITRATE_COMMIT"] = pl.fleet.Version.String(), pl.fleet.Release.String(), pl.fleet.Commit
-	env["TITRATE_STATE"] = s.layout.state(pl.key)
+	env[stateVar] = s.layout.state(pl.key)
 	if pl.port != 0 {
 		env["PORT"] = strconv.Itoa(pl.port)
 	}
 	if pl.fleet.Image != nil {
-		env["TITRATE_STATE"], env["PORT"] = imageState, strconv.Itoa(imagePort(pl.fleet))
+		env[stateVar], env["PORT"] = imageState, strconv.Itoa(imagePort(pl.fleet))
 	}
 	var out []string
 	for name, v := range env {
@@ -188,6 +189,9 @@ func (s *Supervisor) machineEnv(pl place) map[string]string {
 	}
 	return env
 }
+
+// stateVar names the folder of a workload's own data.
+const stateVar = "TITRATE_STATE"
 
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

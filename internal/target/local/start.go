@@ -60,7 +60,7 @@ func (in *instance) start(ctx context.Context) error {
 	in.out.forget()
 	urls, _ := in.s.connections(rec.Key, spec.Accessories)
 	in.f.redact.add(urls)
-	l, err := in.s.launch(pl, spec.Command, in.s.env(pl))
+	l, err := in.s.launch(ctx, pl, spec.Command, in.s.env(pl))
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func checkFleet(k rollout.Key, f world.Fleet) error {
 	if !safeDigest.MatchString(f.Artifact) {
 		return fmt.Errorf("%s %s: %q is not a sha-256 in hex", k, f.Version, f.Artifact)
 	}
-	if f.Image != nil && f.Image.Digest != "sha256:"+f.Artifact {
+	if f.Image != nil && !f.Image.Engine && f.Image.Digest != "sha256:"+f.Artifact {
 		return fmt.Errorf("%s %s: the image %q is not the artifact %s", k, f.Version, f.Image.Digest, f.Artifact)
 	}
 	return nil

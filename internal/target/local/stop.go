@@ -45,6 +45,7 @@ func (in *instance) end(ctx context.Context) bool {
 		return false
 	}
 	<-in.proc.done
+	in.sweep()
 	in.out.drain()
 	return true
 }

@@ -28,10 +28,13 @@ type Supervisor struct {
 	probe  prober
 	wg     sync.WaitGroup // what Run waits for
 
+	sweep chan struct{} // containers may be left in the engine
 	kick  chan struct{} // something changed that converge should look at
 	hurry chan struct{} // closed: no more patience with what is to end
 	halt  chan struct{} // closed by Stop: hooks end
 	back  chan struct{} // closed once what an earlier supervisor left has been published
+
+	networks sync.Mutex // one at a time makes networks in the engine
 
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
 	published  map[fleetID][]Endpoint
@@ -69,7 +72,7 @@ func New(cfg Config) (*Supervisor, error) {
 	}
 	return &Supervisor{
 		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
-		kick: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
+		kick: make(chan struct{}, 1), sweep: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
@@ -102,6 +105,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.wg.Go(func() { s.sample(ctx) })
+	s.wg.Go(func() { s.sweepContainers(ctx) })
 	s.wg.Go(func() { s.prune(ctx) })
 	for {
 		s.converge(ctx)
@@ -177,6 +181,7 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	for {
 		busy, changed := s.busy()
 		if !busy {
+			s.sweepLast(ctx)
 			return ctx.Err()
 		}
 		select {
