@@ -79,6 +79,7 @@ func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			"engine":   commandEngine,
 			"up":       commandUp,
 			"app":      commandApp,
+			"central":  commandCentral,
 			"exits":    commandExits,
 			"await":    commandAwait,
 			"get":      commandGet,

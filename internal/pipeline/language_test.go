@@ -252,3 +252,14 @@ func TestGo_isTestedBeforeItIsKept(t *testing.T) {
 		t.Errorf("a test that fails: %v", err)
 	}
 }
+
+func TestVersionIn_seesThroughColours(t *testing.T) {
+	t.Parallel()
+	for said, want := range map[string]string{
+		"\x1b[1mApache Maven 3.8.7\x1b[m\nMaven home: /usr/share/maven": "3.8.7", "v20.20.2\n": "20.20.2", "Python 3.11.7": "3.11.7", "go version go1.26.8 linux/amd64": "1.26.8", "openjdk 17": "17",
+	} {
+		if got := versionIn(said); got != want {
+			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}

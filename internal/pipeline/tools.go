@@ -61,7 +61,10 @@ func ask(ctx context.Context, argv ...string) (string, error) {
 
 var versionText = regexp.MustCompile(`\d+(?:\.\d+)+[\w.+-]*|\d+`)
 
-func versionIn(said string) string { return versionText.FindString(said) }
+// escapes are what some tools colour their version with.
+var escapes = regexp.MustCompile(`\x1b\[[0-9;]*m`)
+
+func versionIn(said string) string { return versionText.FindString(escapes.ReplaceAllString(said, "")) }
 
 // fits holds a tool's version against what the code asks for, as npm and Python
 // write it: ">=18 <21", "^20", "~=3.10", "==3.11.*".
