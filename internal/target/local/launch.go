@@ -45,6 +45,10 @@ type launch struct {
 	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
 
 	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
+	// Locks are how many open files after errorFD the program keeps; what they lock is
+	// its own for as long as any of its processes has one.
+	Locks int `json:"locks,omitempty"`
+	locks []*os.File
 }
 
 // Launch turns this process into a workload: it reads what to become from the
@@ -124,6 +128,11 @@ func become(spec *os.File) error {
 	// Last, so that what this program needs itself is not counted.
 	if err := entrance.Join(); err != nil {
 		return err
+	}
+	for fd := range l.Locks {
+		if _, err := unix.FcntlInt(uintptr(errorFD+1+fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("keep the locks of its volumes: %w", err)
+		}
 	}
 	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {
 		return fmt.Errorf("execute %s: %w", program, err)
