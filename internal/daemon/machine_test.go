@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"titrate/internal/engine"
 	"titrate/internal/gateway"
 )
 
@@ -18,7 +19,11 @@ func TestR31_whatIsNotTakenBackYetIsNotShownAsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer internal.Close()
-	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", slog.New(slog.DiscardHandler))
+	none, err := engine.Seek(engine.None)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
