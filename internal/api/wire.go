@@ -358,6 +358,9 @@ func effect(e controller.Effect) string {
 		if e.Stable == 0 {
 			return "release it for the first time"
 		}
+		if e.Why != "" {
+			return "roll it out; " + e.Why
+		}
 		return "roll it out"
 	case controller.InProgress:
 		return "change nothing: a rollout of it is in progress"

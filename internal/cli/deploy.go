@@ -190,7 +190,7 @@ func (s *session) remove(ctx context.Context, workload string) error {
 		if err := c.Remove(ctx, app, env, workload); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.Err, "%s is removed from %s.\n", workload, env)
+		fmt.Fprintf(s.Err, "%s is removed from %s. What it wrote to volumes is kept: volumes/%s/%s/%s in the data folder.\n", workload, env, app, env, workload)
 		return s.emit(struct {
 			App      string `json:"app"`
 			Env      string `json:"env"`

@@ -36,6 +36,8 @@ func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSee
 		seen.Refused = v.Refused
 		seen.Same = l.State.Phase == rollout.Queued && w.stable() != nil && w.stable().Digest == v.Digest
 	}
+	seen.Exclusive = l.State.Phase == rollout.Queued && w.exclusive(m.candidate)
+	seen.Free = len(l.State.Exclusive) > 0 && !c.sight.seen.Stamp.Less(l.wished) && !c.sight.lives[m.key]
 	base := w.Stable
 	if m.base != 0 {
 		base = m.base

@@ -47,6 +47,7 @@ type live struct {
 	members  []*member
 	began    world.Stamp // of the first world wanted by this attempt
 	asked    world.Stamp // of the first world with the present weight
+	wished   world.Stamp // of the first world with the present versions and instances
 	last     rollout.Seen
 	lastAt   time.Time // of the look that last was seen at
 
@@ -134,7 +135,7 @@ func (m *memory) running() []rollout.VersionRecord {
 }
 
 func (m *memory) open(r rollout.Record, stamp world.Stamp) {
-	l := &live{Record: r, wish: r.State.Wish(r.Plan), began: stamp, asked: stamp}
+	l := &live{Record: r, wish: r.State.Wish(r.Plan), began: stamp, asked: stamp, wished: stamp}
 	for i := range r.Plan.Members {
 		k := r.Plan.Key(i)
 		m.touch(k)
@@ -249,6 +250,9 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 	l.commands = slices.DeleteFunc(slices.Clone(l.commands), func(c rollout.Command) bool { return c.ID <= l.State.Command })
 	wish := l.State.Wish(l.Plan)
 	differs := !sameWish(l.wish, wish)
+	if !slices.Equal(l.wish.Members, wish.Members) {
+		l.wished = stamp
+	}
 	l.wish = wish
 	if l.State.Attempt != before.Attempt || before.Phase == rollout.Queued {
 		l.began, differs = stamp, true
@@ -318,7 +322,10 @@ func (m *memory) inherit(old *memory, stamp world.Stamp) {
 		for i, f := range o.members {
 			f.baseline = l.members[i].baseline
 		}
-		l.members, l.began, l.asked, l.unwatched = o.members, o.began, o.asked, o.unwatched
+		l.members, l.began, l.asked, l.wished, l.unwatched = o.members, o.began, o.asked, o.wished, o.unwatched
+		if !slices.Equal(l.wish.Members, o.wish.Members) {
+			l.wished = stamp
+		}
 		if l.State.Attempt != o.State.Attempt || l.State.Phase != o.State.Phase && o.State.Phase == rollout.Queued {
 			l.began = stamp
 		}

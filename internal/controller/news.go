@@ -79,7 +79,7 @@ func (m *memory) compare(before, after *sight) {
 	// What has been asked for since the table of before may have arrived, and so
 	// may the world in which an attempt begins.
 	for id, l := range m.live {
-		if before.served.Stamp.Less(l.asked) || before.seen.Stamp.Less(l.began) || len(l.wish.Hooks) > 0 {
+		if before.served.Stamp.Less(l.asked) || before.seen.Stamp.Less(l.began) || before.seen.Stamp.Less(l.wished) || len(l.wish.Hooks) > 0 {
 			m.news.note(id)
 		}
 	}

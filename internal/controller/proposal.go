@@ -74,6 +74,9 @@ func (p *proposal) propose(w *work, v rollout.VersionRecord) EffectKind {
 		p.newest(v)
 		p.moving = append(p.moving, v)
 	}
+	if e.What == Opens {
+		e.Why = w.downtime(v)
+	}
 	p.delivered.Workloads = append(p.delivered.Workloads, e)
 	return e.What
 }
@@ -233,6 +236,9 @@ func (p *proposal) start(plan rollout.Plan, versions []rollout.VersionRecord) ro
 		for _, v := range versions {
 			if v.Key.Workload == plan.Members[i].Workload {
 				plan.Members[i].Candidate, plan.Members[i].Worker = v.Number, v.Config.Worker
+				if v.Config.Volumes.Exclusive() {
+					plan.Members[i].Instances = 1 // an older version's, whatever the scale is now (R31)
+				}
 				plan.Release = max(plan.Release, v.Release)
 			}
 		}

@@ -77,7 +77,7 @@ func (c *Controller) Rollback(ctx context.Context, s Scope, to Destination, who 
 		straight = straight && near
 		v := w.versions[n]
 		p.moving = append(p.moving, *v)
-		p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: w.Key, What: Opens, Version: n, Stable: w.Stable, Changed: changed(w.stable(), *v)})
+		p.delivered.Workloads = append(p.delivered.Workloads, Effect{Key: w.Key, What: Opens, Version: n, Stable: w.Stable, Changed: changed(w.stable(), *v), Why: w.downtime(*v)})
 	}
 	if len(p.moving) == 0 {
 		return RolledBack{}, cmp.Or(none, error(problem(Conflict, "titrate history "+s.App, "nothing in %s has been promoted yet", s)))

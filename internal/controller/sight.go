@@ -13,10 +13,11 @@ type sight struct {
 	seen   world.Seen
 	served world.Served
 	fleets map[fleetKey]world.FleetSeen
-	unwell map[fleetKey]string // why an instance is not ready
-	ended  map[fleetKey]string // how an instance ended that was started again
-	cursor uint64              // of the last window counted
-	blind  error               // why the meter cannot be read; nil: it can
+	lives  map[rollout.Key]bool // an instance of it is there, of whatever version
+	unwell map[fleetKey]string  // why an instance is not ready
+	ended  map[fleetKey]string  // how an instance ended that was started again
+	cursor uint64               // of the last window counted
+	blind  error                // why the meter cannot be read; nil: it can
 }
 
 type fleetKey struct {
@@ -45,8 +46,9 @@ func (c *Controller) Observe(seen world.Seen, served world.Served) {
 	for _, f := range seen.Fleets {
 		s.fleets[fleetKey{f.Key, f.Version}] = f
 	}
-	s.unwell, s.ended = map[fleetKey]string{}, map[fleetKey]string{}
+	s.unwell, s.ended, s.lives = map[fleetKey]string{}, map[fleetKey]string{}, map[rollout.Key]bool{}
 	for _, in := range seen.Instances {
+		s.lives[in.Key] = s.lives[in.Key] || in.State != world.InstanceGone
 		if in.Why != "" {
 			s.unwell[fleetKey{in.Key, in.Version}] = in.Why
 		}

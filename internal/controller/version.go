@@ -18,7 +18,7 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 
 // configOf is what a service's process is given in an environment.
 func configOf(e manifest.Environment, s manifest.Service, digests, accessories map[string]string) rollout.VersionConfig {
-	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker, Limits: s.Limits, ReadOnly: s.ReadOnly}
+	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker, Limits: s.Limits, ReadOnly: s.ReadOnly, Volumes: s.Volumes}
 	for _, name := range s.Secrets {
 		if accessory, from := accessories[name]; from {
 			if c.Accessories == nil {
@@ -85,6 +85,7 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 	if before.Config.ReadOnly != after.Config.ReadOnly {
 		what = append(what, "readOnly")
 	}
+	what = append(what, differing("volume ", before.Config.Volumes, after.Config.Volumes)...)
 	return what
 }
 

@@ -84,6 +84,7 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 		}
 		counts[wish[i].Candidate] = max(counts[wish[i].Candidate], wish[i].CandidateInstances)
 	}
+	m.apart(w, &wl, counts)
 	for _, v := range slices.Sorted(maps.Keys(counts)) {
 		if counts[v] > 0 {
 			wl.Fleets = append(wl.Fleets, w.fleet(v, counts[v], s))
@@ -129,7 +130,10 @@ func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
 	}
 	f.Artifact, f.Command, f.Image, f.Env = r.Artifact.Digest, r.Artifact.Command, r.Artifact.Image, r.Config.Env
 	f.Port, f.Health, f.Worker, f.Uses = r.Config.Port, r.Config.Health, r.Config.Worker, r.Config.Uses
-	f.Addresses, f.Limits, f.ReadOnly = r.Config.Addresses, r.Config.Limits, r.Config.ReadOnly
+	f.Addresses, f.Limits, f.ReadOnly, f.Volumes = r.Config.Addresses, r.Config.Limits, r.Config.ReadOnly, r.Config.Volumes
+	if f.Volumes.Exclusive() {
+		f.Count = min(f.Count, 1) // whatever the scale of the newest manifest is
+	}
 	f.Release, f.Commit, f.Secrets, f.Accessories = r.Release, r.Commit, s.of(*r), r.Config.Accessories
 	return f
 }

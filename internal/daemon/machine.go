@@ -110,8 +110,14 @@ func (m *machine) Seen(ctx context.Context, after uint64) world.Seen {
 // connections and idle workloads.
 const observeEvery = 200 * time.Millisecond
 
-// observe keeps seen up to date until ctx ends.
+// observe keeps seen up to date until ctx ends. It begins when all that ran before
+// has been taken back: what is not known yet must not be shown as gone (R31).
 func (m *machine) observe(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-m.supervisor.TakenBack():
+	}
 	tick := time.NewTicker(observeEvery)
 	defer tick.Stop()
 	for {
@@ -130,10 +136,14 @@ func (m *machine) observe(ctx context.Context) error {
 // look takes one observation, and gives it a sequence of its own if it differs
 // from the last.
 func (m *machine) look() {
+	m.mu.Lock()
+	// Before it is looked: what is told of a world must not be of one before it (R31).
+	stamp := m.wanted.Stamp
+	m.mu.Unlock()
 	now := m.observation()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now.Stamp = m.wanted.Stamp
+	now.Stamp = stamp
 	now.Sequence = m.seen.Sequence
 	if m.seen.Sequence != 0 && reflect.DeepEqual(now, m.seen) {
 		return

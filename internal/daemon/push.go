@@ -125,6 +125,9 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 				from, first[e.Rollout] = "first release", true
 			}
 			fmt.Fprintf(out, "%-12s %-16s %s → %s   rollout #%d\n", e.Key.Env, e.Key.Workload, from, e.Version, e.Rollout)
+			if e.Why != "" {
+				fmt.Fprintf(out, "%-12s %-16s %s\n", "", "", e.Why)
+			}
 		case controller.Behind:
 			fmt.Fprintf(out, "%-12s %-16s %s: %s; to try it again: titrate rollout retry %s/%s --env %s\n",
 				e.Key.Env, e.Key.Workload, e.What, e.Why, e.Key.App, e.Key.Workload, e.Key.Env)

@@ -83,10 +83,11 @@ type Service struct {
 	// Addresses are the variables whose value is where another service of the
 	// environment is reached.
 	Addresses map[string]rollout.Address
-	Secrets   []string       // names, sorted
-	Scale     int            // instances, at least 1
-	Limits    rollout.Limits // of each instance
-	ReadOnly  bool           // it cannot write to the image's own files; means nothing without an image
+	Secrets   []string        // names, sorted
+	Scale     int             // instances, at least 1
+	Limits    rollout.Limits  // of each instance
+	Volumes   rollout.Volumes // nil when there are none
+	ReadOnly  bool            // it cannot write to the image's own files; means nothing without an image
 
 	Strategy  string // as written, for people; "steps" when they are written one by one
 	Steps     []rollout.Step

@@ -44,6 +44,8 @@ const (
 	codeDocker       = "T0363" // what is for a Dockerfile beside another way to build
 	codeLimit        = "T0365" // of what an instance may use
 	codeAccessory    = "T0370" // an accessory that does not fit together
+	codeVolume       = "T0375" // its name or path
+	codeExclusive    = "T0376" // what cannot be with a volume that is not shared (R31)
 
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
@@ -51,4 +53,5 @@ const (
 	warnFixedPort  = "T0383"
 	warnReadOnly   = "T0384"
 	warnUnused     = "T0386" // no service is given an accessory's connection string
+	warnDowntime   = "T0377"
 )

@@ -94,6 +94,7 @@ func (s Service) blocks() []string {
 		line("scale", strconv.Itoa(s.Scale)),
 		s.limitsLine(),
 		line("readOnly", strconv.FormatBool(s.ReadOnly)),
+		s.volumesBlock(),
 		s.rolloutBlock(),
 		s.alarmsBlock(),
 		s.hooksLine(),

@@ -44,7 +44,7 @@ func manifests() *rapid.Generator[string] {
 
 func drawBuild(t *rapid.T) string {
 	return rapid.SampledFrom([]string{
-		"", " image: 'localhost:5000/a/b:1.2', readOnly: true,", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
+		"", " volumes: { data: { path: /var/lib/app, shared: true }, a-b: { path: /x, shared: true } },", " image: 'localhost:5000/a/b:1.2', readOnly: true,", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
 	}).Draw(t, "build")
 }
 

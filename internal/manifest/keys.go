@@ -28,6 +28,7 @@ const (
 	inLimits
 	inAccessory // accessories.X
 	inBackup    // accessories.X.backup
+	inVolume    // services.X.volumes.NAME
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -55,6 +56,7 @@ func (p Place) String() string {
 		{inLimits, "limits"},
 		{inAccessory, "accessories.X"},
 		{inBackup, "accessories.X.backup"},
+		{inVolume, "a volume"},
 	}
 	var names []string
 	for _, a := range all {
@@ -84,7 +86,7 @@ type Key struct {
 // Keys returns the table: every key that a manifest may hold, now or later.
 func Keys() []Key {
 	var all []Key
-	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), laterKeys()} {
+	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), volumeKeys(), laterKeys()} {
 		all = append(all, part...)
 	}
 	return all
@@ -178,6 +180,10 @@ func serviceKeys() []Key {
 		{
 			Name: "limits", Places: settings, kind: limitsKind(), Default: "what the machine has", Example: "limits: { memory: 256MB, cpu: 0.5, processes: 200 }",
 			Doc: "What each instance may use at most, all its processes together; hooks of the service have the same. One that needs more memory is killed and started again, which is told as such; one that wants more of the processor waits; one that starts more processes is refused them. A changed limit is a new version (R1).",
+		},
+		{
+			Name: "volumes", Places: inService, kind: volumesKind(), Default: "no folder outlives a version, but for $TITRATE_STATE", Example: "volumes: { data: /var/lib/app }",
+			Doc: "Folders that outlive the versions of the service, one for each name and environment. An image sees them at their paths, a process of this machine finds them in $TITRATE_VOLUME_NAME. To one that is not shared one instance at a time writes: scale is 1, and a release ends the old version before it starts the new one, with a short downtime; so its rollout is AllAtOnce (R31).",
 		},
 		{
 			Name: "readOnly", Places: inDefaults | inService, kind: boolean(), Default: "`false`", Example: "readOnly: true",
@@ -334,7 +340,6 @@ func laterKeys() []Key {
 		later(settings, "connections: drain closes them within the drain time", "keepFor"),
 		later(settings, "alarms take traffic back", "damage", "shield"),
 		later(inAccessory, "run a program of this machine: use or run", "image", "volumes", "health"),
-		later(settings, "a workload keeps data in the folder $TITRATE_STATE", "volumes"),
 		later(settings, "it belongs to functions; declare a service",
 			"runtime", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),

@@ -71,6 +71,8 @@ func (k Key) nested() Place {
 		return inAccessory
 	case "backup":
 		return inBackup
+	case "volumes":
+		return inVolume
 	case "rollout":
 		return inRollout
 	case "blueGreen":
@@ -125,6 +127,7 @@ func Reference() string {
 		{"build", inBuild},
 		{"hooks", inHooks},
 		{"limits", inLimits},
+		{"A volume in its long form", inVolume},
 		{"rollout", inRollout},
 		{"rollout.blueGreen", inBlueGreen},
 		{"A step", inStep},

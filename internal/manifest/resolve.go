@@ -63,6 +63,7 @@ func (c candidate) resolve() Service {
 	}
 	strategy := pick(defaultStrategy(), "rollout", l...)
 	s.Strategy, s.Steps, s.BlueGreen = cmp.Or(strategy.Text, "steps"), strategy.Steps, strategy.BlueGreen
+	c.volumes(&s)
 	c.names(&s)
 	s.Hooks = c.hooks()
 	s.Alarms = c.alarms(s.Worker)

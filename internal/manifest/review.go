@@ -32,6 +32,11 @@ func (f *file) group(app *App, g groups) {
 			switch {
 			case !slices.Contains(known, m.name):
 				f.r.fault(m.node, Problem{Code: codeTogether, Path: m.path, Message: "there is no service " + quote(m.name), Hint: didYouMean(m.name, known)})
+			case f.changesPlaces(app, m.name):
+				f.r.fault(m.node, Problem{
+					Code: codeExclusive, Path: m.path, Message: m.name + " has a volume that is not shared: its versions change places, and cannot move together with others",
+					Hint: "take it out of together, or shared: true for the volume if two versions may write to it at the same time",
+				})
 			case seen[m.name]:
 				f.r.fault(m.node, Problem{Code: codeTogether, Path: m.path, Message: m.name + " stands in together twice", Hint: "a service is in one group at most"})
 			default:
@@ -47,6 +52,12 @@ func (f *file) group(app *App, g groups) {
 	for i := range app.Environments {
 		app.Environments[i].Together = app.Together
 	}
+}
+
+// changesPlaces reports whether the versions of a service never run side by side.
+func (f *file) changesPlaces(app *App, name string) bool {
+	s, _ := app.Environments[0].Service(name) // volumes are the same in all of them
+	return s.Volumes.Exclusive()
 }
 
 // agree reports members, which are services, of a group that move by another strategy than the first:
@@ -88,6 +99,14 @@ func (f *file) review(app *App) {
 		// What a build makes is not seen here; only an image is known to be one.
 		if e, ok := s.says["readOnly"]; ok && e.value == true && s.says["image"].key == nil {
 			warn(e.pair, Problem{Code: warnReadOnly, Message: s.name + " names no image: readOnly is for images", Hint: "a process can write to its own folders only; remove readOnly"})
+		}
+	}
+	for i, s := range f.services {
+		if e, ok := s.says["volumes"]; ok && app.Environments[0].Services[i].Volumes.Exclusive() {
+			warn(e.pair, Problem{
+				Code: warnDowntime, Message: "each release of " + s.name + " ends the old version before the new one starts: nothing serves in between",
+				Hint: "shared: true for the volume, if two versions may write to it at the same time",
+			})
 		}
 	}
 	for _, env := range app.Environments {

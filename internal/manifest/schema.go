@@ -26,6 +26,7 @@ func definitions() []definition {
 		{"alarm", inAlarm, map[string]any{"required": []string{"metric"}}},
 		{"address", inAddress, map[string]any{"required": []string{"service"}}},
 		{"limits", inLimits, nil},
+		{"volume", inVolume, map[string]any{"required": []string{"path"}}},
 		{"registry", inRegistry, map[string]any{"required": []string{"username", "password"}}},
 	}
 }

@@ -126,11 +126,13 @@ func TestExamplesOfTheTable(t *testing.T) {
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
 		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
 		inRegistry: "registries:\n  ghcr.io:\n", inLimits: "defaults:\n  limits:\n", inBackup: "accessories:\n  db:\n    use: postgres\n    backup:\n",
+		inVolume: "services:\n  orders:\n    volumes:\n      data:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",
 		"metric": "above: 1%", "above": "metric: 5xx", "below": "metric: rps", "for": "metric: 5xx\nabove: 1%", "of": "metric: 5xx\nabove: 1%\nfor: 5m", "min": "metric: 5xx\nabove: 1%",
 		"as": "service: catalog", "path": "service: catalog", "missing": "metric: 5xx\nabove: 1%", "react": "metric: 5xx\nabove: 1%",
+		"shared":   "path: /data",
 		"username": "password: TOKEN", "password": "username: ana",
 	}
 	for _, k := range Keys() {
@@ -145,7 +147,7 @@ func TestExamplesOfTheTable(t *testing.T) {
 				depth = len(last) - len(strings.TrimLeft(last, " ")) + 2
 			}
 			body := k.Example + "\n" + besides[k.Name]
-			if place == inService {
+			if place == inService || place == inVolume && k.Name == "path" {
 				body = k.Example // what its name needs in a build it needs there alone
 			}
 			if place == inStep {

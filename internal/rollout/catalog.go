@@ -70,6 +70,7 @@ type VersionConfig struct {
 	ReadOnly  bool               `json:"read_only,omitempty"` // of an image: its files cannot be written
 	// Accessories is the accessory whose connection string a variable is given.
 	Accessories map[string]string `json:"accessories,omitempty"`
+	Volumes     Volumes           `json:"volumes,omitempty"`
 }
 
 // Address says that a variable holds the address at which a fellow workload is

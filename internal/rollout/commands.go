@@ -71,6 +71,9 @@ func (l *look) carryOut(s State, c Command) (next State, refused string) {
 	}
 	switch c.Verb {
 	case PauseVerb:
+		if s.gap(l.plan) {
+			return s, "its versions change places and nothing serves; pause it when the new one does, or abort it"
+		}
 		return l.pause(s, c), ""
 	case Resume:
 		return l.resume(s, c)
@@ -178,6 +181,8 @@ func (l *look) setWeight(s State, c Command) (State, string) {
 		return s, "it has all traffic and bakes; abort takes it back"
 	case s.Phase != Shifting:
 		return s, "it takes no traffic yet"
+	case c.Weight < Full && s.changesPlaces(l.plan):
+		return s, "its versions change places: they never share traffic"
 	case c.Weight < Full && s.baseless():
 		return s, "a member has no version before this one to share traffic with"
 	}
@@ -199,6 +204,8 @@ func (l *look) retry(s State, c Command) (State, string) {
 		return s, "it has not begun"
 	case c.Step < 0 || c.Step >= len(l.plan.Steps):
 		return s, fmt.Sprintf("it has steps 1 to %d", len(l.plan.Steps))
+	case s.Weight > 0 && s.changesPlaces(l.plan):
+		return s, "its versions change places: no other runs that could take the traffic back; abort it, then try it again"
 	case s.Weight > 0 && s.baseless():
 		return s, "a member has no version before this one to give its traffic back to"
 	case s.Weight > 0 && !l.stableCarries(s, Full):

@@ -4,5 +4,5 @@
 //
 // It is pure: [Next] and [State.Wish] are functions of their arguments. Nothing
 // here reads a clock, a file or the network, logs, or starts a goroutine. The
-// rules R1 to R30 that comments name are those of docs/semantics.md.
+// rules R1 to R31 that comments name are those of docs/semantics.md.
 package rollout

@@ -44,6 +44,7 @@ func checkLook(p rollout.Plan, before rollout.State, seen rollout.Seen, now time
 		checkWeight(p, before, seen, now, after),
 		checkOutcome(p, before, after),
 		checkWish(p, after),
+		checkExclusive(p, before, seen, after),
 		checkWaiting(p, after, seen, now),
 	)
 }
@@ -94,6 +95,10 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 		return nil
 	}
 	raised := after.Weight > before.Weight
+	changesPlaces := false // R31
+	for i, m := range p.Members {
+		changesPlaces = changesPlaces || i < len(after.Exclusive) && after.Exclusive[i] && after.Stable[i] != m.Candidate && !after.Unmoved(i)
+	}
 	patienceOver := after.Phase == rollout.Returning && now.Sub(after.Back.Since) >= 10*time.Second && after.Back.Outcome != rollout.Superseded
 	for i, m := range p.Members {
 		if after.Stable[i] == m.Candidate || after.Unmoved(i) || i == ahead {
@@ -110,7 +115,7 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 		if raised && ready*10000 < int(share)*m.Instances {
 			return fmt.Errorf("R5: %s raised to %s with %d of %d ready", m.Workload, share, ready, m.Instances)
 		}
-		if !raised && after.Stable[i] != 0 && !patienceOver && stable*10000 < int(rollout.Full-share)*m.Instances {
+		if !raised && after.Stable[i] != 0 && !patienceOver && !changesPlaces && stable*10000 < int(rollout.Full-share)*m.Instances {
 			return fmt.Errorf("R5: stable %s raised to %s with %d of %d ready", m.Workload, rollout.Full-share, stable, m.Instances)
 		}
 	}
@@ -176,6 +181,7 @@ func checkWish(p rollout.Plan, s rollout.State) error {
 			return fmt.Errorf("traffic without capacity: %+v", m)
 		case m.Stable == 0 && m.Weight != 0 && m.Weight != rollout.Full:
 			return fmt.Errorf("shares traffic with no version: %+v", m)
+		case m.Exclusive: // see checkExclusive
 		case m.Stable != 0 && s.Outcome != rollout.Promoted && m.StableInstances != n:
 			return fmt.Errorf("stable is not whole: %+v", m)
 		case m.Stable == 0 && m.StableInstances != 0:
@@ -184,6 +190,39 @@ func checkWish(p rollout.Plan, s rollout.State) error {
 			return fmt.Errorf("promoted, but %+v", m)
 		case s.Phase == rollout.Ended && s.Outcome != rollout.Promoted && m.CandidateInstances != 0:
 			return fmt.Errorf("%s, but %+v", s.Outcome, m)
+		}
+	}
+	return nil
+}
+
+// checkExclusive holds R31: versions that change places never are wanted at the same
+// time, and one comes up only when nothing of the workload was seen to live after
+// both had been asked to end.
+func checkExclusive(p rollout.Plan, before rollout.State, seen rollout.Seen, after rollout.State) error {
+	was, is := before.Wish(p).Members, after.Wish(p).Members
+	for i, m := range is {
+		if i >= len(after.Exclusive) || !after.Exclusive[i] {
+			continue
+		}
+		n := p.Members[i].Instances
+		switch {
+		case after.Stable[i] == m.Candidate || after.Unmoved(i):
+			continue
+		case !m.Exclusive:
+			return fmt.Errorf("R31: the wish does not say that it is exclusive: %+v", m)
+		case m.StableInstances > 0 && m.CandidateInstances > 0:
+			return fmt.Errorf("R31: two writers: %+v", m)
+		case m.Weight != 0 && m.Weight != rollout.Full:
+			return fmt.Errorf("R31: they share traffic: %+v", m)
+		case after.Phase == rollout.Ended && m.StableInstances+m.CandidateInstances != n && (m.Stable != 0 || after.Outcome == rollout.Promoted):
+			return fmt.Errorf("R31: it ended, and nothing runs: %+v", m)
+		case was == nil:
+			continue
+		}
+		came := m.CandidateInstances > was[i].CandidateInstances || m.StableInstances > was[i].StableInstances
+		gone := was[i].StableInstances+was[i].CandidateInstances == 0 && len(seen.Members) > 0 && seen.Members[i].Free
+		if came && !gone {
+			return fmt.Errorf("R31: it comes up while something may live: %+v, then %+v", was[i], m)
 		}
 	}
 	return nil

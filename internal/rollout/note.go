@@ -27,7 +27,7 @@ func (l *look) note(s State) State {
 // noteCapacity keeps Short: since when a candidate has too few ready instances.
 // While it starts, not seen is not ready; later, not seen says nothing.
 func (l *look) noteCapacity(s State) State {
-	if !s.Up || !l.observed() && s.Phase != Starting {
+	if !s.Up || s.changing(l.plan) || !l.observed() && s.Phase != Starting {
 		return s
 	}
 	if !l.seen.Unwatched.IsZero() && !s.Short.IsZero() {

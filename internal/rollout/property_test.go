@@ -22,6 +22,8 @@ type game struct {
 	command int64
 	allowed map[string]bool // moves between phases that docs/life-of-a-release.md shows
 
+	volumes []bool // by member: it is exclusive (R31)
+
 	looked time.Time     // when it was looked at last
 	counts bool          // at that look the weight was served and could be measured
 	held   time.Duration // of the step, or the bake, that counts
@@ -143,9 +145,15 @@ func newGame(t *rapid.T, allowed map[string]bool) *game {
 	if err := g.plan.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	for range g.plan.Members {
+		g.volumes = append(g.volumes, rapid.IntRange(0, 3).Draw(t, "volumes") == 0)
+	}
 	g.state = rollout.New(g.plan, g.now)
 	return g
 }
+
+// exclusive reports whether member i is seen to be exclusive.
+func (g *game) exclusive(i int) bool { return g.state.Phase == rollout.Queued && g.volumes[i] }
 
 func seconds(t *rapid.T, name string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, name)) * time.Second
@@ -248,6 +256,8 @@ func (g *game) wildMembers(often func(string, int) bool) {
 			StableReady: n, Served: -1, Open: rapid.IntRange(0, 1).Draw(t, "open"),
 		}
 		m.Same = g.state.Phase == rollout.Queued && m.Stable == 1 && !often("differs", 8)
+		m.Exclusive = g.exclusive(i)
+		m.Free = rapid.Bool().Draw(t, "free")
 		if before != nil {
 			m.Restarts = before[i].Restarts + rapid.IntRange(0, 10).Draw(t, "restarts")/10
 		}
@@ -295,12 +305,16 @@ func (g *game) obey(well bool) {
 	before := g.seen.Members
 	g.seen = rollout.Seen{Members: make([]rollout.MemberSeen, len(g.plan.Members)), Hooks: map[string]rollout.HookResult{}}
 	for i, m := range g.plan.Members {
-		s := rollout.MemberSeen{Stable: 1, StableReady: m.Instances, Readings: []analysis.Reading{{Alarm: "errors", Verdict: verdict, Reaction: analysis.ReactRollback, Text: "errors"}}}
+		s := rollout.MemberSeen{Exclusive: g.exclusive(i), Stable: 1, StableReady: m.Instances, Readings: []analysis.Reading{{Alarm: "errors", Verdict: verdict, Reaction: analysis.ReactRollback, Text: "errors"}}}
 		if before != nil {
 			s.Restarts = before[i].Restarts
 		}
 		if wish.Members != nil {
 			s.Ready, s.Served = wish.Members[i].CandidateInstances, wish.Members[i].Weight
+			if wish.Members[i].Exclusive {
+				s.StableReady = wish.Members[i].StableInstances
+				s.Free = s.Ready+s.StableReady == 0
+			}
 		}
 		g.seen.Members[i] = s
 	}

@@ -16,11 +16,11 @@ func (l *look) goBack(s State, b Back) State {
 	if b.Outcome == RolledBack && !s.Took {
 		b.Outcome = Failed
 	}
-	s.Back, s.Pause = &b, nil
+	s.Back, s.Pause, s.Handed = &b, nil, false
 	switch {
 	case s.Phase == Queued:
 		return l.gone(s, Ended)
-	case !s.Took:
+	case !s.Took && !s.goesBack(l.plan):
 		return l.gone(s, Retiring)
 	}
 	s, _ = takeBack(l, l.to(s, Returning, b.Why)) // at this look already, if stable can carry it
@@ -36,6 +36,10 @@ func takeBack(l *look, s State) (State, bool) {
 	}
 	waited := l.now.Sub(s.Since)
 	to := Weight(0)
+	if s.changesPlaces(l.plan) { // stable cannot come up while the candidate lives
+		s.Weight, s.Since = 0, l.now
+		return s.unarrived(), true
+	}
 	if l.plan.Gradual && s.Back.Evidence != nil && !s.Back.Hurried {
 		if s.Weight < s.Back.From && waited < gradualStage {
 			return s, false
@@ -92,12 +96,14 @@ func worsen(l *look, s State) (State, bool) {
 }
 
 // comeBack gives the outcome when every gateway loop has taken all traffic from
-// the candidates.
+// the candidates, and what changed places is back.
 func comeBack(l *look, s State) (State, bool) {
-	if s.Weight > 0 || !l.served(s) {
+	if s.Weight > 0 || !l.served(s) || !l.restored(s) {
 		return s, false
 	}
-	s, _ = l.askHooks(s, HookOnRollback)
+	if s.Took {
+		s, _ = l.askHooks(s, HookOnRollback)
+	}
 	return l.gone(s, Retiring), true
 }
 

@@ -20,9 +20,10 @@ var life = map[Phase][]rule{
 	},
 	Starting: {
 		abort,
-		trip,    // R14, R24: it did not come up, or a hook failed: → Retiring
-		giveWay, // R3: superseded: → Retiring
-		obey,    // R7: a retry begins here again
+		trip,     // R14, R24: it did not come up, or a hook failed: → Retiring
+		giveWay,  // R3: superseded: → Retiring
+		obey,     // R7: a retry begins here again
+		handOver, // R31: what had the volumes is gone
 		stayPaused,
 		awaitHooks, // R24: release and preTraffic
 		bringUp,    // the candidates may come up
@@ -55,6 +56,7 @@ var life = map[Phase][]rule{
 		worsen,   // R3: a candidate that gives way fails: rolled back
 		obey,     // refuses
 		takeBack, // R5, R22: stable's capacity first
+		handOver, // R31: what had the volumes is gone
 		comeBack, // all traffic is back: → Retiring
 	},
 	Retiring: {

@@ -25,6 +25,8 @@ import (
 //	ready        as many candidates are ready as are wished; also ready=2, orders.ready=2
 //	served       the gateway serves the wished shares; also served=?, served=10%
 //	stableReady=1 restarts=2 open=3 idle=12m failure=oom unready=404 refused=r42 stable=v7 (v0: none)
+//	exclusive    two versions may not write to the candidate's volumes; free: at this
+//	             look no instance of the workload lives
 //	same         stable is the candidate's artifact and config under another number
 //	errors=pass  a verdict of the alarm: pass fail inconclusive no-data down abstain;
 //	             latency/pause=fail is another alarm with that reaction;
@@ -226,7 +228,7 @@ func (r *script) lookLine(when, rest string) {
 		r.t.Fatalf("%s: no ->", r.where)
 	}
 	for i := range r.members {
-		r.members[i].Readings = nil
+		r.members[i].Readings, r.members[i].Free = nil, false
 	}
 	r.seen.Hooks, r.seen.Commands = nil, nil
 	unseen, unwatched := false, time.Time{}
@@ -354,6 +356,10 @@ func (r *script) member(i int, name, value string, given bool) {
 		}
 	case "same":
 		m.Same = true
+	case "exclusive":
+		m.Exclusive = true
+	case "free":
+		m.Free = true
 	case "stableReady":
 		m.StableReady = r.number(value)
 	case "restarts":

@@ -31,11 +31,13 @@ type Newer struct {
 
 // MemberSeen is what was observed of one member.
 type MemberSeen struct {
-	Stable      Version            `json:"stable"`            // the environment's stable version of the workload now; 0: none
-	Same        bool               `json:"same,omitempty"`    // while Queued: Stable has the candidate's digest: they are the same thing to run (R1)
-	Refused     string             `json:"refused,omitempty"` // why the candidate may not be tried again (R9); retry clears it
-	Ready       int                `json:"ready"`             // ready instances of the candidate
-	Unready     string             `json:"unready,omitempty"` // while Starting: what is seen of one that is not
+	Stable      Version            `json:"stable"`              // the environment's stable version of the workload now; 0: none
+	Same        bool               `json:"same,omitempty"`      // while Queued: Stable has the candidate's digest: they are the same thing to run (R1)
+	Exclusive   bool               `json:"exclusive,omitempty"` // while Queued: the candidate has volumes that two versions may not write to (R31)
+	Free        bool               `json:"free,omitempty"`      // the target has shown, since this was asked for, that no instance of the workload lives, of any version (R31)
+	Refused     string             `json:"refused,omitempty"`   // why the candidate may not be tried again (R9); retry clears it
+	Ready       int                `json:"ready"`               // ready instances of the candidate
+	Unready     string             `json:"unready,omitempty"`   // while Starting: what is seen of one that is not
 	StableReady int                `json:"stable_ready"`
 	Restarts    int                `json:"restarts"`           // of the candidate, cumulative
 	Failure     string             `json:"failure,omitempty"`  // an instance of the candidate exited or could not start before it was ready: what was seen, with its last lines

@@ -5,7 +5,7 @@ import "time"
 // attempt begins an attempt: candidates at 0 %, judged only on what is measured
 // from now on (R7). It needs a look that has observed the world.
 func (l *look) attempt(s State, number, step int, why string) State {
-	if s.NoBaseline {
+	if s.NoBaseline || s.changesPlaces(l.plan) { // there is nothing to share the traffic with
 		step = len(l.plan.Steps) - 1
 	}
 	s.Restarts = make([]int, len(l.plan.Members))
@@ -26,13 +26,16 @@ func bringUp(l *look, s State) (State, bool) {
 		return s, false
 	}
 	s.Up = true
+	if s.changesPlaces(l.plan) {
+		s.Since, s.Why = l.now, "the versions change places; nothing serves until the candidates are ready"
+	}
 	return s, true
 }
 
 // goLive takes the first step as soon as the candidates can carry it and their
 // preTraffic hooks have passed.
 func goLive(l *look, s State) (State, bool) {
-	if !s.Short.IsZero() {
+	if !s.Short.IsZero() || s.changing(l.plan) {
 		return s, true
 	}
 	if asked, any := l.askHooks(s, HookPreTraffic); any {

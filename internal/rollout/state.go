@@ -9,7 +9,7 @@ import (
 // CoreVersion is written into each history row, so that a replay knows which
 // rules decided. It grows when the same plan, state, seen and now may give
 // another answer than before.
-const CoreVersion = 2
+const CoreVersion = 3
 
 // Phase says how far a rollout has come.
 type Phase string
@@ -68,9 +68,11 @@ type State struct {
 	Up       bool      `json:"up,omitempty"`   // the candidates have been asked to come up
 	Took     bool      `json:"took,omitempty"` // a candidate has been given traffic, in any attempt
 
-	Stable     []Version    `json:"stable,omitempty"`   // by member: the base to go back to, known from Starting on; 0: first release (R2)
-	Same       []bool       `json:"same,omitempty"`     // by member: its candidate is the same thing to run as Stable, so nothing of it moves (R1); nil: none is
-	Restarts   []int        `json:"restarts,omitempty"` // by member: the count of its candidate's restarts when the attempt began
+	Stable     []Version    `json:"stable,omitempty"`    // by member: the base to go back to, known from Starting on; 0: first release (R2)
+	Same       []bool       `json:"same,omitempty"`      // by member: its candidate is the same thing to run as Stable, so nothing of it moves (R1); nil: none is
+	Exclusive  []bool       `json:"exclusive,omitempty"` // by member: its versions never run at the same time, but change places (R31); nil: none does
+	Handed     bool         `json:"handed,omitempty"`    // R31: since it was last asked for, all instances with exclusive volumes have been seen to be gone
+	Restarts   []int        `json:"restarts,omitempty"`  // by member: the count of its candidate's restarts when the attempt began
 	Pause      *Pause       `json:"pause,omitempty"`
 	Back       *Back        `json:"back,omitempty"`        // set with every end but promotion, when it is decided
 	Hooks      []HookRecord `json:"hooks,omitempty"`       // of this rollout, in the order in which they were asked for

@@ -54,7 +54,7 @@ func (l *look) faults(s State) iter.Seq[fault] {
 			if l.waived(s, f.cause) {
 				return true
 			}
-			f.asks = f.asks || l.plan.Kind == Rollback && s.Took
+			f.asks = (f.asks || l.plan.Kind == Rollback && s.Took) && !s.gap(l.plan)
 			return yield(f)
 		}
 		_ = l.hookFaults(s, report) && l.healthFaults(s, report) && l.alarmFaults(s, report)
@@ -64,7 +64,7 @@ func (l *look) faults(s State) iter.Seq[fault] {
 // healthFaults reports candidates that do not come up, do not stay up, or crash
 // again and again (R14). They are watched from the first moment (R13).
 func (l *look) healthFaults(s State, report func(fault) bool) bool {
-	if !s.Up {
+	if !s.Up || s.changing(l.plan) {
 		return true
 	}
 	restarts, worst := 0, 0

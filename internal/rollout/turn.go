@@ -34,13 +34,16 @@ func takeTurn(l *look, s State) (State, bool) {
 		}
 	}
 	n := len(l.plan.Members)
-	same := make([]bool, n)
+	same, exclusive := make([]bool, n), make([]bool, n)
 	s.Stable = make([]Version, n)
 	for i, m := range l.seen.Members {
-		s.Stable[i], same[i] = m.Stable, m.Same
+		s.Stable[i], same[i], exclusive[i] = m.Stable, m.Same, m.Exclusive
 	}
 	if slices.Contains(same, true) {
 		s.Same = same
+	}
+	if slices.Contains(exclusive, true) {
+		s.Exclusive = exclusive
 	}
 	return l.begin(s)
 }

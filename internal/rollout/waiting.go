@@ -38,6 +38,9 @@ func Waiting(p Plan, s State, seen Seen, now time.Time) Wait {
 	if s.Phase == Queued {
 		return Wait{For: "its turn: an earlier rollout has no outcome yet", Then: "its candidates come up"}
 	}
+	if s.changing(l.plan) {
+		return l.waitGone(s)
+	}
 	for _, h := range s.Hooks {
 		if !h.Done && s.counts(h) {
 			return Wait{For: l.hookName(h) + " to end", Until: h.Asked.Add(p.HookTimeout + hookGrace), Then: thenAsks}
@@ -110,6 +113,10 @@ func (l *look) waitStep(s State) Wait {
 func (l *look) waitReturning(s State) Wait {
 	stable := "the stable version's instances to be ready"
 	switch {
+	case s.Weight == 0 && s.changing(l.plan) && s.goesBack(l.plan):
+		return l.waitGone(s)
+	case s.Weight == 0 && l.served(s) && !l.restored(s):
+		return l.waitRestored(s)
 	case s.Weight == 0:
 		w := Wait{For: "the gateway to confirm that no traffic goes to a candidate", Then: "it is " + string(s.Back.Outcome)}
 		return l.orPerson(w, s.Since.Add(answerPatience))

@@ -17,6 +17,9 @@ type MemberWish struct {
 	Candidate          Version `json:"candidate"`
 	CandidateInstances int     `json:"candidate_instances"`
 	Weight             Weight  `json:"weight"` // the candidate's; stable has the rest. Without a stable version it is 0 or Full
+	// Exclusive says that at most one of the two has instances, and that nothing else
+	// of the workload may have any (R31).
+	Exclusive bool `json:"exclusive,omitempty"`
 }
 
 // Wish says which world s wants under p. It knows nothing but the two.
@@ -53,6 +56,10 @@ func (s State) wish(p *Plan, i int) MemberWish {
 	if s.Phase == Ended && s.Outcome != Promoted {
 		w.CandidateInstances = 0
 	}
+	if s.exclusive(p, i) {
+		w.Exclusive = true
+		return s.changePlaces(w)
+	}
 	return w
 }
 
@@ -64,4 +71,21 @@ func (s State) capacity(p *Plan, i int) int {
 	}
 	next := p.Steps[min(s.Step+1, len(p.Steps)-1)].Weight
 	return max(s.needs(p, i, next), s.needs(p, i, max(s.Weight, s.goal(p))))
+}
+
+// changePlaces takes the instances from the version that gives up its volumes and,
+// until nothing of the workload lives, from the other too (R31).
+func (s State) changePlaces(w MemberWish) MemberWish {
+	switch {
+	case !s.Up: // stable has them still
+		return w
+	case s.Back == nil:
+		w.StableInstances = 0
+	default:
+		w.CandidateInstances = 0
+	}
+	if !s.Handed {
+		w.StableInstances, w.CandidateInstances = 0, 0
+	}
+	return w
 }

@@ -15,6 +15,7 @@ type fleet struct {
 	wanted    int
 	nature    Nature
 	drain     time.Duration
+	volumes   rollout.Volumes
 	instances []*instance
 	ready     int
 	restarts  int
@@ -168,7 +169,7 @@ func (w *World) ensure(wanted world.Wanted) {
 				}
 				o.fleets = append(o.fleets, f)
 			}
-			f.drain = asked.Drain
+			f.drain, f.volumes = asked.Drain, asked.Volumes
 			w.scale(o, f, asked.Count)
 		}
 	}

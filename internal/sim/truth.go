@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"titrate/internal/rollout"
@@ -57,6 +58,27 @@ func (w *World) WasReady(k rollout.Key, v rollout.Version, n int) time.Time {
 		return time.Time{}
 	}
 	return f.readyAt[n]
+}
+
+// TwoWriters returns a workload of which two instances live that have a volume which
+// is not shared, or nothing (R31).
+func (w *World) TwoWriters() string {
+	for _, o := range w.works {
+		var living []*fleet // by instance
+		for _, f := range o.fleets {
+			for range f.instances {
+				living = append(living, f)
+			}
+		}
+		for i, f := range living {
+			for _, other := range living[:i] {
+				if f.volumes.Clash(other.volumes) {
+					return fmt.Sprintf("%s %s and %s", o.name, other.version, f.version)
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // DrawnUnready returns how many requests were drawn on a version of which nothing

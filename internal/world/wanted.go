@@ -71,6 +71,7 @@ type Fleet struct {
 	Worker       bool              `json:"worker,omitempty"`
 	Limits       Limits            `json:"limits,omitzero"`     // of each instance, and of each hook
 	ReadOnly     bool              `json:"read_only,omitempty"` // of an image: its files cannot be written
+	Volumes      rollout.Volumes   `json:"volumes,omitempty"`   // kept over all versions of the workload; one that is not shared is never given to two instances (R31), nor to a hook
 	StartTimeout time.Duration     `json:"start_timeout"`
 	Drain        time.Duration     `json:"drain"`
 	Release      rollout.Release   `json:"release"`

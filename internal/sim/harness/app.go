@@ -33,7 +33,12 @@ type service struct {
 	level    int // of its configuration
 	hooks    string
 	strategy string // its own, or none
+	volume   string // its volumes, or none
 }
+
+// volumes are what a service may have; to those that are not shared one instance may
+// write (R31).
+var volumes = []string{"{ data: /data }", "{ data: /data, cache: { path: /cache, shared: true } }", "{ data: { path: /data, shared: true } }", "{ cache: /cache }"}
 
 var strategies = []string{
 	"AllAtOnce", "Linear20PercentEvery5Seconds", "Linear10PercentEvery10Seconds", "Linear33.33PercentEvery7Seconds",
@@ -97,7 +102,11 @@ func (h *history) plan(a *app) {
 	h.count(o.fault)
 	a.bake = pick(r, []string{"0s", "5s", "20s"})
 	for i, s := range a.services {
-		s.strategy, s.hooks = "", ""
+		s.strategy, s.hooks, s.volume = "", "", ""
+		if apart := i < a.together[0] || i >= a.together[1]; apart && h.volumes.Float64() < 0.35 {
+			s.volume = pick(h.volumes, volumes)
+			h.count(Volume)
+		}
 		if r.Float64() < 0.3 && (i < a.together[0] || i >= a.together[1]) {
 			s.strategy = pick(r, strategies)
 		}
@@ -119,7 +128,14 @@ func (a *app) manifest() string {
 	}
 	b.WriteString("services:\n")
 	for _, s := range a.services {
-		fmt.Fprintf(&b, "  %s:\n    build: %s\n    scale: %d\n    env: { LEVEL: \"%d\" }\n", s.name, s.name, s.scale, s.level)
+		scale, alone := s.scale, strings.Contains(s.volume, ": /")
+		if alone {
+			scale = 1
+		}
+		fmt.Fprintf(&b, "  %s:\n    build: %s\n    scale: %d\n    env: { LEVEL: \"%d\" }\n", s.name, s.name, scale, s.level)
+		if s.volume != "" {
+			fmt.Fprintf(&b, "    volumes: %s\n", s.volume)
+		}
 		switch {
 		case s.worker:
 			b.WriteString("    worker: true\n    alarms: { memory: memory > 90% for 5s missing notBreaching }\n")
@@ -129,7 +145,7 @@ func (a *app) manifest() string {
 		if s.hooks != "" {
 			fmt.Fprintf(&b, "    hooks: %s\n", s.hooks)
 		}
-		if s.strategy != "" {
+		if s.strategy != "" && !alone {
 			fmt.Fprintf(&b, "    rollout: %s\n", s.strategy)
 		}
 	}

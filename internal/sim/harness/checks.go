@@ -106,13 +106,14 @@ func (h *history) checkCapacity(r *rollout.Record, look *rollout.Look) {
 		if stable == m.Candidate || a.Unmoved(i) || wentAhead {
 			continue
 		}
+		changesPlaces := len(a.Exclusive) > 0 // R31: stable comes up when the candidate has gone
 		k, v, need := r.Plan.Key(i), m.Candidate, a.Weight.Instances(m.Instances)
 		seen := 0
 		if i < len(look.Seen.Members) {
 			seen = look.Seen.Members[i].Ready
 		}
 		switch {
-		case a.Weight < b.Weight && (stable == 0 || b.Phase == rollout.Returning && look.At.Sub(b.Since) >= returnPatience):
+		case a.Weight < b.Weight && (stable == 0 || changesPlaces || b.Phase == rollout.Returning && look.At.Sub(b.Since) >= returnPatience):
 			continue
 		case a.Weight < b.Weight:
 			v, need = stable, (rollout.Full - a.Weight).Instances(m.Instances)

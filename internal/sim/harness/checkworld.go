@@ -17,7 +17,7 @@ func (h *history) checkWorld() {
 		for _, s := range split {
 			sum += s.Weight
 			if s.Weight > 0 {
-				h.holds(keepsTraffic, h.world.Asked(k, s.Version) > 0, "%s %s has %s of the traffic, and no instances are asked for", k.Workload, s.Version, s.Weight)
+				h.holds(keepsTraffic, h.world.Asked(k, s.Version) > 0 || h.changesPlaces(k), "%s %s has %s of the traffic, and no instances are asked for", k.Workload, s.Version, s.Weight)
 			}
 		}
 		h.holds(weightsSum, sum == rollout.Full, "the weights of %s sum to %s", k, sum)
@@ -27,8 +27,24 @@ func (h *history) checkWorld() {
 	h.holds(oneWriter, !target.Less(h.checks.target) && !router.Less(h.checks.router), "the target went from world %v to %v, the router from %v to %v",
 		h.checks.target, target, h.checks.router, router)
 	h.checks.target, h.checks.router = target, router
+	writers := h.world.TwoWriters()
+	h.holds(oneVolumeWriter, writers == "", "%s", writers)
 	key := h.world.RanTwice()
 	h.holds(onceOnly, key == "", "%s", key)
+}
+
+// changesPlaces reports whether a rollout is on its way in which a workload's versions
+// change places: the router may not know yet that nothing serves (R31).
+func (h *history) changesPlaces(k rollout.Key) bool {
+	for _, id := range h.store.Live() {
+		r := h.store.Record(id)
+		for i, exclusive := range r.State.Exclusive {
+			if exclusive && r.Plan.Key(i) == k {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // replayedOneIn is of how many rollouts one is replayed as it would be read from a

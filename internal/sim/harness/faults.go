@@ -59,6 +59,7 @@ const (
 	Scarce
 	Worker
 	Together
+	Volume
 	PersonPauses
 	PersonResumes
 	PersonPromotes
@@ -124,6 +125,7 @@ var faultNames = [faults]string{
 	Scarce:             "service with few requests",
 	Worker:             "worker",
 	Together:           "services that move together",
+	Volume:             "service with volumes",
 	PersonPauses:       "a person pauses",
 	PersonResumes:      "a person resumes",
 	PersonPromotes:     "a person promotes",

@@ -112,6 +112,7 @@ func TestSimulate_findsPlantedFaults(t *testing.T) {
 				s.Fleets[i].Ready = 9
 			}
 		}}, capacity},
+		{"instances are not seen that live", sabotage{distort: func(s *world.Seen) { s.Instances = nil }}, oneVolumeWriter},
 		{"the store takes any writer", sabotage{anyToken: true}, oneWriter},
 		{"the core forgets an abort", sabotage{alter: func(c *rollout.Change) {
 			for i := range c.Looks {

@@ -28,30 +28,32 @@ const (
 	endsAsWanted
 	noSurprise
 	notStarved
+	oneVolumeWriter
 	invariants
 )
 
 // texts are the invariants with the rules that they are of.
 var texts = [invariants]struct{ rule, text string }{
-	weightsSum:    {"R15", "weights sum to exactly 100 %"},
-	capacity:      {"R5", "no weight is raised beyond ready capacity"},
-	drawnReady:    {"R5", "no request is drawn on a version of which nothing is ready"},
-	keepsTraffic:  {"R5", "no version is retired while it has traffic"},
-	oneWriter:     {"R18", "one controller writes, and the worlds taken only grow"},
-	abortWins:     {"R6", "an abort ends with stable at 100 %"},
-	oneOutcome:    {"R6", "a rollout ends in one outcome, which stays"},
-	allEnd:        {"R21", "with people answering, every rollout ends"},
-	waitsNamed:    {"R21", "every wait names its reason"},
-	replays:       {"R19", "the stored history decides the same again"},
-	loopGuard:     {"R9", "a refused version is not tried again by itself"},
-	heldAsPlanned: {"R13", "a step is held, and a bake lasts, as planned unless a person says go on"},
-	judgedWell:    {"R27", "a bad version is not promoted by itself, and a good one is not taken back by an alarm"},
-	onceOnly:      {"R24", "a hook runs at most once"},
-	frozen:        {"R4", "a plan stays as it was when it was opened"},
-	stableMoves:   {"R20", "a version becomes stable by the promotion of its rollout alone"},
-	endsAsWanted:  {"R19", "in the end the world is the one that the store wants"},
-	noSurprise:    {"R19", "only the errors that were made come back"},
-	notStarved:    {"R3", "a steady stream of pushes is promoted at least once in every two shift times"},
+	weightsSum:      {"R15", "weights sum to exactly 100 %"},
+	capacity:        {"R5", "no weight is raised beyond ready capacity"},
+	drawnReady:      {"R5", "no request is drawn on a version of which nothing is ready"},
+	keepsTraffic:    {"R5", "no version is retired while it has traffic"},
+	oneWriter:       {"R18", "one controller writes, and the worlds taken only grow"},
+	abortWins:       {"R6", "an abort ends with stable at 100 %"},
+	oneOutcome:      {"R6", "a rollout ends in one outcome, which stays"},
+	allEnd:          {"R21", "with people answering, every rollout ends"},
+	waitsNamed:      {"R21", "every wait names its reason"},
+	replays:         {"R19", "the stored history decides the same again"},
+	loopGuard:       {"R9", "a refused version is not tried again by itself"},
+	heldAsPlanned:   {"R13", "a step is held, and a bake lasts, as planned unless a person says go on"},
+	judgedWell:      {"R27", "a bad version is not promoted by itself, and a good one is not taken back by an alarm"},
+	onceOnly:        {"R24", "a hook runs at most once"},
+	frozen:          {"R4", "a plan stays as it was when it was opened"},
+	stableMoves:     {"R20", "a version becomes stable by the promotion of its rollout alone"},
+	endsAsWanted:    {"R19", "in the end the world is the one that the store wants"},
+	noSurprise:      {"R19", "only the errors that were made come back"},
+	notStarved:      {"R3", "a steady stream of pushes is promoted at least once in every two shift times"},
+	oneVolumeWriter: {"R31", "two instances never live that write to a volume which is not shared"},
 }
 
 // ViolationError is an invariant that did not hold.

@@ -119,6 +119,7 @@ func (s *Supervisor) takeBack(in *instance, proc *process) {
 		in.rec.State = world.InstanceStarting
 	}
 	s.taken[in.rec.Port] = true
+	in.volumes = in.rec.Fleet.Volumes
 	rec := in.rec
 	s.mu.Unlock()
 	in.f.redact.add(given(in.family(), rec.Secrets))

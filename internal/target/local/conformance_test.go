@@ -61,6 +61,7 @@ var promises = []promise{
 	{"secrets stay out of the log", secretsStay},
 	{"its usage is told", samples},
 	{"limits are kept", limitsKept},
+	{"what it writes to a volume is there in the next version", remembers},
 }
 
 func TestConformance(t *testing.T) {
@@ -85,6 +86,19 @@ func keeps(t *testing.T, k kind) {
 			p.test(trial{t, k, dir})
 		})
 	}
+}
+
+func remembers(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
+	b := newBench(t, dir)
+	one, two := k.fleet(writing(1, 1, alone, "remember")), k.fleet(writing(2, 1, alone, "remember"))
+	b.want(one)
+	b.untilReady(1, 1)
+	b.want(two)
+	b.untilReady(2, 1)
+	b.until("it remembers", func(Seen) bool {
+		return slices.ContainsFunc(b.logs(world.LogQuery{Workload: orders.Workload}), func(l world.LogLine) bool { return l.Text == "remembers v1 v2" })
+	})
 }
 
 func sideBySide(tr trial) {

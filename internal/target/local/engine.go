@@ -35,10 +35,13 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 	if err != nil {
 		return launch{}, err
 	}
-	state := s.layout.state(pl.key)
-	// Users of images are as they are; nobody else of this machine comes near the folder.
-	if err := os.Chmod(state, 0o777); err != nil {
-		return launch{}, fmt.Errorf("open the state of %s: %w", pl.key, err)
+	var mounts []engine.Mount
+	for _, m := range s.imageMounts(pl) {
+		// Users of images are as they are; nobody else of this machine comes near the folder.
+		if err := os.Chmod(m.From, 0o777); err != nil {
+			return launch{}, fmt.Errorf("open the folders of %s: %w", pl.key, err)
+		}
+		mounts = append(mounts, engine.Mount{From: m.From, To: m.To})
 	}
 	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
 		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile),
@@ -47,7 +50,7 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 			Labels:  map[string]string{engine.LabelInstance: pl.id},
 			Network: network,
 			Port:    frame.Port, Limits: engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
-			Mounts: []engine.Mount{{From: state, To: imageState}},
+			Mounts: mounts,
 		},
 	}}}, nil
 }

@@ -159,6 +159,7 @@ func (h *hook) run(ctx context.Context) {
 
 func (h *hook) start(ctx context.Context) error {
 	rec, fleet := h.snapshot(), h.fleet
+	fleet.Volumes = sharedOnly(fleet.Volumes)
 	pl := place{id: h.id, token: rec.Token, key: rec.Workload, fleet: fleet, dir: h.dir()}
 	env := h.s.env(pl)
 	if at := h.s.readyAt(fleetID{rec.Workload, rec.Version}); at != "" {

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
@@ -112,11 +113,20 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 		Frame:  frame,
 		Container: namespaces.Spec{
 			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
-			Mounts: []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}, ReadOnly: pl.fleet.ReadOnly,
+			Mounts: s.imageMounts(pl), ReadOnly: pl.fleet.ReadOnly,
 			Egress: egress(), Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
 		},
 	}
 	return launch{Env: env, Image: l}, nil
+}
+
+// imageMounts are the folders of this machine that a program of an image writes to.
+func (s *Supervisor) imageMounts(pl place) []namespaces.Mount {
+	all := []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}
+	for _, name := range slices.Sorted(maps.Keys(pl.fleet.Volumes)) {
+		all = append(all, namespaces.Mount{From: s.volume(pl.key, name), To: pl.fleet.Volumes[name].Path, Own: true})
+	}
+	return all
 }
 
 // ImageNote says in a line what an image will miss on this machine; empty: nothing.

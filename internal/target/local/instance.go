@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	mrand "math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"time"
 
+	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
@@ -31,9 +33,10 @@ type instance struct {
 	// Of live alone.
 	proc   *process
 	out    *outputs
-	became time.Time // when the launcher became the program
-	fails  int       // in a row, for the delay
-	moves  int       // ports in a row that were taken by others
+	became time.Time  // when the launcher became the program
+	fails  int        // in a row, for the delay
+	moves  int        // ports in a row that were taken by others
+	locks  []*os.File // of its volumes, until its process has them
 
 	disk   sync.Mutex // one writer of the record at a time
 	erased bool       // it has been removed
@@ -42,6 +45,8 @@ type instance struct {
 	rec   instanceRecord
 	why   string
 	begun bool // live has been called
+	// volumes are those that its process has, or may have; nil: it has none, or none lives.
+	volumes rollout.Volumes
 }
 
 func newInstance(s *Supervisor, f *fleet, index int) *instance {
@@ -73,6 +78,7 @@ const (
 // live is the instance's life. It returns when it is gone, or let go.
 func (in *instance) live(ctx context.Context) {
 	defer func() {
+		closeAll(in.locks)
 		in.out.close()
 		if in.proc != nil {
 			in.proc.letGo()
@@ -80,7 +86,11 @@ func (in *instance) live(ctx context.Context) {
 	}()
 	for {
 		if in.proc == nil {
-			if turn := in.awaitTurn(ctx); turn != exited {
+			turn := in.awaitTurn(ctx)
+			if turn == exited {
+				turn = in.awaitVolumes(ctx)
+			}
+			if turn != exited {
 				if turn == stopped {
 					in.gone()
 				}
@@ -221,6 +231,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 		in.proc.letGo()
 		in.proc = nil
 	}
+	in.letGoOfVolumes()
 	early := rec.State == world.InstanceStarting
 	if early && rec.Port != 0 && end.kind == exited && !canListen(ctx, rec.Port) && ctx.Err() == nil {
 		end.kind = moved

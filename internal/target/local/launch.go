@@ -45,6 +45,10 @@ type launch struct {
 	Group cgroup.Group `json:"group,omitempty"` // that keeps its limits
 
 	Image *imageLaunch `json:"image,omitempty"` // what stands in place of all above but Env
+	// Locks are how many open files after errorFD the program keeps; what they lock is
+	// its own for as long as any of its processes has one.
+	Locks int `json:"locks,omitempty"`
+	locks []*os.File
 }
 
 // Launch turns this process into a workload: it reads what to become from the
@@ -55,28 +59,22 @@ func Launch() error {
 		namespaces.Inside()
 	}
 	runtime.LockOSThread() // a Landlock domain is a thread's
-	closeInherited()
-	err := unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
-	if err != nil { // a kernel before 5.11
-		syscall.CloseOnExec(specFD)
-		syscall.CloseOnExec(errorFD)
-	}
-	err = become(os.NewFile(specFD, "spec"))
+	err := become(os.NewFile(specFD, "spec"))
 	_, _ = os.NewFile(errorFD, "error").WriteString(err.Error())
 	return err
 }
 
-// closeInherited closes what our own caller left open: it may lead past the walls, and
+// closeInherited closes what our own caller left open after the last that it gave us: it may lead past the walls, and
 // a shim would hold it as long as it lives. What this process has opened itself is
 // marked to be closed when a program is executed.
-func closeInherited() {
+func closeInherited(last int) {
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return // marked too, below
 	}
 	for _, e := range entries {
 		fd, err := strconv.Atoi(e.Name())
-		if err != nil || fd <= errorFD {
+		if err != nil || fd <= last {
 			continue
 		}
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
@@ -87,7 +85,14 @@ func closeInherited() {
 
 func become(spec *os.File) error {
 	var l launch
-	if err := json.NewDecoder(spec).Decode(&l); err != nil {
+	err := json.NewDecoder(spec).Decode(&l)
+	closeInherited(errorFD + l.Locks)
+	if unix.CloseRange(specFD, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) != nil { // a kernel before 5.11
+		for fd := specFD; fd <= errorFD+l.Locks; fd++ {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("read the launch: %w", err)
 	}
 	if l.Image != nil {
@@ -124,6 +129,11 @@ func become(spec *os.File) error {
 	// Last, so that what this program needs itself is not counted.
 	if err := entrance.Join(); err != nil {
 		return err
+	}
+	for fd := range l.Locks {
+		if _, err := unix.FcntlInt(uintptr(errorFD+1+fd), unix.F_SETFD, 0); err != nil {
+			return fmt.Errorf("keep the locks of its volumes: %w", err)
+		}
 	}
 	if err := syscall.Exec(program, l.Argv, l.Env); err != nil {
 		return fmt.Errorf("execute %s: %w", program, err)

@@ -30,6 +30,8 @@ func (s *Supervisor) spawn(l launch, out *outputs) (p *process, failed func() st
 // spawnAs is spawn, with our user seen as user as by the process, in a user namespace
 // of its own; nil: as it is.
 func (s *Supervisor) spawnAs(l launch, out *outputs, as *int) (p *process, failed func() string, err error) {
+	defer closeAll(l.locks)
+	l.Locks = len(l.locks)
 	specR, specW, err := os.Pipe()
 	if err != nil {
 		return nil, nil, fmt.Errorf("make a pipe: %w", err)
@@ -48,6 +50,9 @@ func (s *Supervisor) spawnAs(l launch, out *outputs, as *int) (p *process, faile
 	}
 	defer closeAll(files)
 	fds := []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd(), specR.Fd(), errW.Fd()}
+	for _, lock := range l.locks {
+		fds = append(fds, lock.Fd())
+	}
 	sys := &syscall.SysProcAttr{Setsid: true}
 	if as != nil {
 		sys.Cloneflags = syscall.CLONE_NEWUSER
@@ -113,6 +118,10 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
 		}
 	}
+	volumes, err := s.makeVolumes(pl)
+	if err != nil {
+		return launch{}, err
+	}
 	if pl.fleet.Image != nil {
 		return s.launchImage(ctx, pl, argv, env)
 	}
@@ -124,7 +133,7 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 		Hide:     append([]string{s.cfg.Data, s.cfg.Program}, s.cfg.Groups.Mounts()...),
 		ReadOnly: append([]string{artifact, s.cfg.Program}, s.cfg.Groups.Mounts()...),
 		// The FIFOs too, for programs that open /dev/stdout.
-		Writable: []string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")},
+		Writable: append([]string{pl.tmp(), s.layout.state(pl.key), filepath.Join(pl.dir, "stdout"), filepath.Join(pl.dir, "stderr")}, volumes...),
 	}, nil
 }
 
@@ -159,11 +168,17 @@ func (s *Supervisor) env(pl place) []string {
 	env["TITRATE_APP"], env["TITRATE_ENV"], env["TITRATE_SERVICE"] = pl.key.App, pl.key.Env, pl.key.Workload
 	env["TITRATE_VERSION"], env["TITRATE_RELEASE"], env["TITRATE_COMMIT"] = pl.fleet.Version.String(), pl.fleet.Release.String(), pl.fleet.Commit
 	env[stateVar] = s.layout.state(pl.key)
+	for name := range pl.fleet.Volumes {
+		env[volumeVar(name)] = s.volume(pl.key, name)
+	}
 	if pl.port != 0 {
 		env["PORT"] = strconv.Itoa(pl.port)
 	}
 	if pl.fleet.Image != nil {
 		env[stateVar], env["PORT"] = imageState, strconv.Itoa(imagePort(pl.fleet))
+		for name, v := range pl.fleet.Volumes {
+			env[volumeVar(name)] = v.Path
+		}
 	}
 	var out []string
 	for name, v := range env {

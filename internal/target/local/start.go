@@ -64,7 +64,7 @@ func (in *instance) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	l.Group = rec.Group
+	l.Group, l.locks = rec.Group, in.takeLocks()
 	proc, failed, err := in.s.spawn(l, in.out)
 	if err != nil {
 		return err
