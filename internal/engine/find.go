@@ -113,6 +113,3 @@ func (s *Seeker) Known(ctx context.Context) (e *Engine, v Version, err error) {
 	}
 	return s.found, v, err
 }
-
-// String says what is set: "auto", "none", or where the socket is.
-func (s *Seeker) String() string { return strings.TrimPrefix(s.setting, "unix://") }

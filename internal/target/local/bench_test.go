@@ -26,7 +26,7 @@ func BenchmarkSpawnToReady(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p, probe := newPorts(), newProber()
+		p, probe := newPorts(), prober{}
 		for b.Loop() {
 			port, err := p.free(b.Context(), nil)
 			if err != nil {

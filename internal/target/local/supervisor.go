@@ -71,7 +71,7 @@ func New(cfg Config) (*Supervisor, error) {
 		cfg.Groups = cgroup.Find(groupsOf(boot))
 	}
 	return &Supervisor{
-		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: newProber(),
+		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: prober{},
 		kick: make(chan struct{}, 1), sweep: make(chan struct{}, 1), hurry: make(chan struct{}), halt: make(chan struct{}), back: make(chan struct{}),
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
