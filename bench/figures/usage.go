@@ -19,7 +19,11 @@ type Usage struct {
 	CPU time.Duration
 }
 
-// Idle watches the three processes for a while, after half as long to settle.
+// settle is how long nothing is asked before it counts as idle: what has just begun is
+// looked after more closely for half a minute.
+const settle = 45 * time.Second
+
+// Idle watches the three processes for a while, after they have settled.
 func Idle(ctx context.Context, p *demo.Platform, d time.Duration) (u Usage, err error) {
 	var pids []int
 	for _, name := range []string{"up", "server", "node"} {
@@ -29,7 +33,7 @@ func Idle(ctx context.Context, p *demo.Platform, d time.Duration) (u Usage, err 
 		}
 		pids = append(pids, pid)
 	}
-	if err := rest(ctx, d/2); err != nil {
+	if err := rest(ctx, settle); err != nil {
 		return u, err
 	}
 	before, err := sum(pids)

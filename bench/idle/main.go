@@ -39,7 +39,7 @@ func main() {
 
 func main() {
 	services := flag.Int("services", 50, "how many, of two instances each")
-	idle := flag.Duration("idle", 30*time.Second, "how long to watch, after half as long to settle")
+	idle := flag.Duration("idle", 30*time.Second, "how long to watch, once all has settled")
 	program := flag.String("program", "", "path of the titrate binary; empty: it is built")
 	flag.Parse()
 	if err := run(context.Background(), *program, *services, *idle); err != nil {

@@ -115,7 +115,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	m.supervisor, err = local.New(local.Config{
 		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
 		Engine: seeker.Engine, Log: log,
-		Open: m.gateway.OpenAt,
+		Open: m.gateway.OpenAt, Asked: m.gateway.Asked,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))
 		},

@@ -51,6 +51,7 @@ func newFleet(id fleetID) *fleet {
 type instance struct {
 	Endpoint
 	open     atomic.Int64
+	asked    atomic.Bool // since Gateway.Asked was called for it
 	gone     atomic.Bool // not ready any more: whoever sees it must not use it
 	upstream upstream
 }
@@ -82,6 +83,9 @@ func (f *fleet) acquire(tried []*instance) *instance {
 		// reads an open count of 0 knows that nobody can come any more (R5).
 		in.open.Add(1)
 		if !in.gone.Load() {
+			if !in.asked.Load() { // read by all, and seldom written
+				in.asked.Store(true)
+			}
 			return in
 		}
 		in.open.Add(-1)

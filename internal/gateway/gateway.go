@@ -205,6 +205,21 @@ func (g *Gateway) OpenAt(addr string) (n int) {
 	return n
 }
 
+// Asked reports whether an instance at an address has been asked anything since the
+// last call for it, or still has something open.
+func (g *Gateway) Asked(addr string) (asked bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, f := range g.fleets {
+		for _, in := range f.all {
+			if in.Addr == addr && (in.asked.Swap(false) || in.open.Load() > 0) {
+				asked = true
+			}
+		}
+	}
+	return asked
+}
+
 // Idle returns since when all versions of a workload have measured 0 requests
 // (R11): at the earliest since the workload was first in the table of this
 // process. It is zero for a workload that the table does not name.

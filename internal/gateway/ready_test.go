@@ -161,6 +161,31 @@ func TestR5_AnotherProcessAtTheSameAddressIsAnotherInstance(t *testing.T) {
 	}
 }
 
+func TestAsked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	b := newBackend(t, "a", says("ok"))
+	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+	r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
+	if r.Asked(b.Addr) {
+		t.Error("asked before anybody came")
+	}
+	tk, ref := r.admit(arrival{host: "x", path: "/"})
+	if ref != nil {
+		t.Fatal(ref)
+	}
+	tk.begin(nil)
+	for range 2 {
+		if !r.Asked(b.Addr) {
+			t.Error("not asked while a request is open")
+		}
+	}
+	tk.finish()
+	if r.Asked(b.Addr) {
+		t.Error("asked after the last word of it")
+	}
+}
+
 func TestTheLessLoadedInstanceIsPreferred(t *testing.T) {
 	t.Parallel()
 	f := newFleet(fleetID{orders, 1})

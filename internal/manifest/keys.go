@@ -154,7 +154,7 @@ func serviceKeys() []Key {
 		{
 			Name: "health", Places: settings, kind: orNone(text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/|^none$"}, checkURLPath)),
 			Default: "ready when it accepts connections", Example: "health: /healthz",
-			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer.",
+			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer. It is asked every second, and every 5 s of an instance that has been well for half a minute and that nobody asks anything.",
 		},
 		{
 			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),

@@ -47,6 +47,9 @@ type Config struct {
 	// Open returns how many requests and connections are open at an instance, for
 	// draining. Nil: none ever.
 	Open func(addr string) int
+	// Asked reports whether a request was made at an address since the last call for it,
+	// or is still open: who is not asked anything is checked less often. Nil: always.
+	Asked func(addr string) bool
 	// URLs returns the addresses, by workload, at which workload k reaches those that
 	// it uses. Nil: none are given.
 	URLs func(k rollout.Key, uses []string) map[string]string
@@ -107,6 +110,9 @@ func (c *Config) complete() error {
 	}
 	if c.Open == nil {
 		c.Open = func(string) int { return 0 }
+	}
+	if c.Asked == nil {
+		c.Asked = func(string) bool { return true }
 	}
 	if c.URLs == nil {
 		c.URLs = func(rollout.Key, []string) map[string]string { return nil }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -152,8 +153,11 @@ func serve(port string) {
 		os.Exit(1)
 	}
 	sick := false
+	var checks atomic.Int64
 	mux := http.NewServeMux()
+	mux.HandleFunc("/checks", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, checks.Load()) })
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		checks.Add(1)
 		if sick {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}

@@ -28,11 +28,12 @@ type usage struct {
 type meter struct {
 	cpu      map[int]map[int]uint64 // ticks, by session and process
 	restarts map[fleetID]int
+	programs map[int]string // leaders of sessions that are no shims, and so never will be, by their start
 }
 
 // sample tells once a second what each version used.
 func (s *Supervisor) sample(ctx context.Context) {
-	m := meter{cpu: map[int]map[int]uint64{}, restarts: map[fleetID]int{}}
+	m := meter{cpu: map[int]map[int]uint64{}, restarts: map[fleetID]int{}, programs: map[int]string{}}
 	first, now := true, s.cfg.Now()
 	t := time.NewTicker(sampleEvery)
 	defer t.Stop()
@@ -48,7 +49,7 @@ func (s *Supervisor) sample(ctx context.Context) {
 		now = s.cfg.Now()
 		var used map[int]usage
 		if len(all)+len(bounded) > 0 {
-			used = usages(func(sid int) bool { _, ok := all[sid]; return ok || bounded[sid] != nil })
+			used = m.usages(func(sid int) bool { _, ok := all[sid]; return ok || bounded[sid] != nil })
 		}
 		s.keepMemory(bounded, used)
 		if samples := m.take(all, restarts, used); !first {
@@ -121,8 +122,8 @@ func (m *meter) take(sessions map[int]fleetID, restarts map[fleetID]int, used ma
 }
 
 // usages looks at every process once, for the sessions that are ours.
-func usages(ours func(sid int) bool) map[int]usage {
-	out, shims := map[int]usage{}, map[int]bool{}
+func (m *meter) usages(ours func(sid int) bool) map[int]usage {
+	out, shims, programs := map[int]usage{}, map[int]bool{}, map[int]string{}
 	page := uint64(os.Getpagesize())
 	for _, pid := range pids() {
 		sid, err := unix.Getsid(pid)
@@ -134,7 +135,10 @@ func usages(ours func(sid int) bool) map[int]usage {
 			continue
 		}
 		if _, known := shims[sid]; !known {
-			shims[sid] = isShim(sid)
+			shims[sid] = (pid != sid || m.programs[sid] != st[22-3]) && isShim(sid)
+		}
+		if pid == sid && !shims[sid] {
+			programs[sid] = st[22-3]
 		}
 		// A shim and what it has started stand for the program, which is not among them.
 		if shims[sid] && (pid == sid || st[4-3] == strconv.Itoa(sid)) {
@@ -151,6 +155,7 @@ func usages(ours func(sid int) bool) map[int]usage {
 		u.resident += pages * page
 		out[sid] = u
 	}
+	m.programs = programs
 	return out
 }
 

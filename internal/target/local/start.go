@@ -22,6 +22,8 @@ const (
 	workerAlive         = time.Second     // a worker that lives so long is ready
 	firstProbe          = 5 * time.Millisecond
 	slowestProbe        = time.Second
+	probeEvery          = time.Second // of an instance that is asked, is new, or is in doubt
+	idleProbeEvery      = 5 * time.Second
 	probesToUnready     = 3
 )
 
@@ -248,7 +250,9 @@ func (in *instance) locate(rec instanceRecord) (addr, text string) {
 	return "", shim.Listening(all, nil)
 }
 
-// keepWell checks the health of a ready instance until ctx ends.
+// keepWell checks the health of a ready instance until ctx ends: every second, and less
+// often while it is steady and nobody asks it anything. The first request brings the
+// next check forward.
 func (in *instance) keepWell(ctx context.Context) {
 	rec := in.snapshot()
 	if rec.Fleet.Worker {
@@ -256,7 +260,14 @@ func (in *instance) keepWell(ctx context.Context) {
 		return
 	}
 	tries := newChecked(rec, rec.Addr)
-	for fails := 0; wait(ctx, 950*time.Millisecond+mrand.N(100*time.Millisecond)); {
+	last := in.s.cfg.Now()
+	for fails := 0; wait(ctx, probeEvery-probeEvery/20+mrand.N(probeEvery/10)); {
+		now, known := in.s.cfg.Now(), in.snapshot()
+		calm := fails == 0 && known.State == world.InstanceReady && now.Sub(known.Since) > steady
+		if asked := in.s.cfg.Asked(rec.Addr); calm && !asked && now.Sub(last) < idleProbeEvery-probeEvery/2 {
+			continue
+		}
+		last = now
 		err := in.s.probe.check(ctx, rec.Addr, rec.Fleet.Health)
 		state := in.snapshot().State
 		switch {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -260,6 +261,42 @@ func TestR5_anUnhealthyInstanceIsNotDrawn(t *testing.T) {
 	b.untilReady(1, 0)
 	get(t, addr, "/sick?is=false")
 	b.untilReady(1, 1)
+}
+
+func TestR5_anInstanceThatNobodyAsksIsCheckedLessOften(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64 // of the clock, which a test can only turn
+	var asked atomic.Bool
+	looked := make(chan struct{}, 1000)
+	began := time.Now()
+	b := newBench(t, newFolder(t), func(c *Config) {
+		c.Now = func() time.Time { return began.Add(time.Duration(ahead.Load())) }
+		c.Asked = func(string) bool { looked <- struct{}{}; return asked.Load() }
+	})
+	f := run(1, 1, "serve")
+	f.StartTimeout = 0
+	b.want(f)
+	addr := b.untilReady(1, 1)[0].Addr
+	ahead.Store(int64(steady + time.Second))
+	look := func() { // one may have read the clock before, the next checks, a third says that it has
+		for range 3 {
+			<-looked
+		}
+	}
+	look()
+	before := get(t, addr, "/checks")
+	look()
+	if now := get(t, addr, "/checks"); now != before {
+		t.Errorf("checked though nobody asks: %s before, %s now", before, now)
+	}
+	ahead.Add(int64(idleProbeEvery))
+	look()
+	if now := get(t, addr, "/checks"); now == before {
+		t.Errorf("not checked in %v", idleProbeEvery)
+	}
+	asked.Store(true)
+	get(t, addr, "/sick?is=true")
+	b.until("unready", func(s Seen) bool { return s.instance("orders-v1-a").State == world.InstanceUnready })
 }
 
 func TestR17_stoppingWaitsForOpenRequests(t *testing.T) {
