@@ -27,6 +27,7 @@ type Service struct {
 	Health     string // path; empty: nothing was found
 	HealthFrom string
 	Worker     bool   // it does not seem to listen
+	Network    string // why its build needs the network; empty: it does not
 	From       string // "go.mod, package main in cmd/api"
 }
 

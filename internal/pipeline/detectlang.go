@@ -61,6 +61,10 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 			return g, false
 		}
 		start := nodeStart(tree, dir, pkg, w)
+		if pkg.Scripts["start"] == "" && isLibrary(tree, dir, pkg) {
+			return g, false
+		}
+		g.Network = buildDownloads(tree, dir, pkg)
 		g.marker, line, from = "package.json", start.line, "Node.js, started by "+start.from
 		if start.site {
 			g.Kind, line, from = "static", "index.html", "Node.js, a site that scripts.build makes"

@@ -178,7 +178,7 @@ func TestNode_tellsOfAnotherVersionThanEnginesAsksFor(t *testing.T) {
 	if _, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Workloads: []Workload{goService("shop", ".")}, Progress: &told}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for >=99") {
+	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for node >=99") {
 		t.Error(told.String())
 	}
 }
