@@ -80,7 +80,7 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 		if line, from = procfile(tree, dir, g.Name); line == "" {
 			line, from = pythonStart(tree, dir, project, pythonNames(tree, dir, project))
 		}
-		g.marker, from = firstFile(tree, dir, "uv.lock", "poetry.lock", "pyproject.toml", "requirements.txt", "manage.py", "main.py", "app.py"), "Python, started by "+from
+		g.marker, from = firstFile(tree, dir, "uv.lock", "poetry.lock", "pyproject.toml", "Pipfile", "requirements.txt", "manage.py", "main.py", "app.py"), "Python, started by "+from
 	case "java":
 		g.marker = firstFile(tree, dir, "pom.xml", "build.gradle", "build.gradle.kts")
 		line, from = "app.jar", "Java, "+g.marker

@@ -76,7 +76,7 @@ func languageOf(tree fs.FS, dir, with string) string {
 		return "java"
 	case has("Cargo.toml"):
 		return "rust"
-	case has("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "manage.py"):
+	case has("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "manage.py"):
 		return "python"
 	case has("package.json"):
 		return "node"

@@ -108,7 +108,7 @@ func (r *run) manage(ctx context.Context, tree fs.FS, w Workload, m manager, p *
 		return "", err
 	}
 	if own := yarnPath(tree, p.root); m.name == "yarn" && own != "" {
-		p.tools = append(p.tools, tool{name: "yarn", path: own, version: versionIn(path.Base(own))})
+		p.tools = append(p.tools, tool{name: "yarn", path: own, version: plainVersion.FindString(versionIn(path.Base(own)))})
 		p.wrap[m.name] = `node "$SRC/` + own + `"`
 		p.locks = append(p.locks, own)
 		return "", nil

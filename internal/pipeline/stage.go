@@ -171,7 +171,7 @@ func (r *run) explain(e *BuildError, w Workload, said string) {
 		switch {
 		case e.Step == StepFetch && !r.cfg.Network:
 			e.Help = "builds may not use the network here, and what is kept does not do: titrate up without --network=false"
-		case e.Step == StepFetch:
+		case e.Step == StepFetch, w.Build.Network:
 			e.Help = "see whether it can be had from this machine; HTTPS_PROXY and the tools' own variables (npm_config_registry, PIP_INDEX_URL, …) are passed on from titrate up"
 		default:
 			e.Help = "this step has no network unless titrate.yaml says: " + w.Name + ": { build: { dir: " + w.Build.Dir + ", network: true } }; or let build: { fetch: … } get it"

@@ -28,8 +28,8 @@ const waysOut = "a Dockerfile or a prebuilt image: …, where images can be run;
 
 // packages names what brings a tool on a Debian or Ubuntu machine, or elsewhere.
 var packages = map[string]string{
-	"node": "apt-get install nodejs npm", "npm": "apt-get install npm", "pnpm": "npm install -g pnpm", "yarn": "npm install -g yarn",
-	"python3": "apt-get install python3 python3-pip", "uv": "see docs.astral.sh/uv", "poetry": "pipx install poetry",
+	"node": "apt-get install nodejs npm", "npm": "apt-get install npm",
+	"python3": "apt-get install python3 python3-pip", "uv": "pipx install uv", "poetry": "pipx install poetry, or apt-get install python3-poetry",
 	"java": "apt-get install default-jdk-headless", "javac": "apt-get install default-jdk-headless", "mvn": "apt-get install maven", "gradle": "commit its wrapper: gradle wrapper",
 	"cargo": "see rustup.rs, or apt-get install cargo",
 }
