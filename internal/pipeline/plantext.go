@@ -76,6 +76,7 @@ func plain(line string) string {
 		if i := strings.Index(part, "&& pnpm rebuild"); i >= 0 {
 			part = part[i+3:]
 		}
+		part, _, _ = strings.Cut(part, " || echo ")
 		if part = strings.TrimSpace(flags.ReplaceAllString(part, "")); part != "" {
 			parts = append(parts, part)
 		}

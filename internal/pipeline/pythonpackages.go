@@ -81,6 +81,8 @@ mv "$TMPDIR"/venvs/*/lib/python*/site-packages "$DEPS/site"`
 		if w.Build.Test != "" {
 			p.fetch += "\n" + pipfileRequirements("develop") + pipInstall + `"$DEPS/test" -r "$TMPDIR/develop.txt"`
 		}
+	case len(project.Tool.Poetry.Dependencies) > 0 && !has("requirements.txt"):
+		return fault(w, CodeLock, StepDetect, "pyproject.toml is poetry's, and there is no poetry.lock", "poetry lock, commit poetry.lock, push again")
 	case has("Pipfile") && !has("requirements.txt"):
 		return fault(w, CodeLock, StepDetect, "there is a Pipfile, and no Pipfile.lock", "pipenv lock, commit Pipfile.lock, push again")
 	case has("requirements.txt"):
