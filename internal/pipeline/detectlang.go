@@ -87,6 +87,9 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 		if text, err := readStart(tree, path.Join(dir, "pom.xml")); err == nil && regexp.MustCompile(`<packaging>\s*pom\s*<`).Match(text) {
 			return g, false
 		}
+		if javaRoot(tree, dir) != dir && !hasMainMethod(tree, dir) || hasModules(tree, dir) && !isDir(tree, path.Join(dir, "src/main")) {
+			return g, false
+		}
 	case "rust":
 		c, err := readCargo(tree, dir)
 		if err != nil || c.Package.Name == "" || len(c.Bin) == 0 && !isFile(tree, path.Join(dir, "src/main.rs")) {

@@ -30,6 +30,11 @@ func (st *stage) steps(ctx context.Context) error {
 	if err := st.dependencies(ctx); err != nil {
 		return err
 	}
+	if said, err := os.ReadFile(filepath.Join(st.deps, notesFile)); err == nil {
+		for note := range strings.Lines(string(said)) {
+			fmt.Fprintf(st.job.Progress, "note    %s: %s\n", st.w.Name, strings.TrimSpace(note))
+		}
+	}
 	if err := st.step(ctx, StepCompile, st.p.build, st.w.Build.Network); err != nil {
 		return err
 	}

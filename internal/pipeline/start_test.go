@@ -99,16 +99,16 @@ func TestGradle_isPlannedWithItsWrapper(t *testing.T) {
 		test        string
 		fetch, told string
 	}{
-		"built":  {"", "sh ./gradlew --no-daemon -q assemble", "fetch: sh ./gradlew --no-daemon -q assemble, by build.gradle.kts"},
-		"tested": {"./gradlew --offline test", "sh ./gradlew --no-daemon -q assemble testClasses", "test: ./gradlew --offline test"},
+		"built":  {"", "gradlew --no-daemon -q assemble", "fetch: gradlew --no-daemon -q assemble, by build.gradle.kts"},
+		"tested": {"./gradlew --offline test", "gradlew --no-daemon -q assemble testClasses", "test: ./gradlew --offline test"},
 	} {
 		tree := repo("build.gradle.kts", "plugins { java }", "gradlew", "", "gradle/wrapper/gradle-wrapper.properties", "", "settings.gradle.kts", "", "gradle/libs.versions.toml", "")
 		w := Workload{Name: "shop", Build: manifest.Build{Dir: ".", Test: c.test}}
-		p := plan{root: ".", dir: "."}
+		p := plan{root: ".", dir: ".", wrap: map[string]string{}}
 		if err := r.gradle(t.Context(), tree, w, &p); err != nil {
 			t.Fatal(err)
 		}
-		if p.fetch != away(c.fetch) || p.build != "sh ./gradlew --no-daemon -q --offline assemble" || strings.Join(p.locks, " ") != "build.gradle.kts settings.gradle.kts gradle/libs.versions.toml gradle/wrapper/gradle-wrapper.properties" {
+		if !strings.HasSuffix(p.fetch, c.fetch) || p.build != "gradlew --no-daemon -q --offline assemble" || strings.Join(p.locks, " ") != "build.gradle.kts settings.gradle.kts gradle/libs.versions.toml gradle/wrapper/gradle-wrapper.properties" {
 			t.Errorf("%s: %+v", name, p)
 		}
 		if got := strings.Join(p.text(w), "\n"); !strings.Contains(got, c.told) {
@@ -246,6 +246,58 @@ func TestPython_versionIsRead(t *testing.T) {
 	} {
 		if got := pythonVersion(repo(c.file, text), "."); got.asked != c.want {
 			t.Errorf("%s %q: %q", c.file, text, got.asked)
+		}
+	}
+}
+
+func TestJava_modulesAreBuiltFromTheRootOfTheirBuild(t *testing.T) {
+	t.Parallel()
+	const runs = "package a;\nclass A { public static void main(String[] args) {} }\n"
+	maven := repo("pom.xml", "<project><packaging>pom</packaging><modules><module>lib</module><module>api</module></modules></project>", "mvnw", "",
+		"lib/pom.xml", "<project/>", "lib/src/main/java/a/L.java", "class L {}", "api/pom.xml", "<project/>", "api/src/main/java/a/A.java", runs)
+	gradle := repo("settings.gradle.kts", "rootProject.name = \"x\"\ninclude(\"lib\", \":apps:api\")\n", "build.gradle.kts", "", "gradlew", "",
+		"lib/build.gradle.kts", "", "lib/src/main/java/a/L.java", "class L {}", "apps/api/build.gradle.kts", "", "apps/api/src/main/kotlin/A.kt", "fun main() {}\n")
+	for name, c := range map[string]struct {
+		tree       fstest.MapFS
+		dir, build string
+	}{
+		"maven":  {maven, "api", "mvnw -o -B -ntp -pl api -am -DskipTests package"},
+		"gradle": {gradle, "apps/api", "gradlew --no-daemon -q --offline :apps:api:assemble"},
+	} {
+		d, err := Detect(c.tree)
+		if err != nil || len(d.Services) != 1 || d.Services[0].Dir != c.dir {
+			t.Errorf("%s: %+v, %v", name, d.Services, err)
+		}
+		r, w := &run{Builder: &Builder{}}, Workload{Name: "shop", Build: manifest.Build{Dir: c.dir}}
+		p := plan{root: javaRoot(c.tree, c.dir), dir: ".", wrap: map[string]string{}}
+		if name == "maven" {
+			err = r.maven(t.Context(), c.tree, w, &p)
+		} else {
+			err = r.gradle(t.Context(), c.tree, w, &p)
+		}
+		if err != nil || p.root != "." || p.build != c.build {
+			t.Errorf("%s: %q in %s, %v", name, p.build, p.root, err)
+		}
+	}
+}
+
+func TestJava_versionIsRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tree        fstest.MapFS
+		asked, from string
+	}{
+		"maven":         {repo("pom.xml", "<properties><maven.compiler.release>21</maven.compiler.release></properties>"), ">=21", "maven.compiler.release of pom.xml"},
+		"spring boot":   {repo("pom.xml", "<properties><java.version>17</java.version></properties>"), ">=17", "java.version of pom.xml"},
+		"of long ago":   {repo("pom.xml", "<properties><maven.compiler.source>1.8</maven.compiler.source></properties>"), ">=8", "maven.compiler.source of pom.xml"},
+		"a toolchain":   {repo("build.gradle.kts", "java { toolchain { languageVersion = JavaLanguageVersion.of(21) } }"), ">=21", "build.gradle.kts"},
+		"compatibility": {repo("build.gradle", "sourceCompatibility = JavaVersion.VERSION_1_8\n"), ">=8", "build.gradle"},
+		"a file":        {repo("pom.xml", "<project/>", ".java-version", "temurin-21.0.2\n"), ">=21", ".java-version"},
+		"sdkman":        {repo("pom.xml", "<project/>", ".sdkmanrc", "# sdk\njava=25.0.1-tem\n"), ">=25", ".sdkmanrc"},
+		"nothing":       {repo("pom.xml", "<project><java.version>${x}</java.version></project>"), "", ""},
+	} {
+		if asked, from := javaVersion(c.tree, ".", "."); asked != c.asked || from != c.from {
+			t.Errorf("%s: %q by %q", name, asked, from)
 		}
 	}
 }
