@@ -34,6 +34,11 @@ func (d *Detection) languages(tree fs.FS) {
 		}
 		d.Looked = append(d.Looked, path.Join(dir, s.marker))
 		d.Services = append(d.Services, s.Service)
+		for _, name := range s.others {
+			other := s.Service
+			other.Name = cmp.Or(plainName(name), name)
+			d.Services = append(d.Services, other)
+		}
 		if taken = append(taken, dir); dir == "." {
 			return // one program, with what belongs to it
 		}
@@ -44,6 +49,7 @@ func (d *Detection) languages(tree fs.FS) {
 type guessed struct {
 	Service
 	marker string
+	others []string // further programs of the same folder
 }
 
 // guessLanguage guesses the service of one folder. What cannot be started is none: a
@@ -92,8 +98,12 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 		}
 	case "rust":
 		c, err := readCargo(tree, dir)
-		if err != nil || c.Package.Name == "" || len(c.Bin) == 0 && !isFile(tree, path.Join(dir, "src/main.rs")) {
+		if err != nil || c.Package.Name == "" || len(c.programs(tree, dir)) == 0 {
 			return g, false
+		}
+		if all := c.programs(tree, dir); c.chosen(all, w) == "" {
+			g.Name = cmp.Or(plainName(all[0]), g.Name)
+			g.others = all[1:]
 		}
 		g.marker, line, from = "Cargo.toml", c.Package.Name, "Rust, Cargo.toml"
 	case "static":

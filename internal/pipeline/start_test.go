@@ -301,3 +301,39 @@ func TestJava_versionIsRead(t *testing.T) {
 		}
 	}
 }
+
+func TestRust_programsOfOnePackage(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		tree          fstest.MapFS
+		all, of, runs string
+	}{
+		"one":        {repo("Cargo.toml", "[package]\nname='shop'\n", "src/main.rs", ""), "shop", "web", "shop"},
+		"src/bin":    {repo("Cargo.toml", "[package]\nname='shop'\n", "src/bin/api.rs", "", "src/bin/mail_out/main.rs", ""), "api mail_out", "mail-out", "mail_out"},
+		"none named": {repo("Cargo.toml", "[package]\nname='shop'\n", "src/bin/api.rs", "", "src/bin/mail.rs", ""), "api mail", "web", ""},
+		"a default":  {repo("Cargo.toml", "[package]\nname='shop'\ndefault-run='api'\n", "src/bin/api.rs", "", "src/bin/mail.rs", ""), "api mail", "web", "api"},
+		"[[bin]]":    {repo("Cargo.toml", "[package]\nname='shop'\n[[bin]]\nname='serve'\npath='src/main.rs'\n", "src/main.rs", ""), "serve", "web", "serve"},
+	} {
+		cargo, err := readCargo(c.tree, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := cargo.programs(c.tree, ".")
+		if got := cargo.chosen(all, Workload{Name: c.of}); strings.Join(all, " ") != c.all || got != c.runs {
+			t.Errorf("%s: %q of %v", name, got, all)
+		}
+	}
+	d, err := Detect(repo("Cargo.toml", "[package]\nname='shop'\n", "src/bin/api.rs", "", "src/bin/mail.rs", ""))
+	if err != nil || len(d.Services) != 2 || d.Services[0].Name != "api" || d.Services[1].Name != "mail" {
+		t.Errorf("%+v, %v", d.Services, err)
+	}
+}
+
+func TestRust_pinnedToolchainIsRead(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{"[toolchain]\nchannel = \"1.80.1\"\n": "1.80.1", "nightly-2026-01-01\n": "nightly-2026-01-01", "": ""} {
+		if got, _ := rustChannel(repo("rust-toolchain", text), "."); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
