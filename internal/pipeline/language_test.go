@@ -188,8 +188,12 @@ func TestRust_isBuiltByCargo(t *testing.T) {
 	slow(t)
 	needTools(t, "cargo", "rustc", "cc")
 	b := builder(t, nil)
-	source := files(t, "Cargo.toml", "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nedition = \"2021\"\n", "Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n", "src/main.rs", "fn main() { println!(\"rusty\"); }\n")
-	a := mustBuild(t, b, source, goService("shop", "."))[0]
+	const crate = "[package]\nname = \"NAME\"\nversion = \"1.0.0\"\nedition = \"2021\"\n"
+	source := files(t, "Cargo.toml", "[workspace]\nmembers = [\"words\", \"shop\"]\nresolver = \"2\"\n",
+		"Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\ndependencies = [\n \"words\",\n]\n\n[[package]]\nname = \"words\"\nversion = \"1.0.0\"\n",
+		"words/Cargo.toml", strings.Replace(crate, "NAME", "words", 1), "words/src/lib.rs", "pub const WORD: &str = \"rusty\";\n",
+		"shop/Cargo.toml", strings.Replace(crate, "NAME", "shop", 1)+"[dependencies]\nwords = { path = \"../words\" }\n", "shop/src/main.rs", "fn main() { println!(\"{}\", words::WORD); }\n")
+	a := mustBuild(t, b, source, goService("shop", "shop"))[0]
 	if got := runs(t, b, a.Artifact); got != "rusty" {
 		t.Errorf("it says %q", got)
 	}
