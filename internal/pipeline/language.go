@@ -288,11 +288,7 @@ const enterScript = world.Enter
 // command writes how the artifact is started into dir, and returns it.
 func (p plan) command(dir string) ([]string, error) {
 	if p.site {
-		argv := []string{world.Self, "__static"}
-		if p.serves != "" {
-			argv = append(argv, "--fallback", p.serves)
-		}
-		return argv, nil
+		return siteCommand(p.serves), nil
 	}
 	if len(p.enter) == 0 && len(p.needs) == 0 {
 		return []string{"/bin/sh", "-c", p.run}, nil
@@ -317,6 +313,15 @@ func (p plan) command(dir string) ([]string, error) {
 		return nil, err
 	}
 	return []string{"./" + enterScript, "/bin/sh", "-c", p.run}, nil
+}
+
+// siteCommand serves an artifact's files; fallback answers for what is not there.
+func siteCommand(fallback string) []string {
+	argv := []string{world.Self, "__static"}
+	if fallback != "" {
+		argv = append(argv, "--fallback", fallback)
+	}
+	return argv
 }
 
 // writeWrappers makes programs that are other programs. Where the source is, $SRC, is

@@ -267,3 +267,40 @@ func TestVersionIn_seesThroughColours(t *testing.T) {
 		}
 	}
 }
+
+// Not parallel, as it changes PATH.
+func TestLanguages_withoutTheirToolsSayWhatIsLeft(t *testing.T) {
+	b := builder(t, nil)
+	t.Setenv("PATH", t.TempDir())
+	for name, c := range map[string]struct {
+		code, bring string
+		source      []string
+	}{
+		"node":   {CodeTool, "apt-get install nodejs npm", []string{"package.json", `{"scripts":{"start":"node a.js"}}`}},
+		"python": {CodeTool, "apt-get install python3", []string{"main.py", "", "requirements.txt", ""}},
+		"java":   {CodeTool, "apt-get install default-jdk-headless", []string{"pom.xml", "<project/>"}},
+		"rust":   {CodeTool, "apt-get install cargo", []string{"Cargo.toml", "[package]\nname='shop'\n", "Cargo.lock", "", "src/main.rs", ""}},
+		"go":     {CodeNoGo, "apt-get install golang-go", []string{"go.mod", goMod, "main.go", mainGo("x")}},
+	} {
+		_, err := build(t, b, files(t, c.source...), goService("shop", "."))
+		for _, want := range []string{c.code, c.bring, "start titrate again", "a Dockerfile or a prebuilt image: …", "build: {command: …"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: no %q in %v", name, want, err)
+			}
+		}
+	}
+}
+
+func TestStatic_whatACommandMakesIsServed(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	w := Workload{Name: "web", Build: manifest.Build{Dir: ".", Command: "mkdir public && cp a.md public/index.html", Output: "public"}}
+	if a := mustBuild(t, b, files(t, "a.md", "<h1>made</h1>"), w)[0].Artifact; strings.Join(a.Command, " ") != "@titrate __static" {
+		t.Errorf("command %q", a.Command)
+	}
+	for file, want := range map[string]string{"hugo.toml": "command: hugo --minify, output: public", "_config.yml": "jekyll build", "mkdocs.yml": "mkdocs build"} {
+		if _, err := Detect(repo(file, "", "Gemfile", "")); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "ruby main.rb") {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}

@@ -30,8 +30,8 @@ const waysOut = "a Dockerfile or a prebuilt image: …, where images can be run;
 var packages = map[string]string{
 	"node": "apt-get install nodejs npm", "npm": "apt-get install npm",
 	"python3": "apt-get install python3 python3-pip", "uv": "pipx install uv", "poetry": "pipx install poetry, or apt-get install python3-poetry",
-	"java": "apt-get install default-jdk-headless", "javac": "apt-get install default-jdk-headless", "mvn": "apt-get install maven", "gradle": "commit its wrapper: gradle wrapper",
-	"cargo": "see rustup.rs, or apt-get install cargo",
+	"java": "apt-get install default-jdk-headless", "javac": "apt-get install default-jdk-headless", "mvn": "apt-get install maven", "gradle": "apt-get install gradle, or commit its wrapper (gradle wrapper)",
+	"cargo": "apt-get install cargo, or see rustup.rs", "rustc": "apt-get install rustc, or see rustup.rs",
 }
 
 // find looks for a tool on PATH, and asks it for its version outside of any repository.
