@@ -5,9 +5,10 @@ import (
 	"io/fs"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v4"
 )
 
 // workspaceOf returns the folder whose lock file holds for dir, and which it is.
@@ -28,8 +29,6 @@ func workspaceOf(tree fs.FS, dir string) (root string, m manager, ok bool) {
 	}
 }
 
-var workspaceLine = regexp.MustCompile(`(?m)^\s*-\s*['"]?([^'"#\n]+?)['"]?\s*$`)
-
 // members returns the folders of a workspace, relative to the repository's root.
 func members(tree fs.FS, root string) map[string]packageJSON {
 	p, err := readPackage(tree, root)
@@ -42,8 +41,9 @@ func members(tree fs.FS, root string) map[string]packageJSON {
 		patterns = long.Packages
 	}
 	if text, err := readStart(tree, path.Join(root, "pnpm-workspace.yaml")); err == nil {
-		for _, m := range workspaceLine.FindAllStringSubmatch(string(text), -1) {
-			patterns = append(patterns, m[1])
+		var pnpm struct{ Packages []string }
+		if yaml.Unmarshal(text, &pnpm) == nil { // pnpm itself says what is wrong with it
+			patterns = append(patterns, pnpm.Packages...)
 		}
 	}
 	out := map[string]packageJSON{}

@@ -180,6 +180,16 @@ func TestNode_membersAreBuiltAfterWhatTheyNeed(t *testing.T) {
 	}
 }
 
+func TestNode_membersOfPnpmAreRead(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"packages:\n  - 'apps/*' # ours\n  - \"!**/test\"\n", "packages: [\"apps/*\"]\ncatalog:\n  react: ^19\n"} {
+		all := members(repo("package.json", `{}`, "pnpm-workspace.yaml", text, "apps/web/package.json", `{"name":"web"}`), ".")
+		if len(all) != 1 || all["apps/web"].Name != "web" {
+			t.Errorf("%q: %v", text, all)
+		}
+	}
+}
+
 func TestNode_saysWhoAsksForAnotherVersion(t *testing.T) {
 	t.Parallel()
 	node := tool{name: "node", path: "/usr/bin/node", version: "20.20.2"}

@@ -111,7 +111,7 @@ func demand(w Workload, t tool, asked, where string) error {
 		return nil //nolint:nilerr // what cannot be read is the tool's own to judge
 	}
 	return fault(w, CodeVersion, StepDetect, fmt.Sprintf("%s asks for %s %s; installed is %s at %s", where, t.name, asked, t.version, t.path),
-		"one of: install "+t.name+" "+asked+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut)
+		"one of: install "+t.name+" "+strings.TrimPrefix(asked, ">=")+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut)
 }
 
 // real returns where a path leads.
