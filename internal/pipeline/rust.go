@@ -151,7 +151,7 @@ func (r *run) rustTools(ctx context.Context, tree fs.FS, w Workload, root string
 	}
 	sysroot, err := ask(ctx, rustc.path, "--print", "sysroot")
 	if err != nil {
-		return cargo, rustc, nil, nil // not one that has several
+		return cargo, rustc, nil, nil //nolint:nilerr // not one that has several
 	}
 	if channel, pinned := rustChannel(tree, w.Build.Dir, root); channel != "" {
 		numbered := plainVersion.MatchString(channel)
