@@ -205,6 +205,9 @@ func draft(name, host string, seen pipeline.Detection) string {
 	first := true
 	for _, svc := range seen.Services {
 		parts := []string{"build: " + svc.Dir}
+		if svc.Network != "" {
+			parts[0] = "build: { dir: " + svc.Dir + ", network: true }"
+		}
 		switch {
 		case svc.Worker:
 			parts = append(parts, "worker: true")
@@ -250,6 +253,9 @@ func showDetection(w io.Writer, name string, seen pipeline.Detection, text strin
 			rows = append(rows, []string{"  port", fmt.Sprint(svc.Port), svc.PortFrom})
 		default:
 			rows = append(rows, []string{"  port", "$PORT", svc.PortFrom})
+		}
+		if svc.Network != "" {
+			rows = append(rows, []string{"  network", "while it builds", svc.Network})
 		}
 		if svc.Health != "" {
 			rows = append(rows, []string{"  health", svc.Health, svc.HealthFrom})

@@ -88,11 +88,12 @@ func landlocked(sp spec) error {
 	if sp.Level == levelPlain {
 		return landlock.V10.BestEffort().Restrict(rules...)
 	}
-	// In a network namespace of its own a step may talk to itself.
-	if err := landlock.V9.BestEffort().RestrictPaths(rules...); err != nil {
-		return err
-	}
-	return landlock.V9.BestEffort().RestrictScoped()
+	// In a network namespace of its own a step may talk to itself. One ruleset, not one of
+	// paths and one of scopes: the kernel lets no file be moved to another folder (EXDEV)
+	// where any of several rulesets does not allow it, and one without paths never does.
+	// rustc moves files so, and many a tool.
+	fs := landlock.V9.HandledAccessFS
+	return landlock.MustConfig(fs, landlock.V9.Scoped).BestEffort().Restrict(rules...)
 }
 
 func dropCapabilities() error {

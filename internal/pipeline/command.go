@@ -128,8 +128,12 @@ func (r *run) keepOutput(ctx context.Context, w Workload, source string, art Art
 		if err := copyInto(dir, sub, may); err != nil {
 			return art, notKept(ctx, w, err)
 		}
-		if w.Build.Run == "" && w.Run.Silent() {
-			return art, fault(w, CodeOutput, StepKeep, output+" is a folder, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
+		switch {
+		case w.Build.Run != "" || !w.Run.Silent():
+		case exists(filepath.Join(dir, "index.html")): // of a generator of sites
+			art.Command = siteCommand("")
+		default:
+			return art, fault(w, CodeOutput, StepKeep, output+" is a folder without an index.html, and nothing says how to start it", "build: {run: …} is the command that starts it, such as ./server")
 		}
 	case !info.Mode().IsRegular():
 		return art, fault(w, CodeOutput, StepKeep, output+" is neither a file nor a folder", "build: {output: …} names the file or folder that the command leaves")

@@ -27,6 +27,7 @@ type Service struct {
 	Health     string // path; empty: nothing was found
 	HealthFrom string
 	Worker     bool   // it does not seem to listen
+	Network    string // why its build needs the network; empty: it does not
 	From       string // "go.mod, package main in cmd/api"
 }
 
@@ -74,6 +75,16 @@ func Detect(tree fs.FS) (Detection, error) {
 	return d, nil
 }
 
+// generators are what makes a site and is not planned here, by the files that mark them.
+var generators = []struct {
+	name, command, bring string
+	files                []string
+}{
+	{"Hugo", "build: { command: hugo --minify, output: public }", "apt-get install hugo", []string{"hugo.toml", "hugo.yaml", "hugo.json"}},
+	{"Jekyll", "build: { command: jekyll build, output: _site }", "apt-get install jekyll", []string{"_config.yml"}},
+	{"MkDocs", "build: { command: mkdocs build, output: site }", "apt-get install mkdocs", []string{"mkdocs.yml"}},
+}
+
 // foreign are the files that mark what must be built by a command.
 var foreign = []struct{ file, what, command string }{
 	{"Gemfile", "Ruby", "build: {command: \"true\", output: ., run: ruby main.rb}"},
@@ -96,6 +107,13 @@ func (d *Detection) others(tree fs.FS) {
 		if isFile(tree, f.file) && len(d.Services) == 0 {
 			d.Looked = append(d.Looked, f.file)
 			d.Notes = append(d.Notes, f.file+": "+f.missing)
+		}
+	}
+	for _, g := range generators {
+		if f := firstFile(tree, ".", g.files...); f != "" && len(d.Services) == 0 {
+			d.Looked = append(d.Looked, f)
+			d.Notes = append(d.Notes, fmt.Sprintf("%s: %s makes a site by a command (%s): services: { web: { %s, health: / } } in titrate.yaml", f, g.name, g.bring, g.command))
+			return
 		}
 	}
 	for _, f := range foreign {

@@ -34,6 +34,11 @@ func (d *Detection) languages(tree fs.FS) {
 		}
 		d.Looked = append(d.Looked, path.Join(dir, s.marker))
 		d.Services = append(d.Services, s.Service)
+		for _, name := range s.others {
+			other := s.Service
+			other.Name = cmp.Or(plainName(name), name)
+			d.Services = append(d.Services, other)
+		}
 		if taken = append(taken, dir); dir == "." {
 			return // one program, with what belongs to it
 		}
@@ -44,6 +49,7 @@ func (d *Detection) languages(tree fs.FS) {
 type guessed struct {
 	Service
 	marker string
+	others []string // further programs of the same folder
 }
 
 // guessLanguage guesses the service of one folder. What cannot be started is none: a
@@ -61,6 +67,10 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 			return g, false
 		}
 		start := nodeStart(tree, dir, pkg, w)
+		if pkg.Scripts["start"] == "" && isLibrary(tree, dir, pkg) {
+			return g, false
+		}
+		g.Network = buildDownloads(tree, dir, pkg)
 		g.marker, line, from = "package.json", start.line, "Node.js, started by "+start.from
 		if start.site {
 			g.Kind, line, from = "static", "index.html", "Node.js, a site that scripts.build makes"
@@ -76,17 +86,24 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 		if line, from = procfile(tree, dir, g.Name); line == "" {
 			line, from = pythonStart(tree, dir, project, pythonNames(tree, dir, project))
 		}
-		g.marker, from = firstFile(tree, dir, "uv.lock", "poetry.lock", "pyproject.toml", "requirements.txt", "manage.py", "main.py", "app.py"), "Python, started by "+from
+		g.marker, from = firstFile(tree, dir, "uv.lock", "poetry.lock", "pyproject.toml", "Pipfile", "requirements.txt", "manage.py", "main.py", "app.py"), "Python, started by "+from
 	case "java":
 		g.marker = firstFile(tree, dir, "pom.xml", "build.gradle", "build.gradle.kts")
 		line, from = "app.jar", "Java, "+g.marker
 		if text, err := readStart(tree, path.Join(dir, "pom.xml")); err == nil && regexp.MustCompile(`<packaging>\s*pom\s*<`).Match(text) {
 			return g, false
 		}
+		if javaRoot(tree, dir) != dir && !hasMainMethod(tree, dir) || hasModules(tree, dir) && !isDir(tree, path.Join(dir, "src/main")) {
+			return g, false
+		}
 	case "rust":
 		c, err := readCargo(tree, dir)
-		if err != nil || c.Package.Name == "" || len(c.Bin) == 0 && !isFile(tree, path.Join(dir, "src/main.rs")) {
+		if err != nil || c.Package.Name == "" || len(c.programs(tree, dir)) == 0 {
 			return g, false
+		}
+		if all := c.programs(tree, dir); c.chosen(all, w) == "" {
+			g.Name = cmp.Or(plainName(all[0]), g.Name)
+			g.others = all[1:]
 		}
 		g.marker, line, from = "Cargo.toml", c.Package.Name, "Rust, Cargo.toml"
 	case "static":

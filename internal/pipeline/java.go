@@ -1,13 +1,9 @@
 package pipeline
 
 import (
-	"archive/zip"
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -29,7 +25,7 @@ func (r *run) planJava(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	java.version = compiler.version
 	java.home = filepath.Dir(filepath.Dir(java.path))
 	p := plan{
-		language: "java", root: dir, dir: ".", seed: true, tools: []tool{java}, needs: []tool{java}, wrap: map[string]string{"java": java.path},
+		language: "java", root: javaRoot(tree, dir), dir: ".", seed: true, tools: []tool{java}, needs: []tool{java}, wrap: map[string]string{"java": java.path},
 		env: []string{"JAVA_HOME=" + java.home, "MAVEN_USER_HOME=$DEPS/mvnw", "MAVEN_OPTS=-Dmaven.repo.local=$DEPS/m2", "GRADLE_USER_HOME=$DEPS/gradle"},
 		enter: []string{
 			`export PATH="$root/.titrate/bin:$PATH"`,
@@ -46,6 +42,10 @@ func (r *run) planJava(ctx context.Context, tree fs.FS, w Workload) (plan, error
 			p.binds = append(p.binds, bind{Path: f})
 		}
 	}
+	asked, where := javaVersion(tree, p.root, dir)
+	if err := demand(w, tool{name: "java", path: java.path, version: java.version}, asked, where); err != nil {
+		return plan{}, err
+	}
 	outputs := []string{"target/quarkus-app/quarkus-run.jar", "target/*.jar"}
 	if isFile(tree, path.Join(dir, "pom.xml")) {
 		err = r.maven(ctx, tree, w, &p)
@@ -56,8 +56,11 @@ func (r *run) planJava(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	if err != nil {
 		return plan{}, err
 	}
+	for i, o := range outputs {
+		outputs[i] = path.Join(relative(p.root, dir), o)
+	}
 	if w.Build.Output != "" {
-		outputs = []string{w.Build.Output}
+		outputs = []string{path.Join(relative(p.root, dir), w.Build.Output)}
 	}
 	p.take = func(src, _ string) (string, error) { return takeJar(src, outputs, !w.Run.Silent()) }
 	p.run, p.from = "java $JAVA_OPTS -jar app.jar", "Main-Class of the jar"
@@ -75,48 +78,73 @@ func away(line string) string {
 }
 
 func (r *run) maven(ctx context.Context, tree fs.FS, w Workload, p *plan) error {
-	mvn := "mvn"
-	if isFile(tree, path.Join(p.root, "mvnw")) {
-		mvn = "sh ./mvnw"
-	} else {
-		t, err := r.find(ctx, w, "mvn")
-		if err != nil {
-			return err
-		}
-		p.tools = append(p.tools, t)
+	before, mvn, err := r.wrapped(ctx, tree, w, p, "mvn", "mvnw")
+	if err != nil {
+		return err
+	}
+	part := ""
+	if p.root != w.Build.Dir { // with the modules that it needs
+		part = " -pl " + relative(p.root, w.Build.Dir) + " -am"
 	}
 	skip := " -DskipTests"
 	if w.Build.Test != "" { // so that what runs the tests is fetched too
 		skip = " -Dtest=NoneOfThese -DfailIfNoTests=false -Dsurefire.failIfNoSpecifiedTests=false"
 	}
-	p.fetch, p.by = away(mvn+" -B -ntp"+skip+" package"), path.Join(p.root, "pom.xml")
-	p.alone = away(mvn + " -o -B -ntp" + skip + " package")
-	p.build = mvn + " -o -B -ntp -DskipTests package"
+	p.fetch, p.by = away(before+mvn+" -B -ntp"+part+skip+" package"), path.Join(p.root, "pom.xml")
+	p.told = mvn + " -B -ntp" + part + skip + " package"
+	p.alone = away(before + mvn + " -o -B -ntp" + part + skip + " package")
+	p.build = mvn + " -o -B -ntp" + part + " -DskipTests package"
 	p.locks = below(tree, p.root, "pom.xml", ".mvn", "mvnw")
 	return nil
 }
 
 func (r *run) gradle(ctx context.Context, tree fs.FS, w Workload, p *plan) error {
-	gradle := "gradle"
-	if isFile(tree, path.Join(p.root, "gradlew")) {
-		gradle = "sh ./gradlew"
-	} else {
-		t, err := r.find(ctx, w, "gradle")
-		if err != nil {
-			return err
-		}
-		p.tools = append(p.tools, t)
+	before, gradle, err := r.wrapped(ctx, tree, w, p, "gradle", "gradlew")
+	if err != nil {
+		return err
 	}
-	tasks := " assemble"
+	part := " "
+	if p.root != w.Build.Dir {
+		part = " :" + strings.ReplaceAll(relative(p.root, w.Build.Dir), "/", ":") + ":"
+	}
+	tasks := part + "assemble"
 	if w.Build.Test != "" {
-		tasks = " assemble testClasses"
+		tasks += part + "testClasses"
 	}
-	p.fetch, p.by = away(gradle+" --no-daemon -q"+tasks), path.Join(p.root, firstFile(tree, p.root, "build.gradle", "build.gradle.kts"))
-	p.alone = away(gradle + " --no-daemon -q --offline" + tasks)
-	p.build = gradle + " --no-daemon -q --offline assemble"
+	p.fetch, p.by = away(before+gradle+" --no-daemon -q"+tasks), path.Join(p.root, firstFile(tree, p.root, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts"))
+	p.told = gradle + " --no-daemon -q" + tasks
+	p.alone = away(before + gradle + " --no-daemon -q --offline" + tasks)
+	p.build = gradle + " --no-daemon -q --offline" + part + "assemble"
 	p.locks = below(tree, p.root, "build.gradle", "build.gradle.kts", "settings.gradle", "settings.gradle.kts", "gradle.properties", "gradle.lockfile", "libs.versions.toml", "gradle-wrapper.properties")
 	return nil
 }
+
+// wrapped returns how a build tool is called: by its wrapper, where the repository has
+// one, and by the machine's where that cannot get what it wraps. Fetch begins with before,
+// which finds out; a file among what is kept says it to the steps without network.
+func (r *run) wrapped(ctx context.Context, tree fs.FS, w Workload, p *plan, name, wrapper string) (before, line string, err error) {
+	t, err := r.find(ctx, w, name)
+	if !isFile(tree, path.Join(p.root, wrapper)) {
+		p.tools = append(p.tools, t)
+		return "", name, err
+	}
+	if err != nil { // the wrapper is all there is
+		p.wrap[wrapper] = "sh ./" + wrapper
+		return "", wrapper, nil //nolint:nilerr // it brings what is missing
+	}
+	p.tools = append(p.tools, t)
+	p.wrap[wrapper] = `sh -c 'if [ -e "$DEPS/no-` + wrapper + `" ]; then exec ` + t.path + ` "$@"; else exec sh ./` + wrapper + ` "$@"; fi' ` + wrapper
+	return `rm -f "$DEPS/no-` + wrapper + `" "$DEPS/` + notesFile + `"
+if ! timeout 180 ` + wrapper + ` --version; then
+: > "$DEPS/no-` + wrapper + `"
+echo "` + wrapper + ` could not get what its properties name, and ` + t.path + ` ` + t.version + ` builds instead" > "$DEPS/` + notesFile + `"
+fi
+`, wrapper, nil
+}
+
+// notesFile is where a fetch step leaves, in $DEPS, what the person who pushes should
+// know of it, a line each.
+const notesFile = "notes"
 
 // below returns the files of those names, and in folders of those names, under dir,
 // relative to it.
@@ -137,78 +165,4 @@ func below(tree fs.FS, dir string, names ...string) []string {
 		}
 	}
 	return out
-}
-
-// takeJar finds the jar that runs by itself, and puts it alone into a folder as
-// app.jar; Quarkus leaves a folder.
-func takeJar(src string, outputs []string, started bool) (string, error) {
-	var jars, why []string
-	for _, pattern := range outputs {
-		found, err := filepath.Glob(filepath.Join(src, filepath.FromSlash(pattern)))
-		if err != nil {
-			return "", err
-		}
-		for _, jar := range found {
-			base := filepath.Base(jar)
-			if strings.HasSuffix(base, "-sources.jar") || strings.HasSuffix(base, "-javadoc.jar") || strings.HasSuffix(base, "-plain.jar") || strings.HasPrefix(base, "original-") || strings.HasSuffix(base, "-tests.jar") {
-				continue
-			}
-			runs, err := hasMain(jar)
-			if err != nil {
-				return "", fmt.Errorf("%s cannot be read: %w", base, err)
-			}
-			if !runs && !started {
-				why = append(why, base+" has no Main-Class")
-				continue
-			}
-			jars = append(jars, jar)
-		}
-		if len(jars) > 0 {
-			break
-		}
-	}
-	switch {
-	case len(jars) == 0 && len(why) > 0:
-		return "", &BuildError{Code: CodeOutput, Step: StepKeep, Saw: strings.Join(why, ", "), Help: "let the build make a jar that runs by itself: the Spring Boot plugin, maven-shade-plugin, or a mainClass in the manifest of maven-jar-plugin; or run: java -cp app.jar MAIN, beside build"}
-	case len(jars) == 0:
-		return "", fmt.Errorf("the build left no jar in %s", strings.Join(outputs, ", "))
-	case len(jars) > 1:
-		return "", fmt.Errorf("the build left several jars that run: %s", strings.Join(baseNames(jars), ", "))
-	}
-	if filepath.Base(jars[0]) == "quarkus-run.jar" {
-		dir := filepath.Dir(jars[0])
-		return dir, os.Rename(jars[0], filepath.Join(dir, "app.jar"))
-	}
-	dir := filepath.Join(src, ".jar")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	return dir, os.Rename(jars[0], filepath.Join(dir, "app.jar"))
-}
-
-func baseNames(paths []string) (out []string) {
-	for _, p := range paths {
-		out = append(out, filepath.Base(p))
-	}
-	return out
-}
-
-// hasMain reports whether a jar says which class is to be run.
-func hasMain(jar string) (bool, error) {
-	z, err := zip.OpenReader(jar)
-	if err != nil {
-		return false, err
-	}
-	defer z.Close() //nolint:errcheck // only read
-	f, err := z.Open("META-INF/MANIFEST.MF")
-	if err != nil {
-		return false, nil // a jar without a manifest has no main class
-	}
-	defer f.Close() //nolint:errcheck // only read
-	for lines := bufio.NewScanner(io.LimitReader(f, maxRead)); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "Main-Class:") {
-			return true, nil
-		}
-	}
-	return false, nil
 }

@@ -81,3 +81,34 @@ func TestJava_isBuiltByMavenAndWarmWithoutNetwork(t *testing.T) {
 		t.Errorf("what does not compile: %v", err)
 	}
 }
+
+func TestJava_theMachinesMavenBuildsWhereTheWrapperGetsNone(t *testing.T) {
+	t.Parallel()
+	source := javaApp(t)
+	write(t, source, "mvnw", "#!/bin/sh\necho cannot fetch it >&2\nexit 1\n")
+	b := builder(t, online)
+	var told strings.Builder
+	res, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Workloads: []Workload{goService("shop", ".")}, Progress: &told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := answer(t, b, res[0].Artifact); got != "from java" {
+		t.Errorf("it says %q", got)
+	}
+	if !strings.Contains(told.String(), "note    shop: mvnw could not get what its properties name, and ") {
+		t.Errorf("nothing was said:\n%s", told.String())
+	}
+}
+
+func TestJava_ofSeveralJarsTheWholeOneRuns(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ jars, want string }{
+		{"a/shop.jar a/shop-all.jar", "a/shop-all.jar"},
+		{"a/shop-1.0.jar a/shop-1.0-jar-with-dependencies.jar", "a/shop-1.0-jar-with-dependencies.jar"},
+		{"a/one.jar a/two.jar", "a/one.jar a/two.jar"},
+	} {
+		if got := strings.Join(whole(strings.Fields(c.jars)), " "); got != c.want {
+			t.Errorf("%s: %s", c.jars, got)
+		}
+	}
+}

@@ -28,13 +28,14 @@ type plan struct {
 	dir      string   // the workload's folder, relative to root
 	strange  []string // folders in root of which only package.json is seen: others' members of a workspace
 	tools    []tool
-	wrap     map[string]string // names under which tools are found first, with what each is
+	wrap     map[string]string // names under which tools are found first, with what each is; $SRC is root
 	binds    []bind
 	env      []string
 
-	warns []string // what the person who pushes should know
-	by    string   // the file that says what is fetched, of the repository
-	from  string   // what says how it is started
+	warns  []string // what the person who pushes should know
+	doubts []string // those of them that may be why a step fails
+	by     string   // the file that says what is fetched, of the repository
+	from   string   // what says how it is started
 
 	locks  []string // files in root that say what is fetched
 	fetch  string
@@ -75,7 +76,7 @@ func languageOf(tree fs.FS, dir, with string) string {
 		return "java"
 	case has("Cargo.toml"):
 		return "rust"
-	case has("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "manage.py"):
+	case has("requirements.txt", "pyproject.toml", "uv.lock", "poetry.lock", "Pipfile", "manage.py"):
 		return "python"
 	case has("package.json"):
 		return "node"
@@ -287,11 +288,7 @@ const enterScript = world.Enter
 // command writes how the artifact is started into dir, and returns it.
 func (p plan) command(dir string) ([]string, error) {
 	if p.site {
-		argv := []string{world.Self, "__static"}
-		if p.serves != "" {
-			argv = append(argv, "--fallback", p.serves)
-		}
-		return argv, nil
+		return siteCommand(p.serves), nil
 	}
 	if len(p.enter) == 0 && len(p.needs) == 0 {
 		return []string{"/bin/sh", "-c", p.run}, nil
@@ -312,15 +309,26 @@ func (p plan) command(dir string) ([]string, error) {
 	if err := os.WriteFile(path, []byte(b.String()), 0o755); err != nil { //nolint:gosec // a program to run
 		return nil, err
 	}
-	if err := writeWrappers(filepath.Join(filepath.Dir(path), "bin"), p.wrap); err != nil {
+	if err := writeWrappers(filepath.Join(filepath.Dir(path), "bin"), "${0%/*}/../..", p.wrap); err != nil {
 		return nil, err
 	}
 	return []string{"./" + enterScript, "/bin/sh", "-c", p.run}, nil
 }
 
-// writeWrappers makes programs that are other programs.
-func writeWrappers(dir string, wrap map[string]string) error {
+// siteCommand serves an artifact's files; fallback answers for what is not there.
+func siteCommand(fallback string) []string {
+	argv := []string{world.Self, "__static"}
+	if fallback != "" {
+		argv = append(argv, "--fallback", fallback)
+	}
+	return argv
+}
+
+// writeWrappers makes programs that are other programs. Where the source is, $SRC, is
+// not left to the environment of whoever runs them.
+func writeWrappers(dir, src string, wrap map[string]string) error {
 	for name, is := range wrap {
+		is = strings.ReplaceAll(is, "$SRC", src)
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\nexec "+is+" \"$@\"\n"), 0o755); err != nil { //nolint:gosec // a program to run
 			return err
 		}

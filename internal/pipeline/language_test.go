@@ -178,7 +178,7 @@ func TestNode_tellsOfAnotherVersionThanEnginesAsksFor(t *testing.T) {
 	if _, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Workloads: []Workload{goService("shop", ".")}, Progress: &told}); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for >=99") {
+	if !strings.Contains(told.String(), "note    shop: engines.node of package.json asks for node >=99") {
 		t.Error(told.String())
 	}
 }
@@ -188,8 +188,12 @@ func TestRust_isBuiltByCargo(t *testing.T) {
 	slow(t)
 	needTools(t, "cargo", "rustc", "cc")
 	b := builder(t, nil)
-	source := files(t, "Cargo.toml", "[package]\nname = \"shop\"\nversion = \"1.0.0\"\nedition = \"2021\"\n", "Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\n", "src/main.rs", "fn main() { println!(\"rusty\"); }\n")
-	a := mustBuild(t, b, source, goService("shop", "."))[0]
+	const crate = "[package]\nname = \"NAME\"\nversion = \"1.0.0\"\nedition = \"2021\"\n"
+	source := files(t, "Cargo.toml", "[workspace]\nmembers = [\"words\", \"shop\"]\nresolver = \"2\"\n",
+		"Cargo.lock", "version = 3\n\n[[package]]\nname = \"shop\"\nversion = \"1.0.0\"\ndependencies = [\n \"words\",\n]\n\n[[package]]\nname = \"words\"\nversion = \"1.0.0\"\n",
+		"words/Cargo.toml", strings.Replace(crate, "NAME", "words", 1), "words/src/lib.rs", "pub const WORD: &str = \"rusty\";\n",
+		"shop/Cargo.toml", strings.Replace(crate, "NAME", "shop", 1)+"[dependencies]\nwords = { path = \"../words\" }\n", "shop/src/main.rs", "fn main() { println!(\"{}\", words::WORD); }\n")
+	a := mustBuild(t, b, source, goService("shop", "shop"))[0]
 	if got := runs(t, b, a.Artifact); got != "rusty" {
 		t.Errorf("it says %q", got)
 	}
@@ -260,6 +264,43 @@ func TestVersionIn_seesThroughColours(t *testing.T) {
 	} {
 		if got := versionIn(said); got != want {
 			t.Errorf("%q: %q, want %q", said, got, want)
+		}
+	}
+}
+
+// Not parallel, as it changes PATH.
+func TestLanguages_withoutTheirToolsSayWhatIsLeft(t *testing.T) {
+	b := builder(t, nil)
+	t.Setenv("PATH", t.TempDir())
+	for name, c := range map[string]struct {
+		code, bring string
+		source      []string
+	}{
+		"node":   {CodeTool, "apt-get install nodejs npm", []string{"package.json", `{"scripts":{"start":"node a.js"}}`}},
+		"python": {CodeTool, "apt-get install python3", []string{"main.py", "", "requirements.txt", ""}},
+		"java":   {CodeTool, "apt-get install default-jdk-headless", []string{"pom.xml", "<project/>"}},
+		"rust":   {CodeTool, "apt-get install cargo", []string{"Cargo.toml", "[package]\nname='shop'\n", "Cargo.lock", "", "src/main.rs", ""}},
+		"go":     {CodeNoGo, "apt-get install golang-go", []string{"go.mod", goMod, "main.go", mainGo("x")}},
+	} {
+		_, err := build(t, b, files(t, c.source...), goService("shop", "."))
+		for _, want := range []string{c.code, c.bring, "start titrate again", "a Dockerfile or a prebuilt image: …", "build: {command: …"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: no %q in %v", name, want, err)
+			}
+		}
+	}
+}
+
+func TestStatic_whatACommandMakesIsServed(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	w := Workload{Name: "web", Build: manifest.Build{Dir: ".", Command: "mkdir public && cp a.md public/index.html", Output: "public"}}
+	if a := mustBuild(t, b, files(t, "a.md", "<h1>made</h1>"), w)[0].Artifact; strings.Join(a.Command, " ") != "@titrate __static" {
+		t.Errorf("command %q", a.Command)
+	}
+	for file, want := range map[string]string{"hugo.toml": "command: hugo --minify, output: public", "_config.yml": "jekyll build", "mkdocs.yml": "mkdocs build"} {
+		if _, err := Detect(repo(file, "", "Gemfile", "")); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "ruby main.rb") {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -43,134 +43,18 @@ func readPackage(tree fs.FS, dir string) (packageJSON, error) {
 	return p, err
 }
 
+// all returns the dependencies of both kinds.
+func (p packageJSON) all() map[string]string {
+	out := maps.Clone(p.DevDependencies)
+	if out == nil {
+		out = map[string]string{}
+	}
+	maps.Copy(out, p.Dependencies)
+	return out
+}
+
 func (p packageJSON) needs(name string) bool {
 	return p.Dependencies[name] != "" || p.DevDependencies[name] != ""
-}
-
-// manager is a package manager: the lock file that says it is used, and its lines.
-type manager struct {
-	name, lock, fetch, alone, rebuild, finish string // alone: fetch without network
-	env                                       []string
-}
-
-// npm and the others get packages without running their scripts, which the build step
-// does, without network.
-var npm = manager{
-	name: "npm", lock: "package-lock.json",
-	fetch:   `npm ci --ignore-scripts --include=dev --no-audit --no-fund --prefer-offline --cache "$DOWNLOADS/npm"`,
-	alone:   `npm ci --ignore-scripts --include=dev --no-audit --no-fund --offline --cache "$DOWNLOADS/npm"`,
-	rebuild: "npm rebuild --offline",
-	finish:  "npm prune --omit=dev --ignore-scripts --offline --no-audit --no-fund",
-}
-
-var managers = []manager{
-	npm, npm.locked("npm-shrinkwrap.json", "", ""),
-	{
-		name: "pnpm", lock: "pnpm-lock.yaml",
-		fetch: `pnpm install --frozen-lockfile --ignore-scripts --prod=false --package-import-method copy --store-dir "$DOWNLOADS/pnpm"`,
-		alone: `pnpm install --frozen-lockfile --ignore-scripts --prod=false --package-import-method copy --store-dir "$DOWNLOADS/pnpm" --offline`,
-		// The store is out of sight by then, and pnpm insists on one in its place.
-		rebuild: `sed -i "/storeDir/s|[^\" ]*/pnpm/v|$DEPS/pnpm/v|" node_modules/.modules.yaml && pnpm rebuild --store-dir "$DEPS/pnpm"`,
-		finish:  `pnpm prune --prod --ignore-scripts --config.store-dir="$DEPS/pnpm"; rm -f node_modules/.modules.yaml node_modules/.pnpm-workspace-state*.json`,
-	},
-	{
-		name: "yarn", lock: "yarn.lock",
-		fetch:   `yarn install --frozen-lockfile --ignore-scripts --non-interactive --production=false --cache-folder "$DEPS/yarn"`,
-		alone:   `yarn install --frozen-lockfile --ignore-scripts --non-interactive --production=false --cache-folder "$DEPS/yarn" --offline`,
-		rebuild: "npm rebuild --offline",
-		finish:  `yarn install --production --frozen-lockfile --offline --ignore-scripts --non-interactive --cache-folder "$DEPS/yarn"`,
-	},
-}
-
-// locked is a manager that reads another lock file, by another command.
-func (m manager) locked(file, from, to string) manager {
-	m.lock = file
-	m.fetch, m.alone = strings.Replace(m.fetch, from, to, 1), strings.Replace(m.alone, from, to, 1)
-	return m
-}
-
-// unlocked is npm where no lock file says what is meant.
-var unlocked = npm.locked("", "npm ci ", "npm install --no-package-lock ")
-
-// berry is yarn from version 2 on, whose lock file has another form.
-var berry = manager{
-	name: "yarn", lock: "yarn.lock", fetch: "yarn install --immutable --mode=skip-build", rebuild: "npm rebuild --offline",
-	env: []string{"YARN_NODE_LINKER=node-modules", "YARN_ENABLE_GLOBAL_CACHE=false", "YARN_CACHE_FOLDER=$DEPS/yarn", "YARN_GLOBAL_FOLDER=$DEPS/berry", "YARN_ENABLE_TELEMETRY=0"},
-}
-
-// workspaceOf returns the folder whose lock file holds for dir, and which it is.
-func workspaceOf(tree fs.FS, dir string) (root string, m manager, ok bool) {
-	for up := dir; ; up = path.Dir(up) {
-		for _, m := range managers {
-			if !isFile(tree, path.Join(up, m.lock)) || up != dir && len(members(tree, up)) == 0 {
-				continue
-			}
-			if text, err := readStart(tree, path.Join(up, m.lock)); err == nil && m.name == "yarn" && strings.Contains(string(text), "\n__metadata:") {
-				m = berry
-			}
-			return up, m, true
-		}
-		if up == "." {
-			return dir, manager{}, false
-		}
-	}
-}
-
-var workspaceLine = regexp.MustCompile(`(?m)^\s*-\s*['"]?([^'"#\n]+?)['"]?\s*$`)
-
-// members returns the folders of a workspace, relative to the repository's root.
-func members(tree fs.FS, root string) map[string]packageJSON {
-	p, err := readPackage(tree, root)
-	if err != nil {
-		return nil
-	}
-	var patterns []string
-	var long struct{ Packages []string }
-	if json.Unmarshal(p.Workspaces, &patterns) != nil && json.Unmarshal(p.Workspaces, &long) == nil {
-		patterns = long.Packages
-	}
-	if text, err := readStart(tree, path.Join(root, "pnpm-workspace.yaml")); err == nil {
-		for _, m := range workspaceLine.FindAllStringSubmatch(string(text), -1) {
-			patterns = append(patterns, m[1])
-		}
-	}
-	out := map[string]packageJSON{}
-	for _, pattern := range patterns {
-		pattern = strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/"), "**", "*")
-		found, err := fs.Glob(tree, path.Join(root, pattern))
-		if err != nil {
-			continue
-		}
-		for _, dir := range found {
-			if p, err := readPackage(tree, dir); err == nil {
-				out[dir] = p
-			}
-		}
-	}
-	return out
-}
-
-// strangers returns the members that dir does not depend on.
-func strangers(all map[string]packageJSON, dir string) []string {
-	need := map[string]bool{dir: true}
-	for grown := true; grown; {
-		grown = false
-		for d := range need {
-			for other, p := range all {
-				if !need[other] && p.Name != "" && all[d].needs(p.Name) {
-					need[other], grown = true, true
-				}
-			}
-		}
-	}
-	var out []string
-	for other := range all {
-		if !need[other] && !within(dir, other) {
-			out = append(out, other)
-		}
-	}
-	slices.Sort(out)
-	return out
 }
 
 // planNode plans a Node.js service, or a site that npm builds.
@@ -191,13 +75,11 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	root, m, locked := workspaceOf(tree, dir)
 	p := plan{
 		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node},
-		env: append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "COREPACK_HOME=$DEPS/corepack", "COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "COREPACK_ENABLE_STRICT=0"}, m.env...),
+		wrap: map[string]string{"node": node.path},
+		env:  append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "SKIP_YARN_COREPACK_CHECK=1", "npm_config_manage_package_manager_versions=false", "npm_config_package_manager_strict=false"}, m.env...),
 	}
-	if asked := pkg.Engines["node"]; asked != "" { // as npm: told, and no more
-		if ok, err := fits(node, asked); err == nil && !ok {
-			p.warns = append(p.warns, "engines.node of package.json asks for "+asked+", and it is built and run with node "+node.version+" at "+node.path+": put another first on the PATH of titrate up")
-		}
-	}
+	p.doubts = nodeDoubts(tree, root, dir, pkg, node)
+	p.warns = append(p.warns, p.doubts...)
 	if !locked && len(pkg.Dependencies)+len(pkg.DevDependencies) > 0 {
 		m = unlocked
 		p.warns = append(p.warns, "no lock file (package-lock.json, pnpm-lock.yaml, yarn.lock) says which versions package.json means, so that two builds of one commit may differ: npm install, commit package-lock.json")
@@ -207,13 +89,19 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 			return plan{}, err
 		}
 	}
-	if err := r.nodeBuild(ctx, tree, w, pkg, m, &p); err != nil {
-		return plan{}, err
+	if own := adapterMissing(pkg); own != nil {
+		return plan{}, nameFault(own, w)
 	}
 	start := nodeStart(tree, dir, pkg, w)
+	if err := r.nodeBuild(ctx, tree, w, m, &p); err != nil {
+		return plan{}, err
+	}
+	if start.after != "" && p.build != "" {
+		p.build += "\n" + start.after
+	}
 	if start.site {
 		p.site, p.needs = true, nil
-		if p.serves = w.Build.Fallback; p.serves == "" && singlePage(pkg) {
+		if p.serves = w.Build.Fallback; p.serves == "" && (singlePage(pkg) || start.single) {
 			p.serves = "index.html"
 		}
 		p.take = func(src, _ string) (string, error) {
@@ -232,25 +120,59 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		}
 	}
 	p.run, p.from = execLine(start.line), start.from
+	if at := path.Join(managed, m.name); p.finish != "" && slices.Contains(p.kept, at) && !mentions(m.name, p.run) {
+		p.finish += "\nrm -rf \"$SRC/" + at + `"`
+	}
 	p.enter = []string{
 		`export PATH="$root/.titrate/bin:$root/` + p.dir + `/node_modules/.bin:$root/node_modules/.bin:` + filepath.Dir(node.path) + `:$PATH"`,
 		`export NODE_ENV="${NODE_ENV:-production}"`,
 	}
-	p.wrap = map[string]string{"node": node.path}
 	return p, nil
 }
 
-// nodeBuild plans the scripts that make a package ready, and those of its dependencies.
-func (r *run) nodeBuild(ctx context.Context, tree fs.FS, w Workload, pkg packageJSON, m manager, p *plan) error {
+// mentions reports whether a shell line names a program.
+func mentions(program, line string) bool {
+	return slices.Contains(strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" \t;&|()\"'", r) }), program)
+}
+
+// nodeBuild plans the scripts that make a package ready: those of what was fetched, of the
+// workspace, of the members that it needs, each after its own needs, and its own.
+func (r *run) nodeBuild(ctx context.Context, tree fs.FS, w Workload, m manager, p *plan) error {
 	var lines []string
 	if p.fetch != "" && installs(tree, p.root, m) {
 		lines = append(lines, `(cd "$SRC" && `+m.rebuild+")")
 	}
-	runner := cmp.Or(m.name, "npm")
-	for _, script := range []string{"postinstall", "build"} {
-		if pkg.Scripts[script] != "" {
-			lines = append(lines, runner+" run "+script)
+	run := func(dir string, scripts ...string) error {
+		pkg, err := readPackage(tree, dir)
+		if err != nil {
+			return err
 		}
+		for _, script := range scripts {
+			line := cmp.Or(m.name, "npm") + " run " + script
+			switch {
+			case pkg.Scripts[script] == "":
+			case dir == w.Build.Dir:
+				lines = append(lines, line)
+			case dir == p.root:
+				lines = append(lines, `(cd "$SRC" && `+line+")")
+			default:
+				lines = append(lines, `(cd "$SRC/`+relative(p.root, dir)+`" && `+line+")")
+			}
+		}
+		return nil
+	}
+	if p.root != w.Build.Dir {
+		if err := run(p.root, "postinstall"); err != nil {
+			return err
+		}
+		for _, dir := range needed(members(tree, p.root), w.Build.Dir) {
+			if err := run(dir, "postinstall", "build"); err != nil {
+				return err
+			}
+		}
+	}
+	if err := run(w.Build.Dir, "postinstall", "build"); err != nil {
+		return err
 	}
 	p.build = strings.Join(lines, "\n")
 	if p.build == "" || m.name != "" {
@@ -259,58 +181,4 @@ func (r *run) nodeBuild(ctx context.Context, tree fs.FS, w Workload, pkg package
 	npm, err := r.find(ctx, w, "npm")
 	p.tools = append(p.tools, npm)
 	return err
-}
-
-// packages plans how a package manager fetches.
-func (r *run) packages(ctx context.Context, tree fs.FS, w Workload, m manager, p *plan) error {
-	t, err := r.find(ctx, w, m.name)
-	var missing *BuildError
-	if errors.As(err, &missing) && m.name != "npm" {
-		// corepack comes with Node.js and fetches the manager that package.json names.
-		core, cerr := r.find(ctx, w, "corepack")
-		if cerr != nil {
-			return err
-		}
-		t, err = core, nil
-		p.wrap = map[string]string{m.name: core.path + " " + m.name}
-	}
-	if err != nil {
-		return err
-	}
-	p.tools = append(p.tools, t)
-	for _, name := range []string{m.lock, "package.json", ".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs"} {
-		if isFile(tree, path.Join(p.root, name)) {
-			p.locks = append(p.locks, name)
-		}
-	}
-	p.kept = []string{"node_modules"}
-	all := members(tree, p.root)
-	for dir := range all {
-		rel := relative(p.root, dir)
-		p.locks = append(p.locks, path.Join(rel, "package.json"))
-		p.kept = append(p.kept, path.Join(rel, "node_modules"))
-	}
-	slices.Sort(p.locks)
-	slices.Sort(p.kept)
-	if p.root != w.Build.Dir {
-		for _, dir := range strangers(all, w.Build.Dir) {
-			p.strange = append(p.strange, relative(p.root, dir))
-		}
-	}
-	p.fetch = `cd "$SRC" && ` + m.fetch
-	if m.alone != "" {
-		p.alone = `cd "$SRC" && ` + m.alone
-	}
-	p.by = path.Join(p.root, cmp.Or(m.lock, "package.json"))
-	return nil
-}
-
-// installs reports whether a dependency has an install script, which the fetch step
-// does not run.
-func installs(tree fs.FS, root string, m manager) bool {
-	if m.name != "npm" {
-		return m.name != "yarn" || m.fetch == berry.fetch
-	}
-	f, err := fs.ReadFile(tree, path.Join(root, m.lock))
-	return err != nil || strings.Contains(string(f), `"hasInstallScript": true`)
 }

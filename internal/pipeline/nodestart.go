@@ -23,6 +23,9 @@ type nodeStarted struct {
 	from string // what says it
 	dev  bool   // it needs devDependencies
 	site bool   // it is files that are served
+
+	single bool   // of a site: index.html answers for all paths
+	after  string // shell lines after the build
 }
 
 // nodeStart says how a package is started. Every framework here listens on $PORT by
@@ -35,6 +38,9 @@ func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted 
 	}
 	if line, from := procfile(tree, dir, w.Name); line != "" {
 		return nodeStarted{line: line, from: from, dev: startsBy(pkg.DevDependencies, line)}
+	}
+	if single := singlePageMode(tree, dir, pkg); single && builds && w.Run.Silent() {
+		return nodeStarted{site: true, single: true}
 	}
 	s := nodeStarted{}
 	for _, name := range []string{"start:prod", "start:production", "start"} {
@@ -51,6 +57,17 @@ func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted 
 	for _, f := range frameworks {
 		if strings.Contains(s.line, f.develops) && f.develops != "" || s.line == "" && pkg.needs(f.name) && builds {
 			s.line, s.from = f.start, f.name
+		}
+	}
+	if nextStart.MatchString(s.line) && pkg.needs("next") {
+		switch output(tree, dir, "next.config") {
+		case "export":
+			return nodeStarted{site: w.Run.Silent()}
+		case "standalone":
+			root, _, _ := workspaceOf(tree, dir)
+			at := path.Join(".next/standalone", relative(root, dir)) // as Next.js lays it out
+			s.line, s.from = "HOSTNAME=127.0.0.1 node "+at+"/server.js", "output: standalone of next.config"
+			s.after = "cp -R .next/static " + at + "/.next/\nif [ -d public ]; then cp -R public " + at + "/; fi"
 		}
 	}
 	switch {
@@ -74,6 +91,73 @@ func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted 
 		return nodeStarted{line: "node " + pkg.Main, from: "main of package.json"} // the build leaves it
 	}
 	return nodeStarted{site: builds && w.Run.Silent()}
+}
+
+var (
+	nextStart    = regexp.MustCompile(`(^|\s)next start(\s|$)`)
+	configOutput = regexp.MustCompile(`(?m)^[^/*\n]*\boutput:\s*["'\x60](\w+)["'\x60]`)
+	ssrOff       = regexp.MustCompile(`(?m)^[^/*\n]*\bssr:\s*false`)
+)
+
+// config returns the start of a configuration file, whatever language it is in.
+func config(tree fs.FS, dir, name string) []byte {
+	for _, ending := range []string{".ts", ".mjs", ".js", ".cjs", ".mts"} {
+		if text, err := readStart(tree, path.Join(dir, name+ending)); err == nil {
+			return text
+		}
+	}
+	return nil
+}
+
+// output returns what Next.js is told to make, where that stands there as a word.
+func output(tree fs.FS, dir, name string) string {
+	if m := configOutput.FindSubmatch(config(tree, dir, name)); m != nil {
+		return string(m[1])
+	}
+	return ""
+}
+
+// singlePageMode reports whether a framework with a server is told to make a site for
+// the browser alone. Its start script cannot run then.
+func singlePageMode(tree fs.FS, dir string, pkg packageJSON) bool {
+	return pkg.needs("@react-router/dev") && ssrOff.Match(config(tree, dir, "react-router.config")) ||
+		pkg.needs("@remix-run/dev") && ssrOff.Match(config(tree, dir, "vite.config"))
+}
+
+// buildDownloads says what in a package is known to download while it is built, or "".
+func buildDownloads(tree fs.FS, dir string, pkg packageJSON) string {
+	if pkg.Scripts["build"] == "" {
+		return ""
+	}
+	for _, name := range []string{"prisma", "@prisma/client"} {
+		if pkg.needs(name) {
+			return name + " downloads its engine"
+		}
+	}
+	if !pkg.needs("next") {
+		return ""
+	}
+	for _, pattern := range []string{"app/layout.*", "src/app/layout.*", "app/*/layout.*", "src/app/*/layout.*", "app/fonts.*", "src/app/fonts.*", "pages/_app.*", "src/pages/_app.*"} {
+		found, err := fs.Glob(tree, path.Join(dir, pattern))
+		for _, f := range found {
+			if text, missing := readStart(tree, f); err == nil && missing == nil && strings.Contains(string(text), "next/font/google") {
+				return relative(dir, f) + " imports next/font/google, which downloads fonts"
+			}
+		}
+	}
+	return ""
+}
+
+// adapterMissing refuses a SvelteKit that is to find out where it will run: it knows
+// hosting companies, and makes nothing elsewhere.
+func adapterMissing(pkg packageJSON) *BuildError {
+	if !pkg.needs("@sveltejs/adapter-auto") || pkg.needs("@sveltejs/adapter-node") || pkg.needs("@sveltejs/adapter-static") {
+		return nil
+	}
+	return &BuildError{
+		Code: CodeNothing, Step: StepDetect, Saw: "@sveltejs/adapter-auto makes something that runs at some hosting companies only",
+		Help: "npm install -D @sveltejs/adapter-node, import it in svelte.config.js in place of adapter-auto, commit, push again\nor, for a site without a server: the same with @sveltejs/adapter-static",
+	}
 }
 
 // frameworks say how what they have built is started, where no script does or the
@@ -102,7 +186,7 @@ func singlePage(pkg packageJSON) bool {
 
 // builtSite finds the folder that a site's build has left.
 func builtSite(dir, output string) (string, error) {
-	tried := []string{"dist", "build", "out", "public", "www", ".output/public", "_site"}
+	tried := []string{"dist", "build", "build/client", "out", "public", "www", ".output/public", ".vitepress/dist", "docs/.vitepress/dist", "_site", "storybook-static"}
 	if output != "" {
 		tried = []string{output}
 	}

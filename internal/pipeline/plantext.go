@@ -64,19 +64,28 @@ func plain(line string) string {
 	var parts []string
 	for part := range strings.SplitSeq(strings.TrimPrefix(line, awayPrefix), "\n") {
 		part = strings.TrimSpace(part)
-		if inner, ok := strings.CutPrefix(part, `(cd "$SRC" && `); ok {
-			part = strings.TrimSuffix(inner, ")")
+		if m := elsewhere.FindStringSubmatch(part); m != nil {
+			if part = m[2]; m[1] != "" {
+				part += " in " + m[1]
+			}
+		}
+		if part == `cd "$SRC"` {
+			continue
 		}
 		part = strings.TrimPrefix(part, `cd "$SRC" && `)
 		if i := strings.Index(part, "&& pnpm rebuild"); i >= 0 {
 			part = part[i+3:]
 		}
+		part, _, _ = strings.Cut(part, " || echo ")
 		if part = strings.TrimSpace(flags.ReplaceAllString(part, "")); part != "" {
 			parts = append(parts, part)
 		}
 	}
 	return strings.Join(parts, " && ")
 }
+
+// elsewhere is a line that runs in another folder of the source.
+var elsewhere = regexp.MustCompile(`^\(cd "\$SRC/?([^"]*)" && (.*)\)$`)
 
 // flags are how a step is kept quiet and in its place: of no interest to a reader.
 var flags = regexp.MustCompile(` +--(?:cache|cache-dir|store-dir|cache-folder|target) "[^"]*"| +--?(?:ignore-scripts|include=dev|no-audit|no-fund|non-interactive|no-compile|no-input|no-warn-script-location|prefer-binary|prefer-offline|offline|production=false|prod=false|package-import-method copy|B|ntp)\b`)

@@ -117,22 +117,63 @@ app = Starlette(routes=[Route("/", lambda request: PlainTextResponse(word.WORD +
 		want   string
 	}{
 		"gunicorn": {[]string{"gunicorn"}, []string{"Procfile", "web: gunicorn app:app\n", "app.py", wsgi, "requirements.txt", "gunicorn==1.0\nword\n"}, "from a wheel by wsgi"},
+		"Pipfile":  {[]string{"gunicorn"}, []string{"Procfile", "web: gunicorn app:app\n", "app.py", wsgi, "Pipfile", "", "Pipfile.lock", `{"_meta":{"sources":[{"url":"INDEX"}]},"default":{"gunicorn":{"version":"==1.0","markers":"python_version >= '3'"},"word":{"version":"*","index":"pypi"}}}`}, "from a wheel by wsgi"},
 		"uvicorn":  {[]string{"uvicorn>h11,click,asgiref", "h11", "click", "asgiref", "starlette>anyio", "anyio>sniffio,idna", "sniffio", "idna"}, []string{"src/shop/app.py", asgi, "requirements.txt", "starlette\nuvicorn\nword\n"}, "from a wheel by asgi"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			at := index(t, c.wheels...)
 			source := files(t, c.source...)
-			text, err := os.ReadFile(filepath.Join(source, "requirements.txt"))
-			if err != nil {
-				t.Fatal(err)
+			if text, err := os.ReadFile(filepath.Join(source, "Pipfile.lock")); err == nil {
+				write(t, source, "Pipfile.lock", strings.Replace(string(text), "INDEX", at, 1))
+			} else if text, err := os.ReadFile(filepath.Join(source, "requirements.txt")); err == nil {
+				write(t, source, "requirements.txt", "--index-url "+at+"\n"+string(text))
 			}
-			write(t, source, "requirements.txt", "--index-url "+at+"\n"+string(text))
 			b := builder(t, online)
 			if got := answer(t, b, mustBuild(t, b, source, goService("shop", "."))[0].Artifact); got != c.want {
 				t.Errorf("it says %q", got)
 			}
 		})
+	}
+}
+
+func TestPython_isRefusedWithoutItsServerOrItsLock(t *testing.T) {
+	t.Parallel()
+	needTools(t, "python3")
+	site := t.TempDir()
+	err := served(t.TempDir(), site, "uvicorn")
+	wantFault(t, err, CodeNothing, "no server for it (uvicorn)")
+	write(t, site, "site/uvicorn/__init__.py", "")
+	if err := served(t.TempDir(), site, "uvicorn"); err != nil {
+		t.Error(err)
+	}
+	for name, c := range map[string]struct{ source, text, saw string }{
+		"poetry": {"pyproject.toml", "[tool.poetry.dependencies]\npython='^3.9'\nflask='*'\n", "no poetry.lock"},
+		"pipenv": {"Pipfile", "[packages]\nflask='*'\n", "no Pipfile.lock"},
+	} {
+		_, err := build(t, builder(t, nil), files(t, c.source, c.text, "main.py", ""), goService("shop", "."))
+		if err == nil || !strings.Contains(err.Error(), CodeLock) || !strings.Contains(err.Error(), c.saw) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPython_withoutUvIsInstalledByWhatStandsBesideItsLock(t *testing.T) {
+	t.Parallel()
+	needTools(t, "python3")
+	if exists("/usr/bin/uv") || exists("/usr/local/bin/uv") {
+		t.Skip("uv is on this machine")
+	}
+	r := &run{Builder: &Builder{}}
+	w := goService("shop", ".")
+	tree := repo("uv.lock", "version = 1\n", "pyproject.toml", "[project]\nname='shop'\n", "main.py", "")
+	if _, err := r.planPython(t.Context(), tree, w); err == nil || !strings.Contains(err.Error(), "pipx install uv") || !strings.Contains(err.Error(), "uv export") {
+		t.Error(err)
+	}
+	tree["requirements.txt"] = repo("x", "flask\n")["x"]
+	p, err := r.planPython(t.Context(), tree, w)
+	if err != nil || p.by != "requirements.txt" || len(p.warns) != 1 {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 

@@ -53,6 +53,19 @@ func TestSandbox_buildsAtEveryLevel(t *testing.T) {
 	})
 }
 
+// rustc, among others, makes a file in a folder of its own and moves it.
+func TestSandbox_letsFilesBeMovedFromFolderToFolder(t *testing.T) {
+	t.Parallel()
+	everyLevel(t, func(t *testing.T, b func(func(*Config)) *Builder) {
+		t.Helper()
+		bb := b(nil)
+		res := mustBuild(t, bb, files(t, "x", "y"), shell("mkdir a b && echo moved > a/f && ln a/f b/f && cp b/f out"))
+		if got := runs(t, bb, res[0].Artifact); got != "moved" {
+			t.Errorf("it says %q", got)
+		}
+	})
+}
+
 func TestSandbox_hasNoNetwork(t *testing.T) {
 	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

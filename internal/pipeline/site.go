@@ -9,7 +9,7 @@ import (
 
 // siteFolder returns the folder with the index.html of a site that needs no build.
 func siteFolder(tree fs.FS, dir string) string {
-	for _, sub := range []string{".", "public", "site", "www", "dist", "html"} {
+	for _, sub := range []string{".", "public", "site", "www", "dist", "build", "html"} {
 		if isFile(tree, path.Join(dir, sub, "index.html")) {
 			return path.Join(dir, sub)
 		}
@@ -30,7 +30,7 @@ func (r *run) planSite(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		from = path.Join(dir, w.Build.Output)
 	}
 	if from == "" || !isDir(tree, from) {
-		return plan{}, fault(w, CodeNothing, StepDetect, "there is no site in "+dir+": no index.html, also not in public, site, www, dist or html", "build: {with: static, output: FOLDER}")
+		return plan{}, fault(w, CodeNothing, StepDetect, "there is no site in "+dir+": no index.html, also not in public, site, www, dist, build or html", "build: {with: static, output: FOLDER}")
 	}
 	if f := w.Build.Fallback; f != "" && !isFile(tree, path.Join(from, f)) {
 		return plan{}, fault(w, CodeNothing, StepDetect, "the site has no "+f+" to fall back to", "build: {fallback: …} names a file of the site")

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +30,11 @@ func (st *stage) steps(ctx context.Context) error {
 	if err := st.dependencies(ctx); err != nil {
 		return err
 	}
+	if said, err := os.ReadFile(filepath.Join(st.deps, notesFile)); err == nil {
+		for note := range strings.Lines(string(said)) {
+			fmt.Fprintf(st.job.Progress, "note    %s: %s\n", st.w.Name, strings.TrimSpace(note))
+		}
+	}
 	if err := st.step(ctx, StepCompile, st.p.build, st.w.Build.Network); err != nil {
 		return err
 	}
@@ -50,7 +56,7 @@ func (st *stage) step(ctx context.Context, name, line string, network bool) erro
 	if err != nil {
 		return err
 	}
-	if err := writeWrappers(bin, p.wrap); err != nil {
+	if err := writeWrappers(bin, s.at(ctx, "/src", st.src), p.wrap); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
 	binds := []bind{{Path: st.src, At: "/src", Write: true}, {Path: st.deps, At: "/deps", Write: true}, {Path: bin, At: "/tools"}}
@@ -89,10 +95,15 @@ func (st *stage) step(ctx context.Context, name, line string, network bool) erro
 	if name == StepFetch {
 		told = p.told
 	}
-	return st.shellStep(ctx, st.w, name, "set -e\n"+line, step{
+	err = st.shellStep(ctx, st.w, name, "set -e\n"+line, step{
 		told:  told,
 		binds: unique(binds), network: network, dir: filepath.Join(src, filepath.FromSlash(p.dir)), env: env,
 	})
+	var e *BuildError
+	if errors.As(err, &e) && len(p.doubts) > 0 {
+		e.Help = strings.TrimPrefix(e.Help+"\n", "\n") + "it may be this: " + strings.Join(p.doubts, "\nor this: ")
+	}
+	return err
 }
 
 // shellStep runs a line with its log, and turns what went wrong into the error that helps.
@@ -122,13 +133,13 @@ func (r *run) shellStep(ctx context.Context, w Workload, name, line string, st s
 	}
 	e := fault(w, CodeFailed, name, fmt.Sprintf("%s ended with exit code %d", cmp.Or(st.told, plain(line)), end.Exit), "")
 	e.Exit, e.Log, e.Tail = end.Exit, log.path, log.tail()
-	r.explain(e, strings.Join(log.all(), "\n"))
+	r.explain(e, w, strings.Join(log.all(), "\n"))
 	return e
 }
 
 var (
 	lockSays = regexp.MustCompile(`(?i)npm ci. can only install|are in sync|ERR_PNPM_OUTDATED_LOCKFILE|ERR_PNPM_NO_LOCKFILE|lockfile needs to be updated|YN0028|lock file .* needs to be updated|pyproject\.toml changed significantly|poetry\.lock is not (?:up to date|consistent)`)
-	netSays  = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ENOTCACHED|Can't make a request in offline mode|ERR_PNPM_NO_OFFLINE|Temporary failure in name resolution|[Nn]ame or service not known|No matching distribution found|Could not resolve host|[Cc]ould not transfer artifact|offline mode and the artifact|Unknown host|UnknownHostException|[Nn]etwork is unreachable|failed to (?:download|get|fetch)|No cached version|attempting to make an HTTP request, but --offline|can't find crate|no matching package named`)
+	netSays  = regexp.MustCompile(`ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|ENOTCACHED|Can't make a request in offline mode|ERR_PNPM_NO_OFFLINE|Temporary failure in name resolution|[Nn]ame or service not known|No matching distribution found|Could not resolve host|[Cc]ould not transfer artifact|offline mode and the artifact|Unknown host|UnknownHostException|[Nn]etwork is unreachable|[Ff]ailed to (?:download|get|fetch)|getaddrinfo|TypeError: fetch failed|No cached version|attempting to make an HTTP request, but --offline|can't find crate|no matching package named`)
 	memSays  = regexp.MustCompile(`JavaScript heap out of memory|java\.lang\.OutOfMemoryError|MemoryError|Cannot allocate memory|\(signal: 9, SIGKILL`)
 )
 
@@ -143,7 +154,7 @@ var relocks = []struct{ tool, by, file string }{
 }
 
 // explain adds to the error of a step what its output tells.
-func (r *run) explain(e *BuildError, said string) {
+func (r *run) explain(e *BuildError, w Workload, said string) {
 	switch {
 	case e.Exit == 137 || e.Exit == 134 && memSays.MatchString(said) || memSays.MatchString(said):
 		e.Code, e.Saw = CodeLimit, e.Saw+": memory ran out"
@@ -165,10 +176,10 @@ func (r *run) explain(e *BuildError, said string) {
 		switch {
 		case e.Step == StepFetch && !r.cfg.Network:
 			e.Help = "builds may not use the network here, and what is kept does not do: titrate up without --network=false"
-		case e.Step == StepFetch:
+		case e.Step == StepFetch, w.Build.Network:
 			e.Help = "see whether it can be had from this machine; HTTPS_PROXY and the tools' own variables (npm_config_registry, PIP_INDEX_URL, …) are passed on from titrate up"
 		default:
-			e.Help = "this step has no network: let build.fetch get it, or allow it: build: { network: true }"
+			e.Help = "this step has no network unless titrate.yaml says: " + w.Name + ": { build: { dir: " + w.Build.Dir + ", network: true } }; or let build: { fetch: … } get it"
 		}
 	case e.Step == StepTest:
 		e.Code, e.Help = CodeTest, "mend what the test found, commit, push again; the whole output: "+e.Log

@@ -35,7 +35,7 @@ func (t toolchain) String() string { return t.Version + " " + t.OS + "/" + t.Arc
 func (b *Builder) findGo(ctx context.Context) (toolchain, *BuildError) {
 	missing := &BuildError{
 		Code: CodeNoGo, Step: StepDetect, Saw: "no go command on PATH=" + os.Getenv("PATH"),
-		Help: "install Go and start titrate again, or build in another way: build: {command: …, output: …}",
+		Help: "one of: install Go (go.dev/dl, or apt-get install golang-go), and start titrate again\n" + waysOut,
 	}
 	program := b.cfg.Go
 	if program == "" {

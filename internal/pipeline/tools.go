@@ -28,10 +28,10 @@ const waysOut = "a Dockerfile or a prebuilt image: …, where images can be run;
 
 // packages names what brings a tool on a Debian or Ubuntu machine, or elsewhere.
 var packages = map[string]string{
-	"node": "apt-get install nodejs npm", "npm": "apt-get install npm", "pnpm": "npm install -g pnpm", "yarn": "npm install -g yarn",
-	"python3": "apt-get install python3 python3-pip", "uv": "see docs.astral.sh/uv", "poetry": "pipx install poetry",
-	"java": "apt-get install default-jdk-headless", "javac": "apt-get install default-jdk-headless", "mvn": "apt-get install maven", "gradle": "commit its wrapper: gradle wrapper",
-	"cargo": "see rustup.rs, or apt-get install cargo",
+	"node": "apt-get install nodejs npm", "npm": "apt-get install npm",
+	"python3": "apt-get install python3 python3-pip", "uv": "pipx install uv", "poetry": "pipx install poetry, or apt-get install python3-poetry",
+	"java": "apt-get install default-jdk-headless", "javac": "apt-get install default-jdk-headless", "mvn": "apt-get install maven", "gradle": "apt-get install gradle, or commit its wrapper (gradle wrapper)",
+	"cargo": "apt-get install cargo, or see rustup.rs", "rustc": "apt-get install rustc, or see rustup.rs",
 }
 
 // find looks for a tool on PATH, and asks it for its version outside of any repository.
@@ -111,7 +111,7 @@ func demand(w Workload, t tool, asked, where string) error {
 		return nil //nolint:nilerr // what cannot be read is the tool's own to judge
 	}
 	return fault(w, CodeVersion, StepDetect, fmt.Sprintf("%s asks for %s %s; installed is %s at %s", where, t.name, asked, t.version, t.path),
-		"one of: install "+t.name+" "+asked+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut)
+		"one of: install "+t.name+" "+strings.TrimPrefix(asked, ">=")+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut)
 }
 
 // real returns where a path leads.
