@@ -216,5 +216,11 @@ func (b *builder) nothing() error {
 			fmt.Fprintf(&out, "\n          %s: %s: %s", n.Place, n.Key, n.Why)
 		}
 	}
+	if len(b.accessories) > 0 {
+		return &Error{
+			codeNothing, b.file + out.String(), "the file runs nothing but " + strings.Join(names(b.accessories), ", "),
+			"titrate init takes the services from the code, and what they need from this file",
+		}
+	}
 	return &Error{codeNothing, b.file + out.String(), "the file runs nothing that could be carried over", "titrate init looks at the code itself"}
 }

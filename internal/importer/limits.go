@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,7 +38,22 @@ func (b *builder) volume(u *unit, v *node, source, target, kind string) {
 	case source == "":
 		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
 	default:
+		b.alone(u, v, nameOf(source))
 		u.add("volumes", nameOf(source), target, v)
+	}
+}
+
+// alone notes that a volume which another service has, too, is not the same one.
+func (b *builder) alone(u *unit, v *node, name string) {
+	for _, o := range b.services {
+		have, _ := o.value("volumes").([]said)
+		if o != u && slices.ContainsFunc(have, func(s said) bool { return s.key == name }) {
+			b.notes = append(b.notes, Note{
+				v.where(), v.path, Lost, fmt.Sprintf("%s has a volume %s, too: each service has one of its own, and they share nothing", o.name, name),
+				"let one service do both, or keep what they share in an accessory",
+			})
+			return
+		}
 	}
 }
 
