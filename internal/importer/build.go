@@ -30,6 +30,7 @@ type unit struct {
 	name  string // in titrate.yaml
 	usual string // of an accessory: the variable that its address is in, unless secret says another
 	from  *node
+	built *node // of a service that compose mounts the code of: that mount
 	keys  []said
 }
 

@@ -263,6 +263,10 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 	s.get("image")
 	build := s.get("build")
 	if build == nil {
+		if dir, mounted := c.mountedCode(s, image); mounted != nil {
+			c.fromCode(u, s, mounted, dir)
+			return true
+		}
 		u.set("image", image, s.find("image"))
 		return true
 	}

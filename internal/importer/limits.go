@@ -11,6 +11,10 @@ import (
 // mounts reads volumes: those with a name are kept, folders of the machine are not.
 func (c *composition) mounts(u *unit, s *node) {
 	for _, v := range s.get("volumes").each() {
+		if v == u.built {
+			v.all()
+			continue
+		}
 		var source, target string
 		kind := "volume"
 		if v.kind == table {
@@ -35,6 +39,8 @@ func (b *builder) volume(u *unit, v *node, source, target, kind string) {
 		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
 	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
 		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
+	case source == "" && u.built != nil:
+		b.note(v, Needless, "the folder is built, and nothing hides what is installed in it", "")
 	case source == "":
 		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
 	default:
