@@ -123,11 +123,14 @@ func (c *composition) waits(u *unit, name string, k stocked, from *node) {
 // knows notes that a service waits for another one and no variable names it: the name
 // by which its code may reach it leads nowhere here.
 func (c *composition) knows(u, to *unit, name string, from *node) {
-	if to.has("worker") || slices.ContainsFunc(c.uses, func(x use) bool { return x.of == u && c.mentions(x.value) == name }) {
+	if slices.ContainsFunc(c.uses, func(x use) bool { return x.of == u && c.mentions(x.value) == name }) {
 		return
 	}
+	instead := "its address is in " + addressVariable(to) + "; env: { NAME: { service: " + to.name + " } } gives it another name"
+	if to.has("worker") {
+		instead = "if it takes requests, give it a port instead of worker: then " + instead
+	}
 	c.notes = append(c.notes, Note{
-		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: " + name + " is no name of a machine here",
-		"its address is in " + addressVariable(to) + "; env: { NAME: { service: " + to.name + " } } gives it another name",
+		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: " + name + " is no name of a machine here", instead,
 	})
 }
