@@ -190,7 +190,7 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 	node.path = real(node.path)
 	root, m, locked := workspaceOf(tree, dir)
 	p := plan{
-		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node},
+		language: "node", root: root, dir: relative(root, dir), tools: []tool{node}, needs: []tool{node}, wrap: map[string]string{},
 		env: append([]string{"npm_config_update_notifier=false", "NEXT_TELEMETRY_DISABLED=1", "NUXT_TELEMETRY_DISABLED=1", "ASTRO_TELEMETRY_DISABLED=1", "COREPACK_HOME=$DEPS/corepack", "COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "COREPACK_ENABLE_STRICT=0"}, m.env...),
 	}
 	if asked := pkg.Engines["node"]; asked != "" { // as npm: told, and no more
@@ -236,7 +236,7 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 		`export PATH="$root/.titrate/bin:$root/` + p.dir + `/node_modules/.bin:$root/node_modules/.bin:` + filepath.Dir(node.path) + `:$PATH"`,
 		`export NODE_ENV="${NODE_ENV:-production}"`,
 	}
-	p.wrap = map[string]string{"node": node.path}
+	p.wrap["node"] = node.path
 	return p, nil
 }
 
@@ -272,7 +272,7 @@ func (r *run) packages(ctx context.Context, tree fs.FS, w Workload, m manager, p
 			return err
 		}
 		t, err = core, nil
-		p.wrap = map[string]string{m.name: core.path + " " + m.name}
+		p.wrap[m.name] = core.path + " " + m.name
 	}
 	if err != nil {
 		return err

@@ -70,6 +70,25 @@ func TestNode_byEachPackageManager(t *testing.T) {
 	}
 }
 
+// Not parallel, as it changes PATH.
+func TestNode_yarnComesByCorepackWhereItIsNotInstalled(t *testing.T) {
+	tools := t.TempDir()
+	for _, name := range []string{"node", "npm", "corepack"} {
+		if err := os.WriteFile(filepath.Join(tools, name), []byte("#!/bin/sh\necho 20.1.0\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", tools)
+	tree := repo("package.json", `{"scripts":{"start":"node server.js"},"dependencies":{"ms":"2.1.3"}}`, "yarn.lock", "# yarn lockfile v1\n")
+	p, err := (&run{Builder: &Builder{}}).planNode(t.Context(), tree, goService("shop", "."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.wrap["yarn"] != filepath.Join(tools, "corepack")+" yarn" || p.wrap["node"] != filepath.Join(tools, "node") {
+		t.Errorf("found as %v", p.wrap)
+	}
+}
+
 func TestNode_withoutALockFileIsBuiltWithAWarning(t *testing.T) {
 	t.Parallel()
 	source := nodeApp(t)
