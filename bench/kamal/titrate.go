@@ -41,10 +41,11 @@ func titrate(ctx context.Context, w *world, o options) (*walk, error) {
 		return nil, err
 	}
 	k.next(p, "a commit that is not healthy")
-	return k, p.pushes(ctx, l, unhealthy, 3)
+	return k, p.pushes(ctx, l, unhealthy, 6)
 }
 
-// pushes pushes a commit and watches until its rollout ends with an exit code.
+// pushes pushes a commit and watches until its rollout ends with an exit code: 0 is
+// promoted, 3 rolled back, 6 not started.
 func (p *person) pushes(ctx context.Context, l *load, fault string, code int) error {
 	if err := p.commits(ctx, fault); err != nil {
 		return err
