@@ -53,8 +53,12 @@ func (e *Engine) Build(ctx context.Context, c *Context, b Build, log io.Writer) 
 	if err != nil {
 		return "", err
 	}
-	id, err = e.build(ctx, c, b, v.buildKit, log)
-	if err != nil && !v.buildKit && v.Name == "Docker" && needsBuildKit(err) {
+	kit := v.buildKit
+	if text, rerr := c.Dockerfile(); rerr == nil && v.Name == "Docker" {
+		kit = kit || asksPlatform(text)
+	}
+	id, err = e.build(ctx, c, b, kit, log)
+	if err != nil && !kit && v.Name == "Docker" && needsBuildKit(err) {
 		fmt.Fprintln(log, "the Dockerfile needs BuildKit: once more with it")
 		id, err = e.build(ctx, c, b, true, log)
 	}

@@ -66,6 +66,12 @@ func readBuild(r io.Reader, log io.Writer) (id string, err error) {
 // ci", "STEP 3/7: RUN npm ci", "[1/2] STEP 3/7: RUN npm ci".
 var stepLine = regexp.MustCompile(`(?im)^(?:\[\d+/\d+\] )?step \d+(?:/\d+)? ?: (.*)$`)
 
+var platformArgs = regexp.MustCompile(`\b(?:BUILD|TARGET)(?:PLATFORM|OS|ARCH|VARIANT)\b`)
+
+// asksPlatform reports whether a Dockerfile has arguments that BuildKit sets by itself.
+// The classic builder has them empty, and builds something else without a word.
+func asksPlatform(dockerfile []byte) bool { return platformArgs.Match(dockerfile) }
+
 // needsBuildKit reports whether the classic builder refused what BuildKit takes:
 // by its own words, because the API has no code for it.
 func needsBuildKit(err error) bool {

@@ -100,6 +100,7 @@ func faults(t *testing.T, e *engine.Engine, dir string) {
 		{"a file that is not there", "FROM scratch\n\nCOPY nothing /app\n", "nothing", 3},
 		{"no such instruction", "FROM scratch\nFETCH app\n", "FETCH", 2},
 		{"a step of BuildKit's", "FROM scratch\nCOPY app /app\n\nRUN --mount=type=cache,target=/c [\"/app\", \"fail\"]\n", "7", 4},
+		{"a platform of BuildKit's", "FROM --platform=$BUILDPLATFORM scratch\nCOPY app /app\nRUN [\"/app\", \"fail\"]\n", "7", 3},
 		{"no such stage", "FROM scratch AS a\nCOPY --from=b /x /y\n", "b", 2},
 	} {
 		write(t, dir, "Dockerfile", c.text)

@@ -30,6 +30,7 @@ type unit struct {
 	name  string // in titrate.yaml
 	usual string // of an accessory: the variable that its address is in, unless secret says another
 	from  *node
+	built *node // of a service that compose mounts the code of: that mount
 	keys  []said
 }
 
@@ -214,6 +215,12 @@ func (b *builder) nothing() error {
 	for i, n := range unique(b.notes) {
 		if n.Kind == Lost && i < 20 {
 			fmt.Fprintf(&out, "\n          %s: %s: %s", n.Place, n.Key, n.Why)
+		}
+	}
+	if len(b.accessories) > 0 {
+		return &Error{
+			codeNothing, b.file + out.String(), "the file runs nothing but " + strings.Join(names(b.accessories), ", "),
+			"titrate init takes the services from the code, and what they need from this file",
 		}
 	}
 	return &Error{codeNothing, b.file + out.String(), "the file runs nothing that could be carried over", "titrate init looks at the code itself"}

@@ -22,6 +22,7 @@ func (b *builder) compose(src []byte) error {
 	c.environment = b.dotenv(path.Join(dir, ".env"))
 	c.given = b.values(path.Join(dir, ".env"))
 	maps.DeleteFunc(c.given, isSecret)
+	c.given[here] = "."
 	b.app = c.text(root.get("name"))
 	c.load(root, 0)
 	for _, f := range c.read {
@@ -112,6 +113,9 @@ func (c *composition) parsed(name string) *node {
 	return c.loaded[name]
 }
 
+// here is the variable in which a shell has the folder that compose is typed in.
+const here = "PWD"
+
 // shape expands a scalar that says how the app is put together, such as an image or a
 // port, with what .env has beside the file.
 func (c *composition) shape(n *node) string { return c.with(n, c.given) }
@@ -131,7 +135,7 @@ func (c *composition) with(n *node, given map[string]string) string {
 		c.notes = append(c.notes, Note{n.where(), n.path, kind, why, instead})
 	}
 	const other = "write the value into titrate.yaml if it is another in production"
-	for _, name := range v.taken {
+	for _, name := range slices.DeleteFunc(v.taken, func(s string) bool { return s == here }) {
 		note(Changed, "${"+name+"} was taken from "+c.environment[name].String(), other)
 	}
 	for _, name := range v.defaulted {
@@ -259,6 +263,10 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 	s.get("image")
 	build := s.get("build")
 	if build == nil {
+		if dir, mounted := c.mountedCode(s, image); mounted != nil {
+			c.fromCode(u, s, mounted, dir)
+			return true
+		}
 		u.set("image", image, s.find("image"))
 		return true
 	}

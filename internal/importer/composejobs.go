@@ -75,7 +75,7 @@ func sameCode(x, y *node) bool {
 }
 
 // waiting gives the address of a database to the services that wait for it and do not
-// name it: their code does.
+// name it, because their code does, and says which services are waited for so.
 func (c *composition) waiting() {
 	for _, f := range c.read {
 		u := c.byName[f.name]
@@ -88,6 +88,8 @@ func (c *composition) waiting() {
 				name, _, _ = strings.Cut(name, ":")
 				if k, ok := c.stocks[name]; ok && k.use != "" {
 					c.waits(u, name, k, from)
+				} else if to := c.byName[name]; to != nil {
+					c.knows(u, to, name, from)
 				}
 			}
 			for _, d := range deps.entries() {
@@ -115,5 +117,20 @@ func (c *composition) waits(u *unit, name string, k stocked, from *node) {
 	c.notes = append(c.notes, Note{
 		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: its address is given all the same",
 		"let the program read " + given + ", or take it out of secrets",
+	})
+}
+
+// knows notes that a service waits for another one and no variable names it: the name
+// by which its code may reach it leads nowhere here.
+func (c *composition) knows(u, to *unit, name string, from *node) {
+	if slices.ContainsFunc(c.uses, func(x use) bool { return x.of == u && c.mentions(x.value) == name }) {
+		return
+	}
+	instead := "its address is in " + addressVariable(to) + "; env: { NAME: { service: " + to.name + " } } gives it another name"
+	if to.has("worker") {
+		instead = "if it takes requests, give it a port instead of worker: then " + instead
+	}
+	c.notes = append(c.notes, Note{
+		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: " + name + " is no name of a machine here", instead,
 	})
 }

@@ -10,33 +10,16 @@ import (
 	"time"
 )
 
+// notHTTP are ports at which something else is spoken than HTTP, by custom.
+var notHTTP = map[int]string{
+	22: "SSH", 25: "SMTP", 53: "DNS", 443: "HTTPS", 465: "SMTP", 587: "SMTP", 1433: "SQL Server", 1883: "MQTT", 2345: "a debugger",
+	3306: "MySQL", 5005: "a debugger", 5432: "PostgreSQL", 5672: "AMQP", 5678: "a debugger", 6379: "Redis", 8443: "HTTPS", 9042: "Cassandra",
+	9092: "Kafka", 9229: "a debugger", 11211: "memcached", 27017: "MongoDB",
+}
+
 // ports says where a service listens, and whether it is reached from outside.
 func (c *composition) ports(u *unit, s *node) {
-	published := false
-	for _, p := range s.get("ports").each() {
-		target, protocol := c.shape(p), "tcp"
-		if p.kind == table {
-			p.all()
-			target = c.shape(p.find("target"))
-			if t := p.find("protocol").str(); t != "" {
-				protocol = t
-			}
-		} else {
-			target, protocol = containerPort(target)
-		}
-		n, err := strconv.Atoi(target)
-		switch {
-		case protocol == "udp":
-			c.note(p, Lost, "the gateway carries HTTP: no UDP", "")
-		case err != nil:
-			c.note(p, Lost, "a range of ports, or a port without a number, is not read", "write port: NUMBER")
-		case u.has("port") && u.value("port") != n && published:
-			c.note(p, Lost, fmt.Sprintf("a service has one port: %d was taken", u.value("port")), "make a second service of it, if it is needed from outside")
-		default:
-			u.set("port", n, p)
-			published = true
-		}
-	}
+	published := c.published(u, s)
 	for _, p := range s.get("expose").each() {
 		target, protocol := containerPort(c.shape(p))
 		n, err := strconv.Atoi(target)
@@ -56,6 +39,55 @@ func (c *composition) ports(u *unit, s *node) {
 	if published {
 		u.set("host", ownHost, s.find("ports"))
 	}
+}
+
+// published takes the port at which a service is reached from outside: the first that
+// speaks HTTP. It reports whether there is one.
+func (c *composition) published(u *unit, s *node) bool {
+	type listener struct {
+		port int
+		from *node
+	}
+	var all []listener
+	for _, p := range s.get("ports").each() {
+		target, protocol := c.shape(p), "tcp"
+		if p.kind == table {
+			p.all()
+			target = c.shape(p.find("target"))
+			if t := p.find("protocol").str(); t != "" {
+				protocol = t
+			}
+		} else {
+			target, protocol = containerPort(target)
+		}
+		n, err := strconv.Atoi(target)
+		switch {
+		case protocol == "udp":
+			c.note(p, Lost, "the gateway carries HTTP: no UDP", "")
+		case err != nil:
+			c.note(p, Lost, "a range of ports, or a port without a number, is not read", "write port: NUMBER")
+		default:
+			all = append(all, listener{n, p})
+		}
+	}
+	if len(all) == 0 {
+		return false
+	}
+	taken := all[max(0, slices.IndexFunc(all, func(l listener) bool { return notHTTP[l.port] == "" }))]
+	u.set("port", taken.port, taken.from)
+	for _, l := range all {
+		if l.port != taken.port {
+			c.note(l.from, Lost, fmt.Sprintf("a service has one port: %d was taken", taken.port), "make a second service of it, if it is needed from outside")
+		}
+	}
+	if other := notHTTP[taken.port]; other != "" {
+		c.notes = append(c.notes, Note{
+			taken.from.where(), taken.from.path, Lost, fmt.Sprintf("%d is the port of %s, and the gateway carries HTTP: it is not reached from outside", taken.port, other),
+			"host: NAME, if it speaks HTTP all the same",
+		})
+		return false
+	}
+	return true
 }
 
 // containerPort takes the container's side of [[HOST:]PUBLISHED:]TARGET[/PROTOCOL].

@@ -226,6 +226,8 @@ func (f *fly) listener(s *node, web bool) {
 		}
 		if n, err := strconv.Atoi(least.str()); err == nil && n > 1 {
 			u.set("scale", n, least)
+		} else if err == nil && n == 0 {
+			f.note(least, Needless, "an instance that nobody asks goes on running", "")
 		}
 		for _, key := range []string{"checks", "http_checks"} {
 			for _, c := range s.get(key).each() {

@@ -216,6 +216,9 @@ func (k *kamal) destination(name string, root *node) {
 	if n := root.find("servers"); n != nil {
 		k.note(n, Lost, "all runs on this machine", "environments: { "+e.name+": { services: … } } says what is different")
 	}
+	if n := root.find("accessories"); n != nil {
+		k.note(n, Lost, "each environment has accessories of its own, all as deploy.yml says", "say it there, if it is meant for all")
+	}
 	root.left(func(n *node) { k.unread(n) })
 }
 

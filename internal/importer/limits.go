@@ -3,6 +3,7 @@ package importer
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,6 +11,10 @@ import (
 // mounts reads volumes: those with a name are kept, folders of the machine are not.
 func (c *composition) mounts(u *unit, s *node) {
 	for _, v := range s.get("volumes").each() {
+		if v == u.built {
+			v.all()
+			continue
+		}
 		var source, target string
 		kind := "volume"
 		if v.kind == table {
@@ -34,10 +39,27 @@ func (b *builder) volume(u *unit, v *node, source, target, kind string) {
 		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
 	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
 		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
+	case source == "" && u.built != nil:
+		b.note(v, Needless, "the folder is built, and nothing hides what is installed in it", "")
 	case source == "":
 		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
 	default:
+		b.alone(u, v, nameOf(source))
 		u.add("volumes", nameOf(source), target, v)
+	}
+}
+
+// alone notes that a volume which another service has, too, is not the same one.
+func (b *builder) alone(u *unit, v *node, name string) {
+	for _, o := range b.services {
+		have, _ := o.value("volumes").([]said)
+		if o != u && slices.ContainsFunc(have, func(s said) bool { return s.key == name }) {
+			b.notes = append(b.notes, Note{
+				v.where(), v.path, Lost, fmt.Sprintf("%s has a volume %s, too: each service has one of its own, and they share nothing", o.name, name),
+				"let one service do both, or keep what they share in an accessory",
+			})
+			return
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ func (c *composition) running(u *unit, s *node) {
 		u.set("run", shellLine(append(words(entrypoint), args...)), entrypoint)
 	case !entrypoint.null():
 		u.set("run", strings.TrimSpace(c.text(entrypoint)+" "+shellLine(args)), entrypoint)
+	case len(args) > 0 && u.built != nil:
+		u.set("run", withoutInstall(args), command)
 	case len(args) > 0:
 		u.set("run", args, command)
 	}

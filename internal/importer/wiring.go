@@ -87,8 +87,16 @@ func (w *wiring) secretHere(name string, n *node, value string, v vars) bool {
 	return n.bare && n.text == "" || len(v.missing) > 0 || isSecret(name, value)
 }
 
+const dockerHost = "host.docker.internal"
+
 func (w *wiring) plainVariable(u *unit, name, value string, n *node, v vars) {
 	u.add("env", name, value, n)
+	if strings.Contains(value, dockerHost) {
+		w.notes = append(w.notes, Note{
+			n.where(), n.path, Changed, dockerHost + " is a name of Docker's for the machine: nothing answers to it here",
+			"make an accessory or a service of what is reached there, or write its address",
+		})
+	}
 	for _, d := range v.defaulted {
 		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "the default of ${" + d + "} was taken", "write the value into titrate.yaml if it is another in production"})
 	}
@@ -202,7 +210,7 @@ func (w *wiring) address(x use, to *unit) {
 	case !strings.ContainsAny(x.value, ":/@=, "):
 		say = append(say, said{"as", "host", x.from})
 	default:
-		w.note(x.from, Lost, "the address of "+to.name+" stands inside of other text", "the program finds it in TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(to.name, "-", "_")))
+		w.note(x.from, Lost, "the address of "+to.name+" stands inside of other text", "the program finds it in "+addressVariable(to))
 		return
 	}
 	if p, err := strconv.Atoi(port); err == nil && !to.has("port") {
@@ -214,3 +222,8 @@ func (w *wiring) address(x use, to *unit) {
 }
 
 func web(value string) bool { return strings.HasPrefix(value, "http://") }
+
+// addressVariable is where Titrate gives every service the address of another one.
+func addressVariable(to *unit) string {
+	return "TITRATE_URL_" + strings.ToUpper(strings.ReplaceAll(to.name, "-", "_"))
+}

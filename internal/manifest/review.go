@@ -88,9 +88,9 @@ func (f *file) review(app *App) {
 			warn(e.pair, Problem{Code: warnNoDataPass, Message: "with noData: pass a release nobody used is promoted unmeasured", Hint: "hold waits for requests"})
 		}
 		// Whether a program reads $PORT is not seen here; one that does needs no port.
-		if e, ok := l["port"]; ok {
+		if e, ok := l["port"]; ok && !contained(l) {
 			warn(e.pair, Problem{
-				Code: warnFixedPort, Message: fmt.Sprintf("only one process can listen on port %d, and a rollout runs the old and the new version at once", e.value),
+				Code: warnFixedPort, Message: fmt.Sprintf("outside of a container only one process can listen on port %d, and a rollout runs the old and the new version at once", e.value),
 				Hint: "read $PORT in the program, then remove port",
 			})
 		}
@@ -126,6 +126,14 @@ func (f *file) review(app *App) {
 			warn(at, Problem{Code: warnUnreached, Message: "nothing of " + env.Name + " can be reached from outside", Hint: "add host or route to a service"})
 		}
 	}
+}
+
+// contained reports whether settings say that what runs is an image, which has a
+// network of its own with all ports free. A folder may be built into a process.
+func contained(l layer) bool {
+	b, _ := l["build"].value.(Build)
+	_, image := l["image"]
+	return image || b.With == "docker" || b.Dockerfile != "" || b.Target != "" || len(b.Args) > 0
 }
 
 // everyLayer returns all tables of settings in the file.

@@ -171,3 +171,33 @@ func TestDetect_dockerfiles(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 }
+
+// TestDetect_aDockerfileAndWhatItServes: the pages and the code below a Dockerfile are
+// the Dockerfile's, and its scripts say where it is asked.
+func TestDetect_aDockerfileAndWhatItServes(t *testing.T) {
+	t.Parallel()
+	const node = "FROM node:22\nCOPY . .\nEXPOSE 80\nCMD [\"node\", \"server.js\"]\n"
+	for name, c := range map[string]struct {
+		tree fs.FS
+		want string
+	}{
+		"pages":  {repo("Dockerfile", "FROM x\n", "main.go", servesOn8081, "static/index.html", "x"), ". docker "},
+		"script": {repo("Dockerfile", node, "server.js", "if (req.url === '/up') return ok()"), ". docker /up"},
+		"rails":  {repo("Dockerfile", "FROM ruby\n", "config/routes.rb", "get \"up\" => \"rails/health#show\", as: :rails_health_check"), ". docker /up"},
+		"above":  {repo("Dockerfile", "FROM x\n", "go.mod", "module x\n", "cmd/api/main.go", servesOn8081), "cmd/api go /healthz Dockerfile stands above api and is not used: build: {dir: ., with: docker} builds it"},
+	} {
+		d, err := Detect(c.tree)
+		if err != nil || len(d.Services) != 1 {
+			t.Errorf("%s: %+v, %v", name, d, err)
+			continue
+		}
+		s := d.Services[0]
+		got := s.Dir + " " + s.Kind + " " + s.Health
+		if name == "above" {
+			got += " " + strings.Join(d.Notes, ", ")
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

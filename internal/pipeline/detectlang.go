@@ -121,7 +121,7 @@ func guessLanguage(tree fs.FS, dir string) (g guessed, ok bool) {
 var (
 	readsPortElse = regexp.MustCompile(`process\.env\.PORT|process\.env\[.PORT.\]|environ(?:\.get)?[\[(]['"]PORT|getenv\(['"]PORT|env(?:::var)?\(?"PORT"|\$\{?PORT`)
 	listensElse   = regexp.MustCompile(`(?:\.listen\(|\bport\s*[=:]\s*)(\d{2,5})\b`)
-	healthElse    = regexp.MustCompile("[\"'`](/(?:healthz|health|readyz|ready|livez|_health|api/health))[\"'`]")
+	healthElse    = regexp.MustCompile("[\"'`](/(?:healthz|health|readyz|ready|livez|up|_health|api/health))[\"'`]")
 )
 
 // listens looks into the files that a start line names, and the usual ones, for a port

@@ -58,6 +58,31 @@ func dockerfiles(tree fs.FS) []string {
 	return out
 }
 
+var (
+	scriptNamed = regexp.MustCompile(`[\w./-]+\.(?:js|mjs|cjs|ts|py|rb)\b`)
+	railsHealth = regexp.MustCompile(`rails/health#show`)
+)
+
+// askedAt looks for a health check in the scripts that a Dockerfile names, and in the
+// routes of Rails.
+func (s *Service) askedAt(tree fs.FS, dockerfile string) {
+	for _, name := range append(scriptNamed.FindAllString(dockerfile, -1), "config/routes.rb") {
+		file := path.Join(s.Dir, strings.TrimLeft(name, "/"))
+		if !fs.ValidPath(file) || !isFile(tree, file) || s.Health != "" {
+			continue
+		}
+		text, err := readStart(tree, file)
+		if err != nil {
+			continue
+		}
+		if m := healthElse.FindSubmatch(text); m != nil {
+			s.Health, s.HealthFrom = string(m[1]), file
+		} else if railsHealth.Match(text) {
+			s.Health, s.HealthFrom = "/up", file
+		}
+	}
+}
+
 var exposes = regexp.MustCompile(`(?mi)^\s*EXPOSE\s+(\d{2,5})(?:/tcp)?\s*$`)
 
 // dockerfiles adds a service for each Dockerfile in a folder that nothing else builds.
@@ -65,8 +90,14 @@ func (d *Detection) dockerfiles(tree fs.FS) {
 	for _, f := range dockerfiles(tree) {
 		d.Looked = append(d.Looked, f)
 		dir := path.Dir(f)
-		if i := slices.IndexFunc(d.Services, func(s Service) bool { return within(s.Dir, dir) }); i >= 0 {
+		if i := slices.IndexFunc(d.Services, func(s Service) bool { return s.Dir == dir }); i >= 0 {
 			d.Notes = append(d.Notes, fmt.Sprintf("%s builds %s where Docker or podman answers; build: {dir: %s, with: %s} builds it without", f, d.Services[i].Name, d.Services[i].Dir, d.Services[i].Kind))
+			continue
+		}
+		// Pages below it are what its program serves.
+		d.Services = slices.DeleteFunc(d.Services, func(s Service) bool { return s.Kind == "static" && within(s.Dir, dir) })
+		if i := slices.IndexFunc(d.Services, func(s Service) bool { return within(s.Dir, dir) }); i >= 0 {
+			d.Notes = append(d.Notes, fmt.Sprintf("%s stands above %s and is not used: build: {dir: %s, with: docker} builds it", f, d.Services[i].Name, dir))
 			continue
 		}
 		s := Service{Name: strings.Trim(notInNames.ReplaceAllString(strings.ToLower(path.Base(dir)), "-"), "-0123456789"), Dir: dir, Kind: "docker", From: f}
@@ -77,6 +108,7 @@ func (d *Detection) dockerfiles(tree fs.FS) {
 			if m := exposes.FindAllStringSubmatch(string(text), -1); len(m) == 1 {
 				s.PortFrom = f + " EXPOSEs " + m[0][1] + ", which is $PORT"
 			}
+			s.askedAt(tree, string(text))
 		}
 		d.Services = append(d.Services, s)
 	}

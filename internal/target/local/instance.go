@@ -226,7 +226,7 @@ func (in *instance) failed(ctx context.Context, end ending) {
 	}
 	in.sweep()
 	in.out.drain()
-	lines := in.out.lastLines(10)
+	lines := in.out.lastWords(10)
 	if in.proc != nil {
 		in.proc.letGo()
 		in.proc = nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ const (
 	// largest that there is: a user who is not root has 64 MiB for all pipes.
 	pipeSize  = 256 << 10
 	tailLines = 20
+	keptLines = 40
 	// drainMost ends a drain of an output that is written faster than it is read.
 	drainMost = 4 << 20
 )
@@ -78,10 +81,10 @@ func (o *outputs) writers() ([]*os.File, error) {
 func (o *outputs) remember(lines [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, l := range lines[max(0, len(lines)-tailLines):] {
+	for _, l := range lines[max(0, len(lines)-keptLines):] {
 		o.tail = append(o.tail, string(l[:min(len(l), 1000)]))
 	}
-	o.tail = o.tail[max(0, len(o.tail)-tailLines):]
+	o.tail = o.tail[max(0, len(o.tail)-keptLines):]
 }
 
 // lastLines returns the last n lines that were written.
@@ -92,6 +95,29 @@ func (o *outputs) lastLines(n int) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return append([]string(nil), o.tail[max(0, len(o.tail)-n):]...)
+}
+
+// lastWords returns the last n lines that were written, and before them the one that
+// says what went wrong, where a stack is longer than that.
+func (o *outputs) lastWords(n int) []string {
+	return telling(o.lastLines(keptLines), n)
+}
+
+var wentWrong = regexp.MustCompile(`^\s*(?:Uncaught )?(?:(?:[A-Za-z_][\w.$]*)?(?:Error|Exception)\b|panic: |Exception in thread|fatal error: |thread '.*' panicked)`)
+
+// telling returns the last n of some lines, and in front the last one before them that
+// names an error, where none of the n does.
+func telling(lines []string, n int) []string {
+	cut := max(0, len(lines)-n)
+	if slices.ContainsFunc(lines[cut:], wentWrong.MatchString) {
+		return lines[cut:]
+	}
+	for _, l := range slices.Backward(lines[:cut]) {
+		if wentWrong.MatchString(l) {
+			return append([]string{l, "…"}, lines[cut+2:]...)
+		}
+	}
+	return lines[cut:]
 }
 
 // forget makes lastLines begin anew, for the next process.
