@@ -7,7 +7,7 @@
 //
 // One file, one concept: find.go looks for an engine; context.go packs what is
 // built from, build.go builds and buildlog.go and trace.go read what the builder
-// says; container.go, logs.go, stats.go and network.go are about what runs.
+// says; container.go, network.go and sweep.go are about what runs.
 package engine
 
 import (
@@ -42,7 +42,7 @@ type Engine struct {
 	api  *client.Client
 
 	mu      sync.Mutex
-	version *Version // once it has answered
+	version Version // once it has answered
 }
 
 // Version is what an engine says of itself.
@@ -52,8 +52,8 @@ type Version struct {
 	API      string // the highest version of the API that it speaks
 	Platform string // "linux/amd64"
 	Rootless bool
-	buildKit bool   // its builder is BuildKit
-	init     string // its program for the first process of containers, which reaps and passes signals on; empty: none
+	SELinux  bool // it labels containers
+	buildKit bool // its builder is BuildKit
 }
 
 // String returns "Docker 20.10.24".
@@ -90,11 +90,8 @@ func (e *Engine) Version(ctx context.Context) (Version, error) {
 	if err != nil {
 		return Version{}, e.failed("ask the engine", err)
 	}
-	e.mu.Lock()
-	known := e.version
-	e.mu.Unlock()
-	if known != nil {
-		return *known, nil
+	if known := e.Known(); known != (Version{}) {
+		return known, nil
 	}
 	got, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
@@ -112,13 +109,20 @@ func (e *Engine) Version(ctx context.Context) (Version, error) {
 	}
 	for _, o := range info.Info.SecurityOptions {
 		v.Rootless = v.Rootless || strings.HasPrefix(o, "name=rootless")
+		v.SELinux = v.SELinux || strings.HasPrefix(o, "name=selinux")
 	}
-	v.init = info.Info.InitBinary // which may be missing: see begin
 	v.buildKit = v.Name == "Docker" && ping.BuilderVersion == "2"
 	e.mu.Lock()
-	e.version = &v
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	e.version = v
 	return v, nil
+}
+
+// Known returns what the engine has said that it is; zero: it has not answered yet.
+func (e *Engine) Known() Version {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.version
 }
 
 // failed names what was being done, and sorts errors into those that callers tell

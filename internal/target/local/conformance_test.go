@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"titrate/internal/rollout"
+	"titrate/internal/target/local/within"
 	"titrate/internal/world"
 )
 
@@ -359,7 +360,7 @@ func limitsKept(tr trial) {
 	t, k, dir := tr.t, tr.k, tr.dir
 	b, allowance := newBench(t, dir).withGroups(), 0
 	if k.image {
-		allowance = shimMemory
+		allowance = within.Memory
 	}
 	small, few := k.fleet(limited(1, world.Limits{Memory: 64 << 20}, "serve")), k.fleet(limited(2, world.Limits{Processes: 40}, "serve"))
 	b.want(small, few)
@@ -378,7 +379,7 @@ func limitsKept(tr trial) {
 	b.until("it is killed for its memory", func(s Seen) bool { return strings.HasPrefix(s.instance("orders-v1-a").Last, tooMuch) })
 	b.until("it is back", func(s Seen) bool { return s.fleet(1).Ready == 1 })
 	n, said, _ := strings.Cut(get(t, b.untilReady(2, 1)[0].Addr, "/fork?n=100"), " ")
-	if made, err := strconv.Atoi(n); err != nil || made < 5 || made > 40+shimProcesses || !strings.Contains(said, "resource temporarily unavailable") {
+	if made, err := strconv.Atoi(n); err != nil || made < 5 || made > 40+within.Processes || !strings.Contains(said, "resource temporarily unavailable") {
 		t.Errorf("forked %s %s", n, said)
 	}
 }
