@@ -154,15 +154,30 @@ func (c *Container) Signal(sig unix.Signal) { c.line.Signal(sig) }
 
 // Wait implements [shim.Container].
 func (c *Container) Wait() shim.Exit {
-	exit := c.exitOf(c.line.End())
+	end := c.line.End()
+	if end == nil {
+		end = c.lost()
+	}
 	if c.spec.PID != "" {
 		os.Remove(c.spec.PID)
 	}
 	c.remove()
-	if exit.Note != "" && c.spec.Note != "" && os.WriteFile(c.spec.Note, []byte(exit.Note), 0o600) == nil {
-		exit.Note = "" // told there
+	if end.OutOfMemory && end.Signal == unix.SIGKILL {
+		c.note(&end.Exit)
 	}
-	return exit
+	return end.Exit
+}
+
+// note leaves what there is to know of a kill for memory where it is asked for, or in the
+// program's log.
+func (c *Container) note(e *shim.Exit) {
+	e.Note = "was killed: this machine had no memory left"
+	if m := c.spec.Limits.Memory; m > 0 {
+		e.Note = fmt.Sprintf("was killed: it used more than its memory limit of %d MB", m>>20)
+	}
+	if c.spec.Note != "" && os.WriteFile(c.spec.Note, []byte(e.Note), 0o600) == nil {
+		e.Note = "" // told there
+	}
 }
 
 const (
@@ -179,25 +194,15 @@ func (c *Container) remove() {
 	_ = c.engine.Remove(ctx, c.id) // see removeMost
 }
 
-// exitOf is the exit of a program of which the first process told that end; nil: it was
-// killed, and the engine may know why.
-func (c *Container) exitOf(end *within.End) shim.Exit {
-	if end == nil {
-		end = &within.End{Exit: shim.Exit{Signal: unix.SIGKILL}}
-		ctx, cancel := context.WithTimeout(context.Background(), endMost)
-		defer cancel()
-		switch st, err := c.engine.Wait(ctx, c.id); {
-		case errors.Is(err, engine.ErrNotFound):
-			end.Note = "its container was removed by somebody else"
-		case err == nil:
-			end.OutOfMemory = st.OOMKilled
-		}
+// lost tells how a program ended whose first process did not say: it was killed, and the
+// engine may know why.
+func (c *Container) lost() *within.End {
+	end := &within.End{Exit: shim.Exit{Signal: unix.SIGKILL}}
+	ctx, cancel := context.WithTimeout(context.Background(), endMost)
+	defer cancel()
+	st, err := c.engine.Wait(ctx, c.id)
+	if end.OutOfMemory = err == nil && st.OOMKilled; errors.Is(err, engine.ErrNotFound) {
+		end.Note = "the container was removed by somebody else"
 	}
-	switch {
-	case end.OutOfMemory && end.Signal == unix.SIGKILL && c.spec.Limits.Memory > 0:
-		end.Note = fmt.Sprintf("was killed: it used more than its memory limit of %d MB", c.spec.Limits.Memory>>20)
-	case end.OutOfMemory && end.Signal == unix.SIGKILL:
-		end.Note = "was killed: this machine had no memory left"
-	}
-	return end.Exit
+	return end
 }
