@@ -20,6 +20,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
 )
 
 // Label marks what Titrate made in an engine: images, containers and networks. Its
@@ -53,6 +54,7 @@ type Version struct {
 	Platform string // "linux/amd64"
 	Rootless bool
 	SELinux  bool // it labels containers
+	Limits   bool // it keeps the limits of containers
 	buildKit bool // its builder is BuildKit
 }
 
@@ -107,15 +109,38 @@ func (e *Engine) Version(ctx context.Context) (Version, error) {
 			v.Name = "Podman"
 		}
 	}
+	user, err := e.user()
+	if err != nil {
+		return Version{}, e.failed("ask the engine whose it is", err)
+	}
+	v.Rootless = user != 0 // podman does not say so
 	for _, o := range info.Info.SecurityOptions {
 		v.Rootless = v.Rootless || strings.HasPrefix(o, "name=rootless")
 		v.SELinux = v.SELinux || strings.HasPrefix(o, "name=selinux")
 	}
+	v.Limits = !v.Rootless || info.Info.CgroupVersion != "1" // whose groups are root's alone
 	v.buildKit = v.Name == "Docker" && ping.BuilderVersion == "2"
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.version = v
 	return v, nil
+}
+
+// user returns who listens at the engine's socket.
+func (e *Engine) user() (uid uint32, err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: e.Socket()}); err != nil {
+		return 0, err
+	}
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, err
+	}
+	return cred.Uid, nil
 }
 
 // Known returns what the engine has said that it is; zero: it has not answered yet.

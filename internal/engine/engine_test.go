@@ -50,7 +50,7 @@ func TestEngine(t *testing.T) {
 		e := d.Open(t)
 		t.Cleanup(func() { _ = e.Close() })
 		v, err := e.Version(t.Context())
-		if err != nil || v.Name != d.Name() || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
+		if err != nil || v.Name != d.Name || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
 			t.Fatalf("version %+v, %v", v, err)
 		}
 		dir := t.TempDir()

@@ -44,7 +44,7 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 		mounts = append(mounts, engine.Mount{From: m.From, To: m.To})
 	}
 	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
-		Socket: e.Socket(), Owner: owner, Init: []string{s.cfg.Program, LaunchCommand, firstCommand}, Dir: pl.dir, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile),
+		Socket: e.Socket(), Owner: owner, Init: []string{s.cfg.Program, LaunchCommand, firstCommand}, Dir: pl.dir, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile), Loose: !e.Known().Limits,
 		Container: engine.Container{
 			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
 			Labels:  map[string]string{engine.LabelInstance: pl.id},

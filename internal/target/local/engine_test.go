@@ -5,9 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"titrate/internal/engine"
 	"titrate/internal/engine/enginetest"
@@ -18,19 +21,32 @@ import (
 // engineFile, in a data folder of a test, names the socket of its engine.
 const engineFile = "engine"
 
-// TestConformance_engine has the engine's containers keep every promise.
-func TestConformance_engine(t *testing.T) {
-	enginetest.Run(t, func(t *testing.T, d *enginetest.Daemon) {
+// The containers of every engine keep every promise.
+func TestConformance_docker(t *testing.T)         { conformance(t, enginetest.Docker) }
+func TestConformance_podman(t *testing.T)         { conformance(t, enginetest.Podman) }
+func TestConformance_rootlessDocker(t *testing.T) { conformance(t, enginetest.RootlessDocker) }
+func TestConformance_rootlessPodman(t *testing.T) { conformance(t, enginetest.RootlessPodman) }
+
+func conformance(t *testing.T, of enginetest.Kind) {
+	t.Helper()
+	t.Parallel()
+	enginetest.RunWith(t, of, func(t *testing.T, d *enginetest.Daemon) {
 		t.Helper()
 		e := d.Open(t)
 		t.Cleanup(func() { e.Close() })
-		k := kind{name: "engine", image: true, slack: 5 * time.Second, prepare: func(tb testing.TB, dir string) {
+		if v, err := e.Version(t.Context()); err != nil || v.Rootless != of.Rootless {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		k := kind{name: "engine", image: true, counts: true, loose: !e.Known().Limits, slack: 5 * time.Second, prepare: func(tb testing.TB, dir string) {
 			tb.Helper()
 			useEngine(tb, dir, d)
 		}, fleet: contained(pictureOf(t, e))}
 		t.Run("it starts soon", func(t *testing.T) { startsSoon(t, k) })
 		t.Run("promises", func(t *testing.T) { keeps(t, k) })
 		t.Run("it goes away", func(t *testing.T) { engineAway(t, k, d) })
+		if !of.Rootless { // a user may not stop the first process, whose user is another
+			t.Run("a killed shim", func(t *testing.T) { killedShim(t, k, d) })
+		}
 		t.Run("nothing is left", func(t *testing.T) {
 			list, err := e.Containers(t.Context(), engine.LabelShim, "")
 			if err != nil {
@@ -134,7 +150,7 @@ func engineAway(t *testing.T, k kind, d *enginetest.Daemon) {
 		b.want()
 		b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
 	}()
-	if d.Name() != "Docker" {
+	if d.Name != "Docker" {
 		return
 	}
 	// Docker as it comes ends what runs when it starts again: then it is started again.
@@ -147,4 +163,43 @@ func engineAway(t *testing.T, k kind, d *enginetest.Daemon) {
 		return s.fleet(1).Restarts+s.fleet(2).Restarts >= 2 && s.fleet(1).Ready == 1 && s.fleet(2).Ready == 1
 	})
 	d.Forgets = false
+}
+
+// killedShim kills a shim while the engine is away, and keeps the first process of its
+// container from ending: whoever comes next waits for that to let go of the volume (R31).
+func killedShim(t *testing.T, k kind, d *enginetest.Daemon) {
+	t.Helper()
+	dir := newFolder(t)
+	k.prepare(t, dir)
+	b := newBench(t, dir)
+	b.want(k.fleet(writing(1, 1, alone, "serve")))
+	b.untilReady(1, 1)
+	text, err := os.ReadFile(filepath.Join(b.layout.runDir(orders, "orders-v1-a"), pidFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Kill()
+	if err := unix.Kill(first, unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	seen, _ := b.Seen()
+	kill9(t, seen.instance("orders-v1-a").PID)
+	b.until("it waits", func(s Seen) bool { return strings.Contains(s.instance("orders-v1-a").Why, "T0580") })
+	if err := unix.Kill(first, unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	b.until("the container has ended by itself", func(s Seen) bool {
+		return strings.Contains(s.fleet(1).Failure+s.instance("orders-v1-a").Why, "does not answer")
+	})
+	if alive(first) {
+		t.Errorf("process %d lives", first)
+	}
+	d.Start(t)
+	b.untilReady(1, 1)
+	b.want()
+	b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
 }

@@ -42,6 +42,8 @@ type Spec struct {
 	// Note is a file for what is to be known of the program's end beyond its exit
 	// status; empty: nobody asks.
 	Note string
+	// Loose says that the engine keeps no limits: that of memory is kept by looks then.
+	Loose bool
 	engine.Container
 }
 
@@ -98,6 +100,9 @@ func (c *Container) Start(ctx context.Context, prepare func(shim.Network) error)
 	con.Mounts = append([]engine.Mount{
 		{From: c.spec.Init[0], To: programAt, ReadOnly: true}, {From: filepath.Join(c.spec.Dir, socketName), To: socketAt, ReadOnly: true},
 	}, con.Mounts...)
+	if c.spec.Loose {
+		con.Limits = engine.Limits{}
+	}
 	if con.Limits.Memory > 0 {
 		con.Limits.Memory += within.Memory
 	}
@@ -138,7 +143,13 @@ func (c *Container) begin(ctx context.Context, ln *net.UnixListener, prepare fun
 			}
 		}
 	}
-	return c.line.Start()
+	if !c.spec.Loose {
+		return c.line.Start(0)
+	}
+	if l := c.spec.Limits; l.CPU > 0 || l.Processes > 0 {
+		fmt.Fprintln(os.Stderr, "titrate: limits.cpu and limits.processes are not kept: the container engine is not root's, and control groups of version 1 are")
+	}
+	return c.line.Start(c.spec.Limits.Memory)
 }
 
 // unstarted says why a container could not be started, in words that help.

@@ -87,7 +87,7 @@ func (c *Container) begin(prepare func(shim.Network) error) error {
 			c.egress = nil
 		}
 	}
-	return c.line.Start()
+	return c.line.Start(0)
 }
 
 // folders makes the folders of the program's layer. What an earlier one has left

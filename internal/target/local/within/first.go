@@ -95,6 +95,9 @@ func (f *First) serve(r request, fds []int) {
 		err := f.start()
 		f.answer(reply{}, err)
 		if err == nil {
+			if r.Memory > 0 {
+				go f.watch(r.Memory)
+			}
 			go f.reap() // only now: the program may have ended already, and we end with it
 			go func() {
 				for sig := range f.asked {
@@ -224,10 +227,31 @@ func endOf(ws unix.WaitStatus) End {
 	if ws.Signaled() {
 		end.Exit = shim.Exit{Signal: ws.Signal()}
 	}
-	if n := others(); n > 0 && end.Signal == 0 {
+	if n := len(others()); n > 0 && end.Signal == 0 {
 		end.Note = fmt.Sprintf("the image's command has ended and left %d of its processes behind, which end now: a command stays in the foreground, see titrate explain T0561", n)
 	}
 	return end
+}
+
+// watch ends what is within when it has more than limit bytes in memory.
+func (f *First) watch(limit int64) {
+	for range time.Tick(time.Second) {
+		if resident() > limit {
+			f.finish(End{Exit: shim.Exit{Signal: unix.SIGKILL}, OutOfMemory: true})
+		}
+	}
+}
+
+// resident is how much all but this process have in memory.
+func resident() int64 {
+	var pages int64
+	for _, pid := range others() {
+		if st, err := procfs.Stat(pid); err == nil { // else it has ended
+			n, _ := strconv.ParseInt(st[24-3], 10, 64)
+			pages += n
+		}
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // finish ends all else within, tells how the program ended, and ends the process.
@@ -249,17 +273,17 @@ func (f *First) finish(end End) {
 	os.Exit(code) //nolint:forbidigo // the first process ends with the program
 }
 
-// others counts the processes that are left within beside this one.
-func others() int {
+// others lists the processes that are within beside this one.
+func others() []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
-		return 0
+		return nil
 	}
-	n := 0
+	var out []int
 	for _, e := range entries {
 		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() {
-			n++
+			out = append(out, pid)
 		}
 	}
-	return n
+	return out
 }

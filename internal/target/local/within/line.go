@@ -115,9 +115,10 @@ func (l *Line) Keep(files []*os.File) error {
 	return err
 }
 
-// Start starts the program.
-func (l *Line) Start() error {
-	_, err := l.ask(request{Start: true})
+// Start starts the program. What is within is ended when it has more than memory bytes in
+// memory, as a look once a second finds; 0: nobody looks.
+func (l *Line) Start(memory int64) error {
+	_, err := l.ask(request{Start: true, Memory: memory})
 	return err
 }
 

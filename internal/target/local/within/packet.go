@@ -23,6 +23,7 @@ type (
 		Listen netip.AddrPort `json:"listen,omitzero"`  // listen there
 		List   bool           `json:"list,omitempty"`   // tell where programs listen
 		Start  bool           `json:"start,omitempty"`  // start the program
+		Memory int64          `json:"memory,omitempty"` // with it: end all when they have more bytes in memory
 		Signal unix.Signal    `json:"signal,omitempty"` // send it to the program
 	}
 	// reply goes out. The first answers no request: all is there for the program, or
@@ -38,8 +39,8 @@ type (
 // End is how the program ended.
 type End struct {
 	shim.Exit
-	// OutOfMemory says that the kernel has killed for the limit of memory, where that can
-	// be seen within.
+	// OutOfMemory says that something was killed for the limit of memory, where that can be
+	// seen within.
 	OutOfMemory bool `json:"out_of_memory,omitempty"`
 }
 
