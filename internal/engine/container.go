@@ -64,7 +64,8 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 	cfg := &container.Config{
 		Image: c.Image, Env: c.Env, Labels: c.Labels,
 		// The image's own check would be a second opinion, and costs a process each time.
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		// Podman looks all the same, to find that there is nothing to do: once a year.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}, Interval: 365 * 24 * time.Hour},
 	}
 	if len(c.Command) > 0 {
 		cfg.Entrypoint, cfg.Cmd = c.Command[:1], c.Command[1:]

@@ -84,14 +84,20 @@ func (e *Engine) Close() error { return e.api.Close() }
 // pingMost is how long an engine that works takes to answer at most.
 const pingMost = 5 * time.Second
 
+// tellMost is how long it may take to tell what it is, which it is asked once: podman
+// runs programs to find out.
+const tellMost = time.Minute
+
 // Version returns what the engine is, and wraps [ErrGone] when it does not answer.
 func (e *Engine) Version(ctx context.Context) (Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingMost)
+	soon, cancel := context.WithTimeout(ctx, pingMost)
 	defer cancel()
-	ping, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	ping, err := e.api.Ping(soon, client.PingOptions{NegotiateAPIVersion: true})
 	if err != nil {
 		return Version{}, e.failed("ask the engine", err)
 	}
+	ctx, cancel = context.WithTimeout(ctx, tellMost)
+	defer cancel()
 	if known := e.Known(); known != (Version{}) {
 		return known, nil
 	}

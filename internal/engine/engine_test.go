@@ -20,6 +20,7 @@ const program = `package main
 import (
 	"fmt"
 	"os"
+	"time"
 )
 
 func main() {
@@ -29,18 +30,7 @@ func main() {
 	}
 	fmt.Println("out", os.Getenv("GREETING"))
 	fmt.Fprintln(os.Stderr, "err")
-	l, err := net.Listen("tcp", ":8080")
-	if err != nil {
-		panic(err)
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			panic(err)
-		}
-		fmt.Fprintln(c, "hello")
-		c.Close()
-	}
+	time.Sleep(time.Hour) // until it is killed
 }
 `
 

@@ -327,13 +327,13 @@ func Program(t *testing.T, dir, source string) {
 
 // AddLibraries copies the libraries that this program and some others are linked to
 // into a folder, which is to be a root; a program without a C library has none.
-func AddLibraries(t testing.TB, dir string, programs ...string) {
-	t.Helper()
+func AddLibraries(tb testing.TB, dir string, programs ...string) {
+	tb.Helper()
 	self, err := os.Executable()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	out, _ := exec.Command("ldd", append([]string{self}, programs...)...).Output() // fails of a static program
+	out, _ := exec.CommandContext(tb.Context(), "ldd", append([]string{self}, programs...)...).Output() // fails of a static program
 	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
 		b, err := os.ReadFile(m[1])
 		to := filepath.Join(dir, m[1])
@@ -344,7 +344,7 @@ func AddLibraries(t testing.TB, dir string, programs ...string) {
 			err = os.WriteFile(to, b, 0o755)
 		}
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

@@ -86,7 +86,7 @@ func (c *Container) Start(ctx context.Context, prepare func(shim.Network) error)
 	if err != nil {
 		return err
 	}
-	defer ln.Close()
+	defer ln.Close() //nolint:errcheck // nobody calls any more
 	me, err := mark()
 	if err != nil {
 		return fmt.Errorf("look at this process: %w", err)

@@ -122,7 +122,10 @@ type started struct {
 // start starts a shim, in a session of its own as a supervisor does.
 func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *started {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "a folder, with a comma") // which podman takes for more in a mount
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +161,7 @@ func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *start
 		if err := os.WriteFile(st.cmd.Path, self, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
+		for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir)), filepath.Dir(filepath.Dir(filepath.Dir(dir)))} {
 			if err := os.Chmod(path, 0o777); err != nil { // the folders of a test are of who runs it
 				t.Fatal(err)
 			}

@@ -69,8 +69,7 @@ func listen(dir string) (*net.UnixListener, error) {
 	}
 	ln.SetUnlinkOnClose(false) // the descriptor is gone then
 	if err := os.Chmod(name, 0o666); err != nil {
-		ln.Close()
-		return nil, fmt.Errorf("listen for the container: %w", err)
+		return nil, fmt.Errorf("listen for the container: %w", errors.Join(err, ln.Close()))
 	}
 	return ln, nil
 }
@@ -89,7 +88,7 @@ func (c *Container) accept(ctx context.Context, ln *net.UnixListener) (*within.L
 		_ = ln.SetDeadline(time.Now().Add(acceptLook)) // of a socket that is open
 		conn, err := ln.AcceptUnix()
 		if err == nil {
-			defer conn.Close()
+			defer conn.Close() //nolint:errcheck // what is left is the copy
 			f, err := conn.File()
 			if err != nil {
 				return nil, fmt.Errorf("talk to the container: %w", err)
@@ -126,7 +125,7 @@ func unfit(program string) string {
 	if err != nil {
 		return ""
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		return fmt.Sprintf("; containers begin with %s, which needs a C library: build it with CGO_ENABLED=0", program)
 	}

@@ -44,7 +44,7 @@ func NewLine(f *os.File) (*Line, error) {
 
 // listen takes what the other side says, until it is gone.
 func (l *Line) listen() {
-	defer l.wire.conn.Close()
+	defer l.wire.conn.Close() //nolint:errcheck // the other side is gone
 	defer close(l.gone)
 	defer close(l.replies)
 	for {
