@@ -39,6 +39,10 @@ type First struct {
 // Enter makes this process the first within, whose line to outside f is. It is called
 // before anything that takes time.
 func Enter(f *os.File) (*First, error) {
+	if os.Getpid() != 1 { // all that it sees ends with it: of a machine, everything
+		f.Close()
+		return nil, errors.New("it has no process namespace of its own: set pidns to private in containers.conf")
+	}
 	// Whoever the program runs as: it may not look at this process, and reach its
 	// files through /proc.
 	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)

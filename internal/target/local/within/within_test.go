@@ -202,3 +202,15 @@ func TestLine_socketsOfTheNetworkWithin(t *testing.T) {
 		t.Errorf("nobody listens there: %v", err)
 	}
 }
+
+func TestEnter_refusesToEndTheMachine(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := Enter(w); err == nil {
+		t.Error("a process that is not the first became one")
+	}
+}
