@@ -90,7 +90,13 @@ func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again(t, []string{inside + "=root"}, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		// Removed from outside: what is mounted within is gone then, and whose files are
+		// whose does not matter.
+		all := dir(t)
+		if err := os.Chmod(all, 0o777|os.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+		again(t, []string{inside + "=root", "TMPDIR=" + all}, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
 			// The shell is the first process: it reaps what a killed engine leaves behind.
 			"sh", "-c", `"$@"; exit $?`, "sh", self)
 	case at != asUser:
