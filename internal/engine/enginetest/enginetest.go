@@ -278,6 +278,7 @@ func (d *Daemon) podman(t *testing.T) *exec.Cmd {
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "podman", "--root", filepath.Join(d.dir, "data"), "--runroot", filepath.Join(d.dir, "run"),
 		"--tmpdir", filepath.Join(d.dir, "tmp"), "--network-config-dir", filepath.Join(d.dir, "net"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs",
 		"system", "service", "--time", "0", d.Host())
+	cmd.Dir = d.dir // conmon leaves a file where it is when memory runs out
 	cmd.Env = append(os.Environ(), "HOME="+d.dir)
 	return cmd
 }
