@@ -20,7 +20,13 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	builtIn = dir
-	out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "titrate"), "titrate/cmd/titrate").CombinedOutput()
+	args := []string{"build", "-o", filepath.Join(dir, "titrate")}
+	// Static, as it is released: containers begin with it. In this way nothing else is
+	// compiled than for the tests, of which a C library is part where there is a compiler.
+	if cgo, err := exec.Command("go", "env", "CGO_ENABLED").Output(); err == nil && strings.TrimSpace(string(cgo)) == "1" {
+		args = append(args, "-ldflags=-linkmode=external -extldflags=-static")
+	}
+	out, err := exec.Command("go", append(args, "titrate/cmd/titrate")...).CombinedOutput()
 	if err != nil {
 		return dir, fmt.Errorf("build titrate: %w\n%s", err, out)
 	}

@@ -122,3 +122,9 @@ func (t *Tree) drop(g Group) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Within tells what the kernel did to the group of a container, to whoever is in it: the
+// group is where programs look for one.
+func Within() Pressure {
+	return (&Tree{k: machine{}}).Pressure(Group{"/sys/fs/cgroup", "/sys/fs/cgroup/memory"})
+}

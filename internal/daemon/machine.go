@@ -122,7 +122,7 @@ func (m *machine) observe(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		_, changed := m.supervisor.Seen()
-		m.look()
+		m.look(m.observation)
 		select {
 		case <-ctx.Done():
 			return nil
@@ -135,12 +135,12 @@ func (m *machine) observe(ctx context.Context) error {
 
 // look takes one observation, and gives it a sequence of its own if it differs
 // from the last.
-func (m *machine) look() {
+func (m *machine) look(observation func() world.Seen) {
 	m.mu.Lock()
 	// Before it is looked: what is told of a world must not be of one before it (R31).
 	stamp := m.wanted.Stamp
 	m.mu.Unlock()
-	now := m.observation()
+	now := observation()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now.Stamp = stamp

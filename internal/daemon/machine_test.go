@@ -8,6 +8,7 @@ import (
 
 	"titrate/internal/engine"
 	"titrate/internal/gateway"
+	"titrate/internal/world"
 )
 
 // TestR31_whatIsNotTakenBackYetIsNotShownAsGone looks at a node that has not taken
@@ -34,5 +35,22 @@ func TestR31_whatIsNotTakenBackYetIsNotShownAsGone(t *testing.T) {
 	}
 	if m.seen.Sequence != 0 {
 		t.Errorf("it shows %+v", m.seen)
+	}
+}
+
+// TestR31_whatIsSeenIsOfTheWorldBefore applies a world while the node looks: what it saw
+// is not told as of that world, in which nothing may live any more.
+func TestR31_whatIsSeenIsOfTheWorldBefore(t *testing.T) {
+	t.Parallel()
+	m := &machine{changed: make(chan struct{})}
+	m.wanted.Stamp = world.Stamp{Token: 1, Revision: 1}
+	m.look(func() world.Seen {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.wanted.Stamp = world.Stamp{Token: 1, Revision: 2}
+		return world.Seen{}
+	})
+	if got := m.seen.Stamp; got.Revision != 1 {
+		t.Errorf("seen of %+v", got)
 	}
 }

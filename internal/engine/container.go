@@ -3,14 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
-	"net/netip"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
-	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 )
 
@@ -22,16 +20,11 @@ type Container struct {
 	Env      []string
 	Labels   map[string]string
 	Network  string
-	Aliases  []string // more names under which it is found in Network
-	Port     int      // what it listens on; 0: nothing is to reach it
-	Publish  bool     // Port is reachable on 127.0.0.1, at a port that the engine chooses
 	Limits   Limits
 	ReadOnly bool // nothing to write to but memory: /tmp is some
 	Mounts   []Mount
-	// Init puts a small program of the engine's before Command, as the first process.
-	// The kernel keeps signals that a program has no word for, SIGTERM too, from the
-	// first process: most would have to be killed.
-	Init bool
+	// Unlabelled runs it without SELinux, which would keep it from Mounts.
+	Unlabelled bool
 }
 
 // Limits bound a container; 0: none.
@@ -42,7 +35,10 @@ type Limits struct {
 }
 
 // Mount is a folder of this machine as a container sees it.
-type Mount struct{ From, To string }
+type Mount struct {
+	From, To string
+	ReadOnly bool
+}
 
 // Status is how a container is.
 type Status struct {
@@ -55,9 +51,7 @@ type Status struct {
 	Started   time.Time
 	Finished  time.Time
 	Labels    map[string]string
-	Network   string     // as [Engine.Containers] tells it: as it was asked for
-	IP        netip.Addr // in Network; invalid: it has none
-	Published int        // the port on 127.0.0.1; 0: none
+	Network   string // as [Engine.Containers] tells it: as it was asked for
 }
 
 // capabilities are what a container keeps of the powers of root, after all were
@@ -70,7 +64,8 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 	cfg := &container.Config{
 		Image: c.Image, Env: c.Env, Labels: c.Labels,
 		// The image's own check would be a second opinion, and costs a process each time.
-		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+		// Podman looks all the same, to find that there is nothing to do: once a year.
+		Healthcheck: &container.HealthConfig{Test: []string{"NONE"}, Interval: 365 * 24 * time.Hour},
 	}
 	if len(c.Command) > 0 {
 		cfg.Entrypoint, cfg.Cmd = c.Command[:1], c.Command[1:]
@@ -78,12 +73,18 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 	host := &container.HostConfig{
 		CapDrop: []string{"ALL"}, CapAdd: capabilities[:], SecurityOpt: []string{"no-new-privileges"},
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		// Kept by the engine only until they are ours.
-		LogConfig:   container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}},
+		// Programs are given outputs of ours: the engine sees what keeps one from that.
+		LogConfig:   container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "1"}},
 		NetworkMode: container.NetworkMode(c.Network), ReadonlyRootfs: c.ReadOnly,
+		// Docker has it so: whoever a program is, it may listen at any port.
+		Sysctls:   map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"},
 		Resources: container.Resources{Memory: c.Limits.Memory, MemorySwap: c.Limits.Memory, NanoCPUs: int64(c.Limits.CPU * 1e9)},
 	}
-	host.Init = &c.Init
+	no := false
+	host.Init = &no // Command may be one itself, whatever the engine's own setting is
+	if c.Unlabelled {
+		host.SecurityOpt = append(host.SecurityOpt, "label=disable")
+	}
 	if c.Limits.Processes > 0 {
 		host.PidsLimit = &c.Limits.Processes
 	}
@@ -91,24 +92,51 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 		host.Tmpfs = map[string]string{"/tmp": "mode=1777"}
 	}
 	for _, m := range c.Mounts {
-		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.From, Target: m.To})
+		m.mount(host)
 	}
-	if c.Port > 0 {
-		port, err := network.ParsePort(strconv.Itoa(c.Port) + "/tcp")
-		if err != nil {
-			return "", e.failed("create a container", err)
-		}
-		cfg.ExposedPorts = network.PortSet{port: {}}
-		if c.Publish {
-			host.PortBindings = network.PortMap{port: {{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1})}}}
-		}
-	}
-	nets := &network.NetworkingConfig{}
-	if c.Network != "" && len(c.Aliases) > 0 {
-		nets.EndpointsConfig = map[string]*network.EndpointSettings{c.Network: {Aliases: c.Aliases}}
-	}
-	got, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: cfg, HostConfig: host, NetworkingConfig: nets, Name: c.Name})
+	got, err := e.api.ContainerCreate(ctx, client.ContainerCreateOptions{Config: cfg, HostConfig: host, Name: c.Name})
 	return got.ID, e.failed("create a container", err)
+}
+
+// mount adds the mount in the way that the engine reads: podman takes a comma in the
+// long one for its end, as both do with a colon in the short one.
+func (m Mount) mount(host *container.HostConfig) {
+	if strings.ContainsRune(m.From+m.To, ':') {
+		host.Mounts = append(host.Mounts, mount.Mount{Type: mount.TypeBind, Source: m.From, Target: m.To, ReadOnly: m.ReadOnly})
+		return
+	}
+	bind := m.From + ":" + m.To
+	if m.ReadOnly {
+		bind += ":ro"
+	}
+	host.Binds = append(host.Binds, bind)
+}
+
+// Launch makes a container and starts it, in place of one of its name that is left. When
+// it returns an error there is none.
+func (e *Engine) Launch(ctx context.Context, c Container) (id string, err error) {
+	id, err = e.Create(ctx, c)
+	if errdefs.IsConflict(err) || err != nil && e.has(ctx, c.Name) { // podman has no word for it
+		if err := e.Remove(ctx, c.Name); err != nil {
+			return "", err
+		}
+		id, err = e.Create(ctx, c)
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := e.Start(ctx, id); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingMost)
+		defer cancel()
+		_ = e.Remove(ctx, id) // one that stays is swept away
+		return "", err
+	}
+	return id, nil
+}
+
+func (e *Engine) has(ctx context.Context, name string) bool {
+	_, err := e.Status(ctx, name)
+	return name != "" && err == nil
 }
 
 // Start starts a container that was created. One that runs is left alone.
@@ -133,20 +161,6 @@ func (e *Engine) Status(ctx context.Context, id string) (Status, error) {
 		st.Started, _ = time.Parse(time.RFC3339Nano, s.StartedAt)   // of what never began: zero
 		st.Finished, _ = time.Parse(time.RFC3339Nano, s.FinishedAt) // of what runs: zero
 	}
-	if n := c.NetworkSettings; n != nil {
-		for _, end := range n.Networks {
-			if end != nil && end.IPAddress.IsValid() {
-				st.IP = end.IPAddress
-			}
-		}
-		for _, bindings := range n.Ports {
-			for _, b := range bindings {
-				if p, err := strconv.Atoi(b.HostPort); err == nil && p > 0 {
-					st.Published = p
-				}
-			}
-		}
-	}
 	return st, nil
 }
 
@@ -166,21 +180,6 @@ func (e *Engine) Wait(ctx context.Context, id string) (Status, error) {
 	case <-ctx.Done():
 		return Status{}, ctx.Err()
 	}
-}
-
-// Kill sends a signal, "SIGTERM" or "15" say, to a container's first process. One that does
-// not run any more has it already.
-func (e *Engine) Kill(ctx context.Context, id, signal string) error {
-	_, err := e.api.ContainerKill(ctx, id, client.ContainerKillOptions{Signal: signal})
-	if errdefs.IsConflict(err) || errdefs.IsNotFound(err) {
-		return nil
-	}
-	if err != nil { // podman has no word for it
-		if st, serr := e.Status(ctx, id); serr == nil && !st.Running {
-			return nil
-		}
-	}
-	return e.failed("signal a container", err)
 }
 
 // Remove ends a container at once, with all its processes, and removes it and its

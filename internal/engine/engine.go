@@ -7,7 +7,7 @@
 //
 // One file, one concept: find.go looks for an engine; context.go packs what is
 // built from, build.go builds and buildlog.go and trace.go read what the builder
-// says; container.go, logs.go, stats.go and network.go are about what runs.
+// says; container.go, network.go and sweep.go are about what runs.
 package engine
 
 import (
@@ -20,6 +20,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"golang.org/x/sys/unix"
 )
 
 // Label marks what Titrate made in an engine: images, containers and networks. Its
@@ -42,7 +43,7 @@ type Engine struct {
 	api  *client.Client
 
 	mu      sync.Mutex
-	version *Version // once it has answered
+	version Version // once it has answered
 }
 
 // Version is what an engine says of itself.
@@ -52,8 +53,9 @@ type Version struct {
 	API      string // the highest version of the API that it speaks
 	Platform string // "linux/amd64"
 	Rootless bool
-	buildKit bool   // its builder is BuildKit
-	init     string // its program for the first process of containers, which reaps and passes signals on; empty: none
+	SELinux  bool // it labels containers
+	Limits   bool // it keeps the limits of containers
+	buildKit bool // its builder is BuildKit
 }
 
 // String returns "Docker 20.10.24".
@@ -82,19 +84,22 @@ func (e *Engine) Close() error { return e.api.Close() }
 // pingMost is how long an engine that works takes to answer at most.
 const pingMost = 5 * time.Second
 
+// tellMost is how long it may take to tell what it is, which it is asked once: podman
+// runs programs to find out.
+const tellMost = time.Minute
+
 // Version returns what the engine is, and wraps [ErrGone] when it does not answer.
 func (e *Engine) Version(ctx context.Context) (Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, pingMost)
+	soon, cancel := context.WithTimeout(ctx, pingMost)
 	defer cancel()
-	ping, err := e.api.Ping(ctx, client.PingOptions{NegotiateAPIVersion: true})
+	ping, err := e.api.Ping(soon, client.PingOptions{NegotiateAPIVersion: true})
 	if err != nil {
 		return Version{}, e.failed("ask the engine", err)
 	}
-	e.mu.Lock()
-	known := e.version
-	e.mu.Unlock()
-	if known != nil {
-		return *known, nil
+	ctx, cancel = context.WithTimeout(ctx, tellMost)
+	defer cancel()
+	if known := e.Known(); known != (Version{}) {
+		return known, nil
 	}
 	got, err := e.api.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {
@@ -110,15 +115,45 @@ func (e *Engine) Version(ctx context.Context) (Version, error) {
 			v.Name = "Podman"
 		}
 	}
+	user, err := e.user()
+	if err != nil {
+		return Version{}, e.failed("ask the engine whose it is", err)
+	}
+	v.Rootless = user != 0 // podman does not say so
 	for _, o := range info.Info.SecurityOptions {
 		v.Rootless = v.Rootless || strings.HasPrefix(o, "name=rootless")
+		v.SELinux = v.SELinux || strings.HasPrefix(o, "name=selinux")
 	}
-	v.init = info.Info.InitBinary // which may be missing: see begin
+	v.Limits = !v.Rootless || info.Info.CgroupVersion != "1" // whose groups are root's alone
 	v.buildKit = v.Name == "Docker" && ping.BuilderVersion == "2"
 	e.mu.Lock()
-	e.version = &v
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	e.version = v
 	return v, nil
+}
+
+// user returns who listens at the engine's socket.
+func (e *Engine) user() (uid uint32, err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: e.Socket()}); err != nil {
+		return 0, err
+	}
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, err
+	}
+	return cred.Uid, nil
+}
+
+// Known returns what the engine has said that it is; zero: it has not answered yet.
+func (e *Engine) Known() Version {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.version
 }
 
 // failed names what was being done, and sorts errors into those that callers tell

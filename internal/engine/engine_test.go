@@ -4,11 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -22,8 +19,8 @@ const program = `package main
 
 import (
 	"fmt"
-	"net"
 	"os"
+	"time"
 )
 
 func main() {
@@ -33,18 +30,7 @@ func main() {
 	}
 	fmt.Println("out", os.Getenv("GREETING"))
 	fmt.Fprintln(os.Stderr, "err")
-	l, err := net.Listen("tcp", ":8080")
-	if err != nil {
-		panic(err)
-	}
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			panic(err)
-		}
-		fmt.Fprintln(c, "hello")
-		c.Close()
-	}
+	time.Sleep(time.Hour) // until it is killed
 }
 `
 
@@ -54,7 +40,7 @@ func TestEngine(t *testing.T) {
 		e := d.Open(t)
 		t.Cleanup(func() { _ = e.Close() })
 		v, err := e.Version(t.Context())
-		if err != nil || v.Name != d.Name() || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
+		if err != nil || v.Name != d.Name || v.Rootless || !strings.HasPrefix(v.Platform, "linux/") {
 			t.Fatalf("version %+v, %v", v, err)
 		}
 		dir := t.TempDir()
@@ -126,68 +112,57 @@ func life(t *testing.T, e *engine.Engine, image string) {
 	if again, err := e.EnsureNetwork(t.Context(), "titrate-test", nil); err != nil || again != n {
 		t.Errorf("once more: %+v, %v", again, err)
 	}
-	id, err := e.Create(t.Context(), engine.Container{
-		Name: "one", Image: image, Env: []string{"GREETING=hi"}, Labels: map[string]string{engine.Label: "me"}, Network: n,
-		Port: 8080, Publish: true, ReadOnly: true, Limits: engine.Limits{Memory: 64 << 20, CPU: 0.5, Processes: 50},
-	})
+	one := engine.Container{
+		Name: "one", Image: image, Env: []string{"GREETING=hi"}, Labels: map[string]string{engine.Label: "me", engine.LabelShim: "dead"}, Network: n,
+		ReadOnly: true, Limits: engine.Limits{Memory: 64 << 20, CPU: 0.5, Processes: 50},
+	}
+	first, err := e.Launch(t.Context(), one)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Start(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	st, err := e.Status(t.Context(), id)
-	if err != nil || !st.Running || st.PID == 0 || st.Published == 0 || !st.IP.IsValid() {
-		t.Fatalf("status %+v, %v", st, err)
-	}
-	for _, addr := range []string{net.JoinHostPort(st.IP.String(), "8080"), net.JoinHostPort("127.0.0.1", strconv.Itoa(st.Published))} {
-		if got := hear(t, addr); got != "hello\n" {
-			t.Errorf("%s said %q", addr, got)
-		}
-	}
-	if u, err := e.Usage(t.Context(), id); err != nil || u.Memory == 0 {
-		t.Errorf("usage %+v, %v", u, err)
-	}
-	said := make(chan string, 10)
+	waited := make(chan error, 1)
 	go func() {
-		_ = e.Logs(t.Context(), id, time.Time{}, func(stream string, at time.Time, text []byte) error {
-			if at.IsZero() {
-				t.Errorf("%s has no time", text)
-			}
-			said <- stream + ":" + string(text)
-			return nil
-		})
-		close(said)
+		_, err := e.Wait(t.Context(), first)
+		waited <- err
 	}()
-	if err := e.Kill(t.Context(), id, "SIGKILL"); err != nil {
-		t.Error(err)
+	id, err := e.Launch(t.Context(), one)
+	if err != nil || id == first {
+		t.Fatalf("in place of one that is left: %s, %v", id, err)
 	}
-	if st, err := e.Wait(t.Context(), id); err != nil || st.Running || st.Exit != 137 || st.OOMKilled {
-		t.Errorf("killed: %+v, %v", st, err)
+	if err := <-waited; err != nil && !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("the one that was left: %v", err)
 	}
-	var all []string
-	for s := range said {
-		all = append(all, s)
-	}
-	if got := strings.Join(all, ""); !strings.Contains(got, "stdout:out hi\n") || !strings.Contains(got, "stderr:err\n") {
-		t.Errorf("logs %q", got)
-	}
-	if err := e.Kill(t.Context(), id, "SIGTERM"); err != nil {
-		t.Errorf("a signal to what has ended: %v", err)
+	if st, err := e.Status(t.Context(), id); err != nil || !st.Running || st.PID == 0 {
+		t.Fatalf("status %+v, %v", st, err)
 	}
 	if list, err := e.Containers(t.Context(), engine.Label, "me"); err != nil || len(list) != 1 || list[0].ID != id {
 		t.Errorf("labelled containers: %+v, %v", list, err)
 	}
+	one.Name, one.Labels = "two", map[string]string{engine.Label: "me", engine.LabelShim: "alive"}
+	two, err := e.Launch(t.Context(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := func(string) bool { return false }
+	if err := e.Sweep(t.Context(), "me", func(shim string) bool { return shim == "alive" }, none); err != nil {
+		t.Error(err)
+	}
+	if _, err := e.Status(t.Context(), id); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("a container that nobody looks after: %v", err)
+	}
+	if st, err := e.Status(t.Context(), two); err != nil || !st.Running {
+		t.Errorf("one that somebody looks after: %+v, %v", st, err)
+	}
 	for range 2 {
-		if err := e.Remove(t.Context(), id); err != nil {
+		if err := e.Remove(t.Context(), two); err != nil {
 			t.Error(err)
 		}
 	}
-	if _, err := e.Status(t.Context(), id); !errors.Is(err, engine.ErrNotFound) {
-		t.Errorf("a removed container: %v", err)
-	}
-	if err := e.RemoveNetwork(t.Context(), n); err != nil {
+	if err := e.Sweep(t.Context(), "me", none, none); err != nil {
 		t.Error(err)
+	}
+	if nets, err := e.Networks(t.Context(), "me"); err != nil || len(nets) != 0 {
+		t.Errorf("networks %v, %v", nets, err)
 	}
 }
 
@@ -204,13 +179,15 @@ func exits(t *testing.T, e *engine.Engine, image string) {
 		t.Errorf("exited: %+v, %v", st, err)
 	}
 	_ = e.Remove(t.Context(), id)
-	if id, err = e.Create(t.Context(), engine.Container{Image: image, Command: []string{"/nothing"}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := e.Start(t.Context(), id); err == nil || !strings.Contains(err.Error(), "/nothing") {
+	if _, err := e.Launch(t.Context(), engine.Container{Name: "none", Image: image, Command: []string{"/nothing"}}); err == nil || !strings.Contains(err.Error(), "/nothing") {
 		t.Errorf("a program that is not there: %v", err)
 	}
-	_ = e.Remove(t.Context(), id)
+	if _, err := e.Status(t.Context(), "none"); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("what could not be started stays: %v", err)
+	}
+	if _, err := e.Launch(t.Context(), engine.Container{Name: "none", Image: "sha256:" + strings.Repeat("0", 64)}); !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("no such image: %v", err)
+	}
 }
 
 func gone(t *testing.T, d *enginetest.Daemon, e *engine.Engine, image string) {
@@ -238,9 +215,6 @@ func gone(t *testing.T, d *enginetest.Daemon, e *engine.Engine, image string) {
 	if _, err := e.Status(t.Context(), id); !errors.Is(err, engine.ErrGone) {
 		t.Errorf("Status of an engine that is away: %v", err)
 	}
-	if got := hear(t, net.JoinHostPort(st.IP.String(), "8080")); got != "hello\n" {
-		t.Errorf("without its engine it said %q", got)
-	}
 	d.Start(t)
 	if back, err := e.Status(t.Context(), id); err != nil || !back.Running || back.PID != st.PID {
 		t.Errorf("after its engine came back: %+v, %v", back, err)
@@ -262,24 +236,6 @@ func build(t *testing.T, e *engine.Engine, dir string, b engine.Build) string {
 		t.Fatalf("%v\n%s", err, &log)
 	}
 	return id
-}
-
-// hear returns what is said at addr, once somebody answers there.
-func hear(t *testing.T, addr string) string {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
-		if conn, err := net.Dial("tcp", addr); err == nil {
-			b, _ := io.ReadAll(conn)
-			conn.Close()
-			if len(b) > 0 {
-				return string(b)
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("nobody answers at %s", addr)
-		}
-		<-time.After(10 * time.Millisecond)
-	}
 }
 
 func write(t *testing.T, dir, name, text string) {

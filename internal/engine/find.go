@@ -106,10 +106,5 @@ func (s *Seeker) Known(ctx context.Context) (e *Engine, v Version, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.found.mu.Lock()
-	defer s.found.mu.Unlock()
-	if s.found.version != nil {
-		v = *s.found.version
-	}
-	return s.found, v, err
+	return s.found, s.found.Known(), err
 }

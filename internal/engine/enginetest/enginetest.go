@@ -1,6 +1,6 @@
-// Package enginetest gives tests a container engine of their own: the machine's
-// dockerd or, with TITRATE_TEST_ENGINE=podman, its podman, in a private network, mount
-// and process namespace, which ends with the test.
+// Package enginetest gives tests a container engine of their own: this machine's Docker
+// or podman, of root or of a user without any rights, in a private network, mount and
+// process namespace, which ends with the test.
 package enginetest
 
 import (
@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -18,56 +20,112 @@ import (
 	"titrate/internal/engine"
 )
 
-// inside says, in the environment, that this process has namespaces of its own.
-const inside = "TITRATE_TEST_INSIDE"
+// Kind is an engine as it is installed here and there.
+type Kind struct {
+	Name     string // what it says that it is
+	Rootless bool   // a user runs it, and the test
+}
 
-// Run runs a test with an engine. The engine and the test share namespaces, so that
-// addresses and process numbers agree: the test's program runs once more inside of
-// them, for this test alone. Such a test is a top-level one and begins with Run.
+// The kinds of engines.
+var (
+	Docker         = Kind{Name: "Docker"}
+	Podman         = Kind{Name: "Podman"}
+	RootlessDocker = Kind{Name: "Docker", Rootless: true}
+	RootlessPodman = Kind{Name: "Podman", Rootless: true}
+)
+
+// dockerd is how Debian starts Docker for a user.
+const dockerdRootless = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+
+// needs lists the programs by which it is started and used.
+func (k Kind) needs() []string {
+	need := []string{"unshare", "ip", "iptables", strings.ToLower(k.Name)}
+	if k.Name == Docker.Name {
+		need[3] = "dockerd"
+	}
+	if k.Rootless {
+		need = append(need, "newuidmap", "slirp4netns", "setpriv")
+		if k.Name == Docker.Name {
+			need = append(need, "rootlesskit", dockerdRootless)
+		}
+	}
+	return need
+}
+
+// inside says, in the environment, that this process has namespaces of its own, and
+// asUser that it is the user's.
+const (
+	inside = "TITRATE_TEST_INSIDE"
+	asUser = "user"
+)
+
+// Run runs a test with Docker or, with TITRATE_TEST_ENGINE=podman, with podman.
 func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	k := Docker
+	if os.Getenv("TITRATE_TEST_ENGINE") == "podman" {
+		k = Podman
+	}
+	RunWith(t, k, test)
+}
+
+// RunWith runs a test with an engine. The engine and the test share namespaces, so that
+// addresses and process numbers agree: the test's program runs once more inside of
+// them, for this test alone. Such a test is a top-level one and begins with RunWith.
+func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {
 		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
 	}
-	engine := "dockerd"
-	if podman() {
-		engine = "podman"
-	}
-	for _, program := range []string{engine, "unshare", "ip", "iptables"} {
+	for _, program := range k.needs() {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("needs a container engine: no %s here", program)
 		}
 	}
-	if os.Geteuid() != 0 {
+	switch at := os.Getenv(inside); {
+	case at == "" && os.Geteuid() != 0:
 		t.Skip("needs a container engine: only root can start one")
-	}
-	if os.Getenv(inside) != "" {
-		if out, err := exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			t.Fatalf("bring the loopback up: %v\n%s", err, out)
+	case at == "":
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
 		}
-		d := &Daemon{dir: dir(t)}
-		if podman() { // what it keeps in places that cannot be told it
+		// Removed from outside: what is mounted within is gone then, and whose files are
+		// whose does not matter.
+		all := dir(t)
+		if err := os.Chmod(all, 0o777|os.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+		again(t, []string{inside + "=root", "TMPDIR=" + all}, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+			// The shell is the first process: it reaps what a killed engine leaves behind.
+			"sh", "-c", `"$@"; exit $?`, "sh", self)
+	case at != asUser:
+		shell(t, "ip link set lo up")
+		if k.Rootless {
+			user(t)
+			return
+		}
+		fallthrough
+	default:
+		d := &Daemon{Kind: k, dir: dir(t)}
+		if k == Podman { // what it keeps in places that cannot be told it
 			hide(t, "/run", "/var/lib")
 		}
 		d.Start(t)
 		t.Cleanup(d.Kill)
 		test(t, d)
-		return
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []string{
-		"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
-		// The shell is the first process: it reaps what a killed engine leaves behind.
-		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=5m",
-	}
+}
+
+// again runs this test once more, by a command that runs the program which follows it.
+func again(t *testing.T, env []string, command ...string) {
+	t.Helper()
+	args := append(command, "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
-	cmd := exec.CommandContext(t.Context(), "unshare", args...)
-	cmd.Env = append(os.Environ(), inside+"=1")
+	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	switch {
 	case bytes.Contains(out, []byte("--- SKIP")) && err == nil && !bytes.Contains(out, []byte("--- PASS")):
@@ -79,16 +137,48 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	}
 }
 
-// podman reports whether tests are to have podman.
-func podman() bool { return os.Getenv("TITRATE_TEST_ENGINE") == "podman" }
+// user runs this test once more as a user that this machine, as this namespace sees it,
+// has for that alone.
+func user(t *testing.T) {
+	t.Helper()
+	home := dir(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shell(t, `
+		mount --make-rshared /
+		cd "$1"
+		cp /etc/passwd /etc/group .
+		echo "tester:x:64000:64000::$1:/bin/sh" >>passwd
+		echo "tester:x:64000:" >>group
+		for f in subuid subgid; do
+			echo "tester:1000000:65536" >$f
+			[ -e /etc/$f ] || touch /etc/$f
+		done
+		for f in passwd group subuid subgid; do mount --bind $f /etc/$f; done
+		mkdir -m 700 xdg
+		cp "$2" self
+		chown 64000:64000 . xdg
+	`, home, self)
+	t.Cleanup(func() { shell(t, `umount /etc/passwd /etc/group /etc/subuid /etc/subgid`) })
+	again(t, []string{inside + "=" + asUser, "HOME=" + home, "USER=tester", "XDG_RUNTIME_DIR=" + filepath.Join(home, "xdg")},
+		"setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", filepath.Join(home, "self"))
+}
+
+// shell runs a script.
+func shell(t *testing.T, script string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(context.WithoutCancel(t.Context()), "sh", append([]string{"-euc", script, "sh"}, args...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+}
 
 // hide puts empty folders over some that this namespace has from the machine.
 func hide(t *testing.T, dirs ...string) {
 	t.Helper()
 	for _, dir := range dirs {
-		if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "none", dir).CombinedOutput(); err != nil {
-			t.Fatalf("hide %s: %v\n%s", dir, err, out)
-		}
+		shell(t, `mount -t tmpfs none "$1"`, dir)
 	}
 }
 
@@ -105,6 +195,7 @@ func dir(t *testing.T) string {
 
 // Daemon is the test's engine.
 type Daemon struct {
+	Kind
 	// Forgets says that the containers end with it, which is how Docker comes. It
 	// holds from the next Start on.
 	Forgets bool
@@ -113,14 +204,6 @@ type Daemon struct {
 	cmd *exec.Cmd
 
 	ended chan struct{} // closed when cmd has
-}
-
-// Name returns what it says that it is.
-func (d *Daemon) Name() string {
-	if podman() {
-		return "Podman"
-	}
-	return "Docker"
 }
 
 // Host returns where it answers.
@@ -135,10 +218,11 @@ func (d *Daemon) Start(t *testing.T) {
 	}
 	defer log.Close()
 	d.cmd = d.dockerd(t)
-	if podman() {
+	if d.Name == Podman.Name {
 		d.cmd = d.podman(t)
 	}
 	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a user's engine is more than one process
 	if err := d.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -151,14 +235,15 @@ func (d *Daemon) Start(t *testing.T) {
 		close(ended)
 	}()
 	for deadline := time.After(time.Minute); ; {
-		if _, err := e.Version(context.Background()); err == nil {
+		_, err := e.Version(context.Background())
+		if err == nil {
 			return
 		}
 		select {
 		case <-ended:
 			t.Fatalf("the engine ended by itself:\n%s", d.lastLog())
 		case <-deadline:
-			t.Fatalf("the engine does not answer:\n%s", d.lastLog())
+			t.Fatalf("the engine does not answer: %v\n%s", err, d.lastLog())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -169,9 +254,12 @@ func (d *Daemon) dockerd(t *testing.T) *exec.Cmd {
 	os.Remove(filepath.Join(d.dir, "pid"))
 	args := []string{
 		"-H", d.Host(), "--data-root", filepath.Join(d.dir, "data"), "--exec-root", filepath.Join(d.dir, "exec"),
-		"--pidfile", filepath.Join(d.dir, "pid"), "--cgroup-parent", "/" + filepath.Base(d.dir), "--bip", "172.30.0.1/24",
-		"--default-address-pool", "base=172.31.0.0/16,size=24",
+		"--pidfile", filepath.Join(d.dir, "pid"), "--bip", "172.30.0.1/24", "--default-address-pool", "base=172.31.0.0/16,size=24",
 	}
+	if d.Rootless {
+		return exec.CommandContext(context.WithoutCancel(t.Context()), dockerdRootless, append(args, "--storage-driver", "vfs")...)
+	}
+	args = append(args, "--cgroup-parent", "/"+filepath.Base(d.dir))
 	if !d.Forgets {
 		args = append(args, "--live-restore")
 	}
@@ -190,6 +278,7 @@ func (d *Daemon) podman(t *testing.T) *exec.Cmd {
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), "podman", "--root", filepath.Join(d.dir, "data"), "--runroot", filepath.Join(d.dir, "run"),
 		"--tmpdir", filepath.Join(d.dir, "tmp"), "--network-config-dir", filepath.Join(d.dir, "net"), "--cgroup-manager", "cgroupfs", "--storage-driver", "vfs",
 		"system", "service", "--time", "0", d.Host())
+	cmd.Dir = d.dir // conmon leaves a file where it is when memory runs out
 	cmd.Env = append(os.Environ(), "HOME="+d.dir)
 	return cmd
 }
@@ -202,7 +291,7 @@ func (d *Daemon) lastLog() string {
 
 // Kill ends it as a crash does: what it runs, runs on.
 func (d *Daemon) Kill() {
-	_ = d.cmd.Process.Kill()
+	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) // not reaped yet, or ended before
 	<-d.ended
 }
 
@@ -240,5 +329,29 @@ func Program(t *testing.T, dir, source string) {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// AddLibraries copies the libraries that this program and some others are linked to
+// into a folder, which is to be a root; a program without a C library has none.
+func AddLibraries(tb testing.TB, dir string, programs ...string) {
+	tb.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out, _ := exec.CommandContext(tb.Context(), "ldd", append([]string{self}, programs...)...).Output() // fails of a static program
+	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
+		b, err := os.ReadFile(m[1])
+		to := filepath.Join(dir, m[1])
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(to), 0o755)
+		}
+		if err == nil {
+			err = os.WriteFile(to, b, 0o755)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
 	}
 }

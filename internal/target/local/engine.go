@@ -44,13 +44,13 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 		mounts = append(mounts, engine.Mount{From: m.From, To: m.To})
 	}
 	return launch{Env: env, Image: &imageLaunch{Frame: frame, Engine: &container.Spec{
-		Socket: e.Socket(), Owner: owner, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile),
+		Socket: e.Socket(), Owner: owner, Init: []string{s.cfg.Program, LaunchCommand, firstCommand}, Dir: pl.dir, PID: filepath.Join(pl.dir, pidFile), Note: filepath.Join(pl.dir, noteFile), Loose: !e.Known().Limits,
 		Container: engine.Container{
 			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
 			Labels:  map[string]string{engine.LabelInstance: pl.id},
 			Network: network,
-			Port:    frame.Port, Limits: engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
-			Mounts: mounts,
+			Limits:  engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
+			Mounts: mounts, Unlabelled: e.Known().SELinux,
 		},
 	}}}, nil
 }

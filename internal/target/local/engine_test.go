@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -18,19 +19,34 @@ import (
 // engineFile, in a data folder of a test, names the socket of its engine.
 const engineFile = "engine"
 
-// TestConformance_engine has the engine's containers keep every promise.
-func TestConformance_engine(t *testing.T) {
-	enginetest.Run(t, func(t *testing.T, d *enginetest.Daemon) {
+// The containers of every engine keep every promise. With TITRATE_TEST_ENGINE=all each is
+// tried on each.
+func TestConformance_docker(t *testing.T)         { conformance(t, enginetest.Docker) }
+func TestConformance_podman(t *testing.T)         { conformance(t, enginetest.Podman) }
+func TestConformance_rootlessDocker(t *testing.T) { conformance(t, enginetest.RootlessDocker) }
+func TestConformance_rootlessPodman(t *testing.T) { conformance(t, enginetest.RootlessPodman) }
+
+func conformance(t *testing.T, of enginetest.Kind) {
+	t.Helper()
+	t.Parallel()
+	enginetest.RunWith(t, of, func(t *testing.T, d *enginetest.Daemon) {
 		t.Helper()
 		e := d.Open(t)
 		t.Cleanup(func() { e.Close() })
-		k := kind{name: "engine", image: true, slack: 5 * time.Second, prepare: func(tb testing.TB, dir string) {
+		if v, err := e.Version(t.Context()); err != nil || v.Rootless != of.Rootless {
+			t.Fatalf("%+v, %v", v, err)
+		}
+		k := kind{name: "engine", image: true, counts: true, loose: !e.Known().Limits, slack: 5 * time.Second, prepare: func(tb testing.TB, dir string) {
 			tb.Helper()
 			useEngine(tb, dir, d)
 		}, fleet: contained(pictureOf(t, e))}
-		t.Run("it starts soon", func(t *testing.T) { startsSoon(t, k) })
-		t.Run("promises", func(t *testing.T) { keeps(t, k) })
+		brief := of.Rootless && os.Getenv("TITRATE_TEST_ENGINE") != "all"
+		if !brief {
+			t.Run("it starts soon", func(t *testing.T) { startsSoon(t, k) })
+		}
+		t.Run("promises", func(t *testing.T) { keeps(t, k, brief) })
 		t.Run("it goes away", func(t *testing.T) { engineAway(t, k, d) })
+		t.Run("a killed shim", func(t *testing.T) { killedShim(t, k, d) })
 		t.Run("nothing is left", func(t *testing.T) {
 			list, err := e.Containers(t.Context(), engine.LabelShim, "")
 			if err != nil {
@@ -134,7 +150,7 @@ func engineAway(t *testing.T, k kind, d *enginetest.Daemon) {
 		b.want()
 		b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
 	}()
-	if d.Name() != "Docker" {
+	if d.Name != "Docker" {
 		return
 	}
 	// Docker as it comes ends what runs when it starts again: then it is started again.
@@ -147,4 +163,38 @@ func engineAway(t *testing.T, k kind, d *enginetest.Daemon) {
 		return s.fleet(1).Restarts+s.fleet(2).Restarts >= 2 && s.fleet(1).Ready == 1 && s.fleet(2).Ready == 1
 	})
 	d.Forgets = false
+}
+
+// killedShim kills a shim while the engine is away: nothing of its container lives when
+// the next instance begins with the volume (R31).
+func killedShim(t *testing.T, k kind, d *enginetest.Daemon) {
+	t.Helper()
+	dir := newFolder(t)
+	k.prepare(t, dir)
+	b := newBench(t, dir)
+	b.want(k.fleet(writing(1, 1, alone, "ignore-term")))
+	b.untilReady(1, 1)
+	text, err := os.ReadFile(filepath.Join(b.layout.runDir(orders, "orders-v1-a"), pidFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := strconv.Atoi(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	within := familyOf(t, first)
+	if len(within.session()) < 2 {
+		t.Errorf("of the container are seen %v", within.session())
+	}
+	d.Kill()
+	seen, _ := b.Seen()
+	kill9(t, seen.instance("orders-v1-a").PID)
+	b.until("it would start", func(s Seen) bool { return strings.Contains(s.instance("orders-v1-a").Why, "does not answer") })
+	if left := within.session(); len(left) > 0 {
+		t.Errorf("processes %v live", left)
+	}
+	d.Start(t)
+	b.untilReady(1, 1)
+	b.want()
+	b.until("gone", func(s Seen) bool { return len(s.Instances) == 0 })
 }

@@ -26,6 +26,10 @@ import (
 // namespaces.
 const insideCommand = "inside"
 
+// firstCommand follows LaunchCommand where the launcher is the first process of an
+// engine's container. What the container runs follows it.
+const firstCommand = "first"
+
 const (
 	imageState = "/run/titrate/state" // where a program of an image sees the workload's own data
 	listens    = "listens"            // the file of a shim that tells where the program listens
@@ -41,7 +45,7 @@ type imageLaunch struct {
 
 // standIn makes this process the shim of an image. It returns only an error that came
 // before the image's program ran.
-func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
+func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group, locks []*os.File) error {
 	spec.Close()
 	unix.Umask(0o022) // what images are made for; ours keeps others out of what is not theirs
 	entrance, err := group.Entrance()
@@ -55,9 +59,9 @@ func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group) error {
 	if err := limit(); err != nil {
 		return err
 	}
-	var c shim.Container = namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+	var c shim.Container = namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand}, locks...)
 	if l.Engine != nil {
-		c = container.New(*l.Engine)
+		c = container.New(*l.Engine, locks...)
 	}
 	var failed error
 	exit := shim.Run(c, l.Frame, func(err error) {

@@ -7,14 +7,13 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/engine/enginetest"
 	"titrate/internal/procfs"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
@@ -41,10 +40,7 @@ func addPicture(tb testing.TB, dir string) {
 		tb.Fatal(err)
 	}
 	files := map[string]string{"/app": self, "/bin/sh": "/bin/sh", "/bin/sleep": "/bin/sleep"}
-	out, _ := exec.Command("ldd", self, "/bin/sh", "/bin/sleep").Output() // fails of a static program
-	for _, m := range regexp.MustCompile(`(/\S+) \(0x`).FindAllStringSubmatch(string(out), -1) {
-		files[m[1]] = m[1]
-	}
+	enginetest.AddLibraries(tb, root, "/bin/sh", "/bin/sleep")
 	for to, from := range files {
 		to = filepath.Join(root, to)
 		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {

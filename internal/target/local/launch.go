@@ -16,6 +16,7 @@ import (
 
 	"titrate/internal/cgroup"
 	"titrate/internal/landlock"
+	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/namespaces"
 
 	"golang.org/x/sys/unix"
@@ -58,6 +59,9 @@ func Launch() error {
 	if len(os.Args) > 2 && os.Args[2] == insideCommand {
 		namespaces.Inside()
 	}
+	if len(os.Args) > 2 && os.Args[2] == firstCommand {
+		container.First(os.Args[3:])
+	}
 	runtime.LockOSThread() // a Landlock domain is a thread's
 	err := become(os.NewFile(specFD, "spec"))
 	_, _ = os.NewFile(errorFD, "error").WriteString(err.Error())
@@ -96,7 +100,11 @@ func become(spec *os.File) error {
 		return fmt.Errorf("read the launch: %w", err)
 	}
 	if l.Image != nil {
-		return l.Image.standIn(spec, l.Group)
+		var locks []*os.File
+		for i := range l.Locks {
+			locks = append(locks, os.NewFile(uintptr(errorFD+1+i), "lock"))
+		}
+		return l.Image.standIn(spec, l.Group, locks)
 	}
 	if err := os.Chdir(l.Dir); err != nil {
 		return fmt.Errorf("enter the artifact: %w", err)

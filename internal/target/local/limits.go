@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/target/local/within"
 	"titrate/internal/world"
 
 	"golang.org/x/sys/unix"
@@ -31,13 +32,6 @@ func (h *hook) groupName() string {
 	return k.App + "." + k.Env + "." + h.id + "." + filepath.Base(h.dir())
 }
 
-// What a shim and the first process of an image may use of their own, in the same group
-// as the program: it has this much more.
-const (
-	shimMemory    = 16 << 20
-	shimProcesses = 32 // threads
-)
-
 // ownLimits are those that are this supervisor's to keep: of a container its engine
 // keeps them.
 func ownLimits(f world.Fleet) world.Limits {
@@ -55,10 +49,10 @@ func (s *Supervisor) makeGroup(name string, f world.Fleet) (cgroup.Group, error)
 		return nil, nil
 	}
 	if f.Image != nil && l.Memory > 0 {
-		l.Memory += shimMemory
+		l.Memory += within.Memory
 	}
 	if f.Image != nil && l.Processes > 0 {
-		l.Processes += shimProcesses
+		l.Processes += within.Processes
 	}
 	return s.cfg.Groups.Make(name, cgroup.Limits{Memory: l.Memory, CPU: l.CPU, Processes: l.Processes})
 }

@@ -123,7 +123,7 @@ func (m *meter) take(sessions map[int]fleetID, restarts map[fleetID]int, used ma
 
 // usages looks at every process once, for the sessions that are ours.
 func (m *meter) usages(ours func(sid int) bool) map[int]usage {
-	out, shims, programs := map[int]usage{}, map[int]bool{}, map[int]string{}
+	out, leads, programs := map[int]usage{}, map[int]string{}, map[int]string{}
 	page := uint64(os.Getpagesize())
 	for _, pid := range pids() {
 		sid, err := unix.Getsid(pid)
@@ -134,15 +134,19 @@ func (m *meter) usages(ours func(sid int) bool) map[int]usage {
 		if err != nil {
 			continue
 		}
-		if _, known := shims[sid]; !known {
-			shims[sid] = (pid != sid || m.programs[sid] != st[22-3]) && isShim(sid)
+		if _, known := leads[sid]; !known {
+			leads[sid] = ""
+			if pid != sid || m.programs[sid] != st[22-3] {
+				leads[sid] = leader(sid)
+			}
 		}
-		if pid == sid && !shims[sid] {
+		if pid == sid && leads[sid] == "" {
 			programs[sid] = st[22-3]
 		}
-		// A shim and what it has started stand for the program, which is not among them.
-		if shims[sid] && (pid == sid || st[4-3] == strconv.Itoa(sid)) {
-			continue
+		switch {
+		case leads[sid] == "": // the program itself
+		case pid == sid, leads[sid] == shimLeads && st[4-3] == strconv.Itoa(sid):
+			continue // the shim, and the first process that it has started
 		}
 		user, _ := strconv.ParseUint(st[14-3], 10, 64)
 		system, _ := strconv.ParseUint(st[15-3], 10, 64)
@@ -159,9 +163,19 @@ func (m *meter) usages(ours func(sid int) bool) map[int]usage {
 	return out
 }
 
-// isShim reports whether a session is led by a shim, and not by the program itself.
-func isShim(sid int) bool {
+const shimLeads = "a shim"
+
+// leader tells what of ours leads a session: a shim, or by the command the first process
+// of an engine's container; empty: the program itself does.
+func leader(sid int) string {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(sid) + "/cmdline")
 	args := bytes.Split(b, []byte{0})
-	return err == nil && len(args) > 1 && string(args[1]) == LaunchCommand
+	switch {
+	case err != nil || len(args) < 2 || string(args[1]) != LaunchCommand:
+		return ""
+	case len(args) > 2 && string(args[2]) == firstCommand:
+		return firstCommand
+	default:
+		return shimLeads
+	}
 }

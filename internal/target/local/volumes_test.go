@@ -141,3 +141,56 @@ func TestVolumes_whatIsWrittenOutlivesTheVersion(t *testing.T) {
 		t.Errorf("%q, %v", text, err)
 	}
 }
+
+// TestR31_theNodeKeepsNoLock looks at this program's open files: a lock that it kept
+// would outlive the process that it was for.
+func TestR31_theNodeKeepsNoLock(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	b.want(writing(1, 1, alone, "serve"))
+	b.untilReady(1, 1)
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if to, err := os.Readlink(filepath.Join("/proc/self/fd", e.Name())); err == nil && to == b.volume(orders, "data")+".lock" {
+			t.Errorf("descriptor %s is %s", e.Name(), to)
+		}
+	}
+}
+
+// TestR31_whatHasFailedLetsGo has a version crash that has the volume: the next one gets
+// it while the first waits to be started again.
+func TestR31_whatHasFailedLetsGo(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	b.want(writing(1, 1, alone, "crash"))
+	b.until("it has crashed", func(s Seen) bool { return s.instance("orders-v1-a").Restarts >= 4 }) // and waits for a while
+	b.want(writing(1, 1, alone, "crash"), writing(2, 1, alone, "serve"))
+	b.untilReady(2, 1)
+}
+
+// TestR31_whoeverWaitsForOneVolumeHoldsNoOther has a process that nobody knows hold the
+// second of two volumes.
+func TestR31_whoeverWaitsForOneVolumeHoldsNoOther(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	path := b.volume(orders, "data") + ".lock"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	both := rollout.Volumes{"data": {Path: "/data"}, "cache": {Path: "/cache"}}
+	b.want(writing(1, 1, both, "serve"))
+	b.until("it waits for the second", func(s Seen) bool { return strings.Contains(s.instance("orders-v1-a").Why, "the volume data (T0580)") })
+	lock.Close()
+	b.untilReady(1, 1)
+}

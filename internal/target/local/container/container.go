@@ -1,18 +1,24 @@
 // Package container runs a program in a container of this machine's engine, for the
 // shim that stands for it.
 //
-// The engine is asked to start, stop and remove, and nothing else: whether a program
+// The engine is asked to create, start and remove, and nothing else: whether a program
 // is well, and whether it is started again, is the supervisor's to say, which knows
 // the traffic too. So a container has neither a health check nor a restart policy of
 // the engine's: two that decide would undo each other's decisions.
+//
+// The first process of a container is this program ([First]), which the shim holds by a
+// socket that is mounted into that container alone. What a program needs while it runs,
+// its outputs, connections, signals and locks, goes that way, past the engine: which
+// may go away meanwhile, and need not be root, nor need we.
 package container
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
-	"sync"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,39 +26,40 @@ import (
 	"titrate/internal/engine"
 	"titrate/internal/procfs"
 	"titrate/internal/target/local/shim"
+	"titrate/internal/target/local/within"
 )
 
 // Spec says what is run, and by which engine.
 type Spec struct {
 	Socket string // of the engine
 	Owner  string // whose the container is: see [engine.Owner]
-	// PID is a file that holds the number of the program's process, in this machine's
-	// view, while it runs; empty: nobody asks.
+	// Init is the file of this program, and the arguments with which it calls [First].
+	Init []string
+	Dir  string // a folder of the container's own, for its socket
+	// PID is a file that holds the number of the first process, in this process's view,
+	// while it runs; empty: nobody asks.
 	PID string
 	// Note is a file for what is to be known of the program's end beyond its exit
 	// status; empty: nobody asks.
 	Note string
+	// Loose says that the engine keeps no limits: that of memory is kept by looks then.
+	Loose bool
 	engine.Container
 }
 
 // Container is a [shim.Container] in an engine.
 type Container struct {
-	spec    Spec
-	signals chan unix.Signal
-	end     context.CancelFunc
-	ended   chan struct{}
+	spec  Spec
+	keeps []*os.File
 
-	// Before ended is closed these are Start's own.
-	exit shim.Exit
-	err  error
-
-	once sync.Once
+	engine *engine.Engine
+	id     string
+	line   *within.Line
 }
 
-// New returns the container of s. It is not made before it is started.
-func New(s Spec) *Container {
-	return &Container{spec: s, signals: make(chan unix.Signal, 8), ended: make(chan struct{})}
-}
+// New returns the container of s, whose program keeps some files open. It is not made
+// before it is started.
+func New(s Spec, keeps ...*os.File) *Container { return &Container{spec: s, keeps: keeps} }
 
 // Alive reports whether the process lives that looks after a container, by the
 // value of the label [engine.LabelShim].
@@ -75,121 +82,138 @@ func mark() (string, error) {
 
 // Start implements [shim.Container].
 func (c *Container) Start(ctx context.Context, prepare func(shim.Network) error) error {
-	e, err := engine.Open("unix://" + c.spec.Socket)
+	ln, err := listen(c.spec.Dir)
 	if err != nil {
 		return err
 	}
-	v, err := e.Version(ctx)
-	if err != nil {
-		return err
-	}
+	defer ln.Close() //nolint:errcheck // nobody calls any more
 	me, err := mark()
 	if err != nil {
 		return fmt.Errorf("look at this process: %w", err)
 	}
+	if c.engine, err = engine.Open("unix://" + c.spec.Socket); err != nil {
+		return err
+	}
 	con := c.spec.Container
 	con.Labels = map[string]string{engine.Label: c.spec.Owner, engine.LabelShim: me, engine.LabelInstance: con.Labels[engine.LabelInstance]}
-	con.Publish = v.Rootless || os.Geteuid() != 0 // its network cannot be entered
-	if con.Name != "" {                           // what a shim that was killed has left under its name
-		if err := e.Remove(ctx, con.Name); err != nil {
-			return err
-		}
+	con.Command = append(append([]string{programAt}, c.spec.Init[1:]...), con.Command...)
+	con.Mounts = append([]engine.Mount{
+		{From: c.spec.Init[0], To: programAt, ReadOnly: true}, {From: filepath.Join(c.spec.Dir, socketName), To: socketAt, ReadOnly: true},
+	}, con.Mounts...)
+	if c.spec.Loose {
+		con.Limits = engine.Limits{}
 	}
-	ctx, c.end = context.WithCancel(ctx)
-	started := make(chan struct{})
-	go func() {
-		defer close(c.ended)
-		st, err := e.Run(ctx, engine.Run{
-			Container: con, Stdout: os.Stdout, Stderr: os.Stderr, Signals: c.signals,
-			Started: func(st engine.Status) error {
-				n, err := c.network(ctx, e, st)
-				if err == nil {
-					err = prepare(n)
-				}
-				if err == nil && c.spec.PID != "" {
-					err = os.WriteFile(c.spec.PID, fmt.Append(nil, st.PID), 0o600)
-				}
-				if err == nil {
-					c.once.Do(func() { close(started) })
-				}
-				return err
-			},
-		})
-		if c.spec.PID != "" {
-			os.Remove(c.spec.PID)
-		}
-		c.exit, c.err = c.exitOf(st), err
-	}()
-	select {
-	case <-started:
-		return nil
-	case <-c.ended:
-		return c.unstarted(c.err)
+	if con.Limits.Memory > 0 {
+		con.Limits.Memory += within.Memory
 	}
+	if con.Limits.Processes > 0 {
+		con.Limits.Processes += within.Processes
+	}
+	if c.id, err = c.engine.Launch(ctx, con); err != nil {
+		return c.unstarted(err)
+	}
+	if err := c.begin(ctx, ln, prepare); err != nil {
+		c.remove()
+		return err
+	}
+	return nil
 }
 
-// network is that of a container that was started. One that has ended already has none.
-func (c *Container) network(ctx context.Context, e *engine.Engine, st engine.Status) (shim.Network, error) {
-	n, err := openNetwork(st)
-	if err == nil {
-		return n, nil
+// begin has the first process start the program.
+func (c *Container) begin(ctx context.Context, ln *net.UnixListener, prepare func(shim.Network) error) error {
+	var err error
+	if c.line, err = c.accept(ctx, ln); err != nil {
+		return err
 	}
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || st.Published != 0 && errors.Is(err, unix.ENOENT) {
-		return &outside{st: st}, nil
+	if err := c.line.Ready(); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, endMost)
-	defer cancel()
-	if now, werr := e.Wait(ctx, st.ID); werr == nil && !now.Running {
-		return ended{}, nil
+	_ = unix.Fchmod(1, 0o666) // for programs that open /dev/stdout, whoever they run as;
+	_ = unix.Fchmod(2, 0o666) // nobody else comes near
+	if err := c.line.Keep(c.keeps); err != nil {
+		return err
 	}
-	return nil, err
+	if err := prepare(c.line); err != nil {
+		return err
+	}
+	if c.spec.PID != "" {
+		if pid, err := c.line.PID(); err == nil && pid > 0 {
+			if err := os.WriteFile(c.spec.PID, fmt.Append(nil, pid), 0o600); err != nil {
+				return fmt.Errorf("tell of the container's process: %w", err)
+			}
+		}
+	}
+	if !c.spec.Loose {
+		return c.line.Start(0)
+	}
+	if l := c.spec.Limits; l.CPU > 0 || l.Processes > 0 {
+		fmt.Fprintln(os.Stderr, "titrate: limits.cpu and limits.processes are not kept: the container engine is not root's, and control groups of version 1 are")
+	}
+	return c.line.Start(c.spec.Limits.Memory)
 }
-
-// endMost is how long the engine may take to notice that a process has ended.
-const endMost = 5 * time.Second
 
 // unstarted says why a container could not be started, in words that help.
 func (c *Container) unstarted(err error) error {
 	if errors.Is(err, engine.ErrNotFound) {
 		return fmt.Errorf("the container engine has the image %.19s… no more; push again, or titrate rollout retry, after: titrate deploy builds it anew: %w", c.spec.Image, err)
 	}
-	return err
+	return fmt.Errorf("%w%s", err, unfit(c.spec.Init[0]))
 }
 
 // Signal implements [shim.Container].
-func (c *Container) Signal(sig unix.Signal) {
-	select {
-	case c.signals <- sig:
-	default: // as many are on their way as anybody could want
-	}
-}
+func (c *Container) Signal(sig unix.Signal) { c.line.Signal(sig) }
 
 // Wait implements [shim.Container].
 func (c *Container) Wait() shim.Exit {
-	<-c.ended
-	exit := c.exit
-	if c.err != nil {
-		exit = shim.Exit{Code: 125, Note: c.err.Error()}
+	end := c.line.End()
+	if end == nil {
+		end = c.lost()
 	}
-	if exit.Note != "" && c.spec.Note != "" && os.WriteFile(c.spec.Note, []byte(exit.Note), 0o600) == nil {
-		exit.Note = "" // told there
+	if c.spec.PID != "" {
+		os.Remove(c.spec.PID)
 	}
-	return exit
+	c.remove()
+	if end.OutOfMemory && end.Signal == unix.SIGKILL {
+		c.note(&end.Exit)
+	}
+	return end.Exit
 }
 
-func (c *Container) exitOf(st engine.Status) shim.Exit {
-	exit := shim.Exit{Code: st.Exit, Note: st.Error}
-	if st.Exit < 0 || st.Exit > 255 {
-		exit.Code = 125
+// note leaves what there is to know of a kill for memory where it is asked for, or in the
+// program's log.
+func (c *Container) note(e *shim.Exit) {
+	e.Note = "was killed: this machine had no memory left"
+	if m := c.spec.Limits.Memory; m > 0 {
+		e.Note = fmt.Sprintf("was killed: it used more than its memory limit of %d MB", m>>20)
 	}
-	if sig := unix.Signal(st.Exit - 128); st.Exit > 128 && unix.SignalName(sig) != "" {
-		exit = shim.Exit{Signal: sig, Note: st.Error}
+	if c.spec.Note != "" && os.WriteFile(c.spec.Note, []byte(e.Note), 0o600) == nil {
+		e.Note = "" // told there
 	}
-	switch {
-	case st.OOMKilled && c.spec.Limits.Memory > 0:
-		exit.Note = fmt.Sprintf("was killed: it used more than its memory limit of %d MB", c.spec.Limits.Memory>>20)
-	case st.OOMKilled:
-		exit.Note = "was killed: this machine had no memory left"
+}
+
+const (
+	// endMost is how long the engine may take to tell of an end.
+	endMost = 5 * time.Second
+	// removeMost is how long the removal of a container may take. One that stays is
+	// removed by a later [engine.Engine.Sweep].
+	removeMost = 10 * time.Second
+)
+
+func (c *Container) remove() {
+	ctx, cancel := context.WithTimeout(context.Background(), removeMost)
+	defer cancel()
+	_ = c.engine.Remove(ctx, c.id) // see removeMost
+}
+
+// lost tells how a program ended whose first process did not say: it was killed, and the
+// engine may know why.
+func (c *Container) lost() *within.End {
+	end := &within.End{Exit: shim.Exit{Signal: unix.SIGKILL}}
+	ctx, cancel := context.WithTimeout(context.Background(), endMost)
+	defer cancel()
+	st, err := c.engine.Wait(ctx, c.id)
+	if end.OutOfMemory = err == nil && st.OOMKilled; errors.Is(err, engine.ErrNotFound) {
+		end.Note = "the container was removed by somebody else"
 	}
-	return exit
+	return end
 }

@@ -2,7 +2,6 @@ package container
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,12 +27,18 @@ import (
 // of a supervisor makes it one.
 const asShim = "__shim"
 
+// asFirst is the argument with which it is the first process of a container.
+const asFirst = "__first"
+
 type shimSpec struct {
 	Spec  Spec
 	Frame shim.Frame
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asFirst {
+		First(os.Args[2:])
+	}
 	if len(os.Args) == 3 && os.Args[1] == asShim {
 		var s shimSpec
 		if err := json.Unmarshal([]byte(os.Args[2]), &s); err != nil {
@@ -117,7 +122,15 @@ type started struct {
 // start starts a shim, in a session of its own as a supervisor does.
 func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *started {
 	t.Helper()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "a folder, with a comma") // which podman takes for more in a mount
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Init, s.Dir = []string{self, asFirst}, dir
 	s.Owner, f.Listens, s.PID = "me", filepath.Join(dir, "listens"), filepath.Join(dir, "pid")
 	st := &started{out: filepath.Join(dir, "out"), err: filepath.Join(dir, "err"), host: f.Host, spec: s, frame: f}
 	text, err := json.Marshal(shimSpec{s, f})
@@ -148,7 +161,7 @@ func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *start
 		if err := os.WriteFile(st.cmd.Path, self, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))} {
+		for _, path := range []string{dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir)), filepath.Dir(filepath.Dir(filepath.Dir(dir)))} {
 			if err := os.Chmod(path, 0o777); err != nil { // the folders of a test are of who runs it
 				t.Fatal(err)
 			}
@@ -169,6 +182,9 @@ func start(t *testing.T, s Spec, f shim.Frame, change ...func(*exec.Cmd)) *start
 // get asks for a path until somebody answers.
 func (s *started) get(t *testing.T, path string) string {
 	t.Helper()
+	if s.told != "" {
+		t.Fatal(s.told)
+	}
 	for end := time.Now().Add(20 * time.Second); ; {
 		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", s.host, path))
 		if err == nil {
@@ -211,7 +227,8 @@ func TestContainer(t *testing.T) {
 		t.Cleanup(func() { e.Close() })
 		dir := t.TempDir()
 		enginetest.Program(t, dir, program)
-		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY app /app\nENTRYPOINT [\"/app\"]\n"), 0o600); err != nil {
+		enginetest.AddLibraries(t, dir) // of this program, where it is linked to any
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM scratch\nCOPY . /\nENTRYPOINT [\"/app\"]\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		c, err := engine.OpenContext(os.DirFS(dir), "")
@@ -227,6 +244,9 @@ func TestContainer(t *testing.T) {
 			t.Fatal(err)
 		}
 		spec := func(name string, command ...string) Spec {
+			if len(command) == 0 {
+				command = []string{"/app"}
+			}
 			return Spec{Socket: e.Socket(), Container: engine.Container{
 				Name: name, Image: image, Command: command, Network: network, Env: []string{"NAME=" + name, "LISTEN=:3000"},
 				Limits: engine.Limits{Memory: 64 << 20, CPU: 1, Processes: 50},
@@ -236,7 +256,7 @@ func TestContainer(t *testing.T) {
 		t.Run("ends", func(t *testing.T) { ends(t, e, spec) })
 		t.Run("walls", func(t *testing.T) { walls(t, spec) })
 		t.Run("without root", func(t *testing.T) { withoutRoot(t, d, spec) })
-		t.Run("engine away", func(t *testing.T) { engineAway(t, d, e, spec) })
+		t.Run("engine away", func(t *testing.T) { engineAway(t, d, spec) })
 		if list, err := e.Containers(t.Context(), engine.Label, "me"); err != nil || len(list) != 0 {
 			t.Errorf("left: %+v, %v", list, err)
 		}
@@ -247,14 +267,7 @@ func TestContainer(t *testing.T) {
 // that they reach at its own address.
 func sideBySide(t *testing.T, spec func(string, ...string) Spec) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.16.0.9:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fellow := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a fellow") })}
-	go fellow.Serve(ln)
-	defer fellow.Close()
-	at := netip.MustParseAddrPort(ln.Addr().String())
+	at := fellow(t)
 	began := time.Now()
 	one := start(t, spec("one"), shim.Frame{Host: 41001, Port: 3000, Reach: []netip.AddrPort{at}})
 	if got := one.get(t, "/"); got != "hello from one" {
@@ -290,8 +303,7 @@ func ends(t *testing.T, e *engine.Engine, spec func(string, ...string) Spec) {
 		t.Errorf("by itself: %d", code)
 	}
 	s := start(t, spec("eat", "/app", "eat"), shim.Frame{})
-	told := os.Getenv("TITRATE_TEST_ENGINE") != "podman" // which does not always tell
-	if _, sig := s.wait(); sig != unix.SIGKILL || told && !strings.Contains(read(t, s.err), "it used more than its memory limit of 64 MB") {
+	if _, sig := s.wait(); sig != unix.SIGKILL || !strings.Contains(read(t, s.err), "it used more than its memory limit of 64 MB") {
 		t.Errorf("out of memory: %v, %q", sig, read(t, s.err))
 	}
 	s = start(t, spec("usr1"), shim.Frame{Host: 41003, Port: 3000, Stop: unix.SIGUSR1})
@@ -378,7 +390,8 @@ func withoutRoot(t *testing.T, d *enginetest.Daemon, spec func(string, ...string
 			t.Fatal(err)
 		}
 	}
-	s := start(t, spec("user"), shim.Frame{Host: 41008, Port: 3000, Reach: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9")}}, func(cmd *exec.Cmd) {
+	at := fellow(t)
+	s := start(t, spec("user"), shim.Frame{Host: 41008, Port: 3000, Reach: []netip.AddrPort{at}}, func(cmd *exec.Cmd) {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	})
 	if s.told != "" {
@@ -387,50 +400,30 @@ func withoutRoot(t *testing.T, d *enginetest.Daemon, spec func(string, ...string
 	if got := s.get(t, "/"); got != "hello from user" {
 		t.Errorf("%q", got)
 	}
+	if got := s.get(t, "/get?url=http://"+at.String()); got != "a fellow" {
+		t.Errorf("a fellow service: %q", got)
+	}
 	_ = s.cmd.Process.Signal(unix.SIGTERM)
-	if code, _ := s.wait(); code != 4 || !strings.Contains(read(t, s.err), "127.0.0.1:9 and whatever else") {
+	if code, _ := s.wait(); code != 4 {
 		t.Errorf("%d, %q", code, read(t, s.err))
 	}
 }
 
-// TestGone tells a server that has hung up from one that waits, and takes nothing
-// from one that speaks first.
-func TestGone(t *testing.T) {
-	t.Parallel()
-	for want, serve := range map[bool]func(net.Conn){
-		true:  func(c net.Conn) { c.Close() },
-		false: func(c net.Conn) { fmt.Fprint(c, "hi"); c.Close() },
-	} {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		o := &outside{st: engine.Status{Published: ln.Addr().(*net.TCPAddr).Port}}
-		go func() {
-			for {
-				c, err := ln.Accept()
-				if err != nil {
-					return
-				}
-				serve(c)
-			}
-		}()
-		conn, err := o.Dial(t.Context(), 3000)
-		if refused := errors.Is(err, unix.ECONNREFUSED); refused != want {
-			t.Fatalf("%v, want %t", err, want)
-		}
-		if err != nil {
-			continue
-		}
-		if b, _ := io.ReadAll(conn); string(b) != "hi" {
-			t.Errorf("%q", b)
-		}
+// fellow is a service of this machine that containers reach at its own address.
+func fellow(t *testing.T) netip.AddrPort {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.16.0.9:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a fellow") })}
+	go srv.Serve(ln)
+	t.Cleanup(func() { srv.Close() })
+	return netip.MustParseAddrPort(ln.Addr().String())
 }
 
 // engineAway has the engine go away under a container: who calls it notices nothing.
-func engineAway(t *testing.T, d *enginetest.Daemon, e *engine.Engine, spec func(string, ...string) Spec) {
+func engineAway(t *testing.T, d *enginetest.Daemon, spec func(string, ...string) Spec) {
 	t.Helper()
 	s := start(t, spec("away"), shim.Frame{Host: 41007, Port: 3000})
 	s.get(t, "/")
@@ -450,7 +443,6 @@ func engineAway(t *testing.T, d *enginetest.Daemon, e *engine.Engine, spec func(
 	if code, _ := s.wait(); code != 4 {
 		t.Errorf("%d", code)
 	}
-	_ = e
 }
 
 func startTime(t *testing.T, pid int) uint64 {

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/target/local/shim"
+	"titrate/internal/target/local/within"
 )
 
 // Descriptors of the inside beside the standard ones.
@@ -28,26 +28,17 @@ type Container struct {
 	spec    Spec
 	command []string
 
-	pid     int // of the first process within
-	wire    wire
-	replies chan answer   // closed when the inside is gone
-	gone    chan struct{} // the same
-	exit    *shim.Exit    // valid then; nil: it did not say
-	egress  *egress       // nil: there is none
+	keeps []*os.File
 
-	asking sync.Mutex // one request at a time
+	pid    int // of the first process within
+	line   *within.Line
+	egress *egress // nil: there is none
 }
 
-// answer is a reply with what came along.
-type answer struct {
-	reply
-	fd int
-}
-
-// New returns the container of spec. The command starts this program so that it
-// calls [Inside].
-func New(spec Spec, command []string) *Container {
-	return &Container{spec: spec, command: command, replies: make(chan answer), gone: make(chan struct{})}
+// New returns the container of spec, whose program keeps some files open. The command
+// starts this program so that it calls [Inside].
+func New(spec Spec, command []string, keeps ...*os.File) *Container {
+	return &Container{spec: spec, command: command, keeps: keeps}
 }
 
 // Start makes the namespaces and starts the program in them. See [shim.Container].
@@ -65,7 +56,6 @@ func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) e
 	if err := c.fork(who); err != nil {
 		return err
 	}
-	go c.listen()
 	if err := c.begin(prepare); err != nil {
 		_ = unix.Kill(c.pid, unix.SIGKILL)
 		c.Wait()
@@ -81,10 +71,13 @@ func (c *Container) begin(prepare func(shim.Network) error) error {
 			return err
 		}
 	}
-	if _, err := c.answer(); err != nil { // the root is made
+	if err := c.line.Ready(); err != nil { // the root is made
 		return err
 	}
-	if err := prepare(c); err != nil {
+	if err := c.line.Keep(c.keeps); err != nil {
+		return err
+	}
+	if err := prepare(c.line); err != nil {
 		return err
 	}
 	if c.egress != nil {
@@ -94,8 +87,7 @@ func (c *Container) begin(prepare func(shim.Network) error) error {
 			c.egress = nil
 		}
 	}
-	_, err = c.ask(request{Start: true})
-	return err
+	return c.line.Start(0)
 }
 
 // folders makes the folders of the program's layer. What an earlier one has left
@@ -127,7 +119,7 @@ func (c *Container) fork(who identity) error {
 	}
 	theirs := os.NewFile(uintptr(pair[1]), "wire")
 	defer theirs.Close()
-	if c.wire, err = newWire(os.NewFile(uintptr(pair[0]), "wire")); err != nil {
+	if c.line, err = within.NewLine(os.NewFile(uintptr(pair[0]), "wire")); err != nil {
 		return err
 	}
 	specR, specW, err := os.Pipe()
@@ -167,71 +159,12 @@ func ambient() []uintptr {
 	return out
 }
 
-// listen takes what the inside says, until it is gone.
-func (c *Container) listen() {
-	defer close(c.gone)
-	defer close(c.replies)
-	for {
-		var a answer
-		var err error
-		if a.fd, err = c.wire.receive(&a.reply); err != nil {
-			return
-		}
-		if a.Exit != nil {
-			c.exit = a.Exit
-			continue
-		}
-		c.replies <- a
-	}
-}
-
-var errGone = errors.New("the first process of the namespaces has ended")
-
-// answer waits for a reply. A descriptor that comes along is the caller's.
-func (c *Container) answer() (fd int, err error) {
-	a, ok := <-c.replies
-	switch {
-	case !ok:
-		return -1, errGone
-	case a.Error != "" && a.Errno != 0:
-		return -1, &insideError{a.Error, a.Errno}
-	case a.Error != "":
-		return -1, errors.New(a.Error)
-	}
-	return a.fd, nil
-}
-
-// ask sends a request and waits for its reply.
-func (c *Container) ask(r request) (fd int, err error) {
-	c.asking.Lock()
-	defer c.asking.Unlock()
-	if err := c.wire.send(r, -1); err != nil {
-		return -1, errGone
-	}
-	return c.answer()
-}
-
-// insideError is an error of the other side.
-type insideError struct {
-	text  string
-	errno unix.Errno
-}
-
-func (e *insideError) Error() string { return e.text }
-func (e *insideError) Unwrap() error { return e.errno }
-
 // Signal sends a signal to the program; SIGKILL ends all that is within.
-func (c *Container) Signal(sig unix.Signal) {
-	if sig == unix.SIGKILL {
-		_ = unix.Kill(c.pid, unix.SIGKILL) // not reaped before Wait returns
-		return
-	}
-	_, _ = c.ask(request{Signal: sig})
-}
+func (c *Container) Signal(sig unix.Signal) { c.line.Signal(sig) }
 
 // Wait returns how the program ended, once all that was within is gone.
 func (c *Container) Wait() shim.Exit {
-	<-c.gone
+	end := c.line.End()
 	var ws unix.WaitStatus
 	for {
 		_, err := unix.Wait4(c.pid, &ws, 0, nil)
@@ -243,8 +176,8 @@ func (c *Container) Wait() shim.Exit {
 		c.egress.close()
 	}
 	switch {
-	case c.exit != nil:
-		return *c.exit
+	case end != nil:
+		return end.Exit
 	case ws.Signaled():
 		return shim.Exit{Signal: ws.Signal()}
 	default:

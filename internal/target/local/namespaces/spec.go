@@ -1,13 +1,5 @@
 package namespaces
 
-import (
-	"net/netip"
-
-	"golang.org/x/sys/unix"
-
-	"titrate/internal/target/local/shim"
-)
-
 // Spec says what a container is made of.
 type Spec struct {
 	Name     string   `json:"name"`               // its host name
@@ -31,25 +23,8 @@ type Mount struct {
 	Own      bool   `json:"own,omitempty"` // the folder is given to the program's user
 }
 
-// What the two sides say to each other: a packet each, in JSON, with a descriptor
-// where one is asked for.
-type (
-	// request goes in; each is answered by a reply, in order.
-	request struct {
-		Socket int            `json:"socket,omitempty"` // make a TCP socket of this family
-		Listen netip.AddrPort `json:"listen,omitzero"`  // listen there
-		Start  bool           `json:"start,omitempty"`  // start the program
-		Signal unix.Signal    `json:"signal,omitempty"` // send it to the program
-	}
-	// reply goes out. The first answers no request: the root is made, or why not.
-	reply struct {
-		Error string     `json:"error,omitempty"`
-		Errno unix.Errno `json:"errno,omitempty"`
-		Exit  *shim.Exit `json:"exit,omitempty"` // answers no request: the program has ended
-	}
-	// inner is what the inside is started with.
-	inner struct {
-		Spec
-		Who identity `json:"who"`
-	}
-)
+// inner is what the inside is started with.
+type inner struct {
+	Spec
+	Who identity `json:"who"`
+}

@@ -1,4 +1,4 @@
-package namespaces
+package within
 
 import (
 	"context"
@@ -10,15 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"titrate/internal/procfs"
 )
 
 // Dial connects to a port of the loopback within. See [shim.Network].
-func (c *Container) Dial(ctx context.Context, port int) (net.Conn, error) {
-	conn, err := c.dial(ctx, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}, unix.AF_INET)
+func (l *Line) Dial(ctx context.Context, port int) (net.Conn, error) {
+	conn, err := l.dial(ctx, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}, unix.AF_INET)
 	if errors.Is(err, unix.ECONNREFUSED) {
-		conn, err = c.dial(ctx, &unix.SockaddrInet6{Port: port, Addr: [16]byte{15: 1}}, unix.AF_INET6)
+		conn, err = l.dial(ctx, &unix.SockaddrInet6{Port: port, Addr: [16]byte{15: 1}}, unix.AF_INET6)
 		if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EADDRNOTAVAIL) {
 			err = unix.ECONNREFUSED
 		}
@@ -28,8 +26,8 @@ func (c *Container) Dial(ctx context.Context, port int) (net.Conn, error) {
 
 // dial connects a socket that the inside has made: a socket stays in the network in
 // which it was made, whoever holds it.
-func (c *Container) dial(ctx context.Context, to unix.Sockaddr, family int) (net.Conn, error) {
-	fd, err := c.ask(request{Socket: family})
+func (l *Line) dial(ctx context.Context, to unix.Sockaddr, family int) (net.Conn, error) {
+	fd, err := l.socket(request{Socket: family})
 	if err != nil {
 		return nil, err
 	}
@@ -82,9 +80,21 @@ func connected(ctx context.Context, f *os.File) error {
 	return errors.Join(failed, err)
 }
 
+// socket asks for a socket of the network within, which is the caller's.
+func (l *Line) socket(r request) (fd int, err error) {
+	a, err := l.ask(r)
+	if err != nil {
+		return -1, err
+	}
+	if len(a.fds) != 1 {
+		return -1, fmt.Errorf("make a socket within: %d came out", len(a.fds))
+	}
+	return a.fds[0], nil
+}
+
 // Listen listens at an address of the loopback within.
-func (c *Container) Listen(at netip.AddrPort) (net.Listener, error) {
-	fd, err := c.ask(request{Listen: at})
+func (l *Line) Listen(at netip.AddrPort) (net.Listener, error) {
+	fd, err := l.socket(request{Listen: at})
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +104,7 @@ func (c *Container) Listen(at netip.AddrPort) (net.Listener, error) {
 }
 
 // Listening tells where programs within listen.
-func (c *Container) Listening() []netip.AddrPort {
-	var out []netip.AddrPort
-	for _, name := range []string{"tcp", "tcp6"} {
-		for _, at := range procfs.Listening(fmt.Sprintf("/proc/%d/net/%s", c.pid, name)) {
-			out = append(out, at)
-		}
-	}
-	return out
+func (l *Line) Listening() []netip.AddrPort {
+	a, _ := l.ask(request{List: true}) // of one that is gone, nowhere
+	return a.Listen
 }
