@@ -12,8 +12,9 @@ import (
 type Accessory struct {
 	Key      rollout.Key            `json:"key"` // Workload is its name
 	Spec     rollout.AccessorySpec  `json:"spec"`
-	Password string                 `json:"password"`       // in the clear, as secrets of a fleet are
-	Task     *rollout.AccessoryTask `json:"task,omitempty"` // done once, by its ID
+	Password string                 `json:"password"`          // in the clear, as secrets of a fleet are
+	Secrets  map[string]string      `json:"secrets,omitempty"` // of Spec.Secrets, in the clear
+	Task     *rollout.AccessoryTask `json:"task,omitempty"`    // done once, by its ID
 }
 
 // AccessorySeen is an accessory as it is.
@@ -25,6 +26,7 @@ type AccessorySeen struct {
 	PID      int            `json:"pid,omitempty"`
 	Addr     string         `json:"addr,omitempty"` // host:port
 	Restarts int            `json:"restarts,omitempty"`
+	Served   bool           `json:"served,omitempty"`  // it was ready once
 	Folder   string         `json:"folder"`            // with its data
 	Backups  []Backup       `json:"backups,omitempty"` // oldest first
 	Task     TaskSeen       `json:"task,omitzero"`     // how far the last one that was asked for has come

@@ -52,13 +52,18 @@ func (h *held) care(ctx context.Context) {
 		h.s.mu.Unlock()
 		kind, err := accessory.Of(p.Spec)
 		keeper, ok := kind.(accessory.Keeper)
+		w := keeping{h: h, p: p, k: keeper}
+		asked := task != nil && (task.ID > done.ID || task.ID == done.ID && !done.State.Over())
+		if asked && task.Kind == rollout.TaskRestart { // it need not be well for that
+			h.do(ctx, w, *task)
+			continue
+		}
 		if err != nil || !ok || !ready {
 			continue
 		}
-		w := keeping{h: h, p: p, k: keeper}
 		now := h.s.cfg.Now()
 		switch {
-		case task != nil && (task.ID > done.ID || task.ID == done.ID && !done.State.Over()):
+		case asked:
 			h.do(ctx, w, *task)
 		case p.Spec.Every > 0 && !now.Before(h.due(p.Spec.Every)) && now.Sub(failed) >= careAgain:
 			if h.byItself(ctx, w) != nil {
@@ -152,6 +157,8 @@ func (w keeping) task(ctx context.Context, t rollout.AccessoryTask) (string, err
 		return fmt.Sprintf("backup %s restores to %d tables with %d rows, as it was made", b.Name, b.Tables, b.Rows), err
 	case rollout.TaskRestore:
 		return w.restore(ctx, t)
+	case rollout.TaskRestart:
+		return w.h.restart(ctx)
 	}
 	return "", fmt.Errorf("this titrate does not know the task %q", t.Kind)
 }
