@@ -30,7 +30,7 @@ func (s AccessorySpec) Runs() AccessorySpec {
 	s.Secret, s.URL, s.Every, s.Keep = "", "", 0, 0
 	if s.Artifact != nil {
 		same := s.Artifact.Same()
-		s.Artifact = &same
+		s.Image, s.Artifact = "", &same // whatever it is called
 	}
 	return s
 }
