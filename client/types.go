@@ -61,7 +61,7 @@ type Task struct {
 
 // TaskRequest asks for a task.
 type TaskRequest struct {
-	Kind   string `json:"kind" enum:"backup,rehearse,restore"`
+	Kind   string `json:"kind" enum:"backup,rehearse,restore,restart"`
 	Backup string `json:"backup,omitempty" maxLength:"64" doc:"of rehearse and restore; empty: the newest"`
 }
 

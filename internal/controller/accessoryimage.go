@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"titrate/internal/manifest"
 	"titrate/internal/rollout"
@@ -31,7 +32,7 @@ func (c *Controller) accessoryImages(ctx context.Context, p rollout.Push, d Deli
 		}
 		built, err := c.Builder.Build(ctx, BuildRequest{
 			App: d.App.Name, Repo: d.App.Name, Commit: d.commitOf(d.App.Name), Push: p.ID, Logins: logins, Progress: progress,
-			Services: []manifest.Service{{Name: a.Name, Image: a.Image, Run: manifest.Run{Line: a.Run, Args: a.Args}}},
+			Accessory: true, Services: []manifest.Service{{Name: a.Name, Image: a.Image, Run: manifest.Run{Line: a.Run, Args: a.Args}}},
 		})
 		if err == nil {
 			maps.Copy(d.Artifact, built)
@@ -46,7 +47,8 @@ func (c *Controller) accessoryImages(ctx context.Context, p rollout.Push, d Deli
 		if !has {
 			return &Problem{Kind: BuildFailed, Message: err.Error(), Hint: "titrate logs --build " + d.App.Name}
 		}
-		fmt.Fprintf(progress, "note    %s could not be looked up, and stays what it was: %v\n", a.Image, err)
+		_, why, _ := strings.Cut(err.Error(), "\n") // after what it means for a service
+		fmt.Fprintf(progress, "note    %s could not be looked up, and stays what it was\n%s\n", a.Image, why)
 		d.Artifact[a.Name] = known
 	}
 	return nil
