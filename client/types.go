@@ -29,7 +29,8 @@ type Accessory struct {
 	Orphaned int       `json:"orphaned,omitempty" doc:"the release whose manifest names it no more"`
 	Image    string    `json:"image,omitempty" doc:"that it is, with the digest"`
 	Waiting  string    `json:"waiting,omitempty" doc:"what was pushed and is taken at a restart"`
-	Every    string    `json:"every,omitempty" doc:"time between two backups; empty: none are made by themselves"`
+	Every    string    `json:"every,omitempty" doc:"time between two backups"`
+	At       string    `json:"at,omitempty" doc:"when one is made each day; without every and at none is made by itself"`
 	Backups  []Backup  `json:"backups,omitempty" doc:"oldest first"`
 	Unkept   string    `json:"unkept,omitempty" doc:"why the last backup or rehearsal that was due could not be made"`
 	Task     *Task     `json:"task,omitempty" doc:"the last one that was asked for"`
@@ -43,7 +44,8 @@ type Backup struct {
 	Size      int64     `json:"size" doc:"bytes"`
 	SHA256    string    `json:"sha256"`
 	Tables    int       `json:"tables"`
-	Rows      int64     `json:"rows" doc:"of all tables, when it was made"`
+	Rows      int64     `json:"rows" doc:"of all tables, when it was made; of Redis its keys, and tables are databases"`
+	Holds     string    `json:"holds" doc:"the same for people"`
 	Rehearsed time.Time `json:"rehearsed,omitzero" doc:"when it was last restored beside the data and compared"`
 	Problem   string    `json:"problem,omitempty" doc:"what was wrong with it then"`
 }

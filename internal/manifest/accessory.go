@@ -94,17 +94,21 @@ func accessoryKeys() []Key {
 func backupKeys() []Key {
 	return []Key{
 		{
-			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of others none", Example: "backup: { every: 6h, keep: 28 }",
-			Doc: "Copies of PostgreSQL's data, made while it serves. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
+			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of redis none", Example: "backup: { every: 6h, keep: 28 }",
+			Doc: "Copies of the data of PostgreSQL or Redis, made while it serves. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
 		},
 		{Name: "every", Places: inBackup, kind: duration(time.Minute, 366*24*time.Hour), Default: "24h", Example: "every: 6h", Doc: "The time between two backups. The first is made so long after the data."},
+		{
+			Name: "at", Places: inBackup, kind: text(codeRange, `an hour and minute in quotes: "03:00"`, map[string]any{"pattern": clockPattern.String()}, checkClock), Example: `at: "03:00"`,
+			Doc: "When a backup is made each day, instead of every: by the clock and in the time zone of the machine that runs it.",
+		},
 		{Name: "keep", Places: inBackup, kind: number(10000), Default: "7", Example: "keep: 28", Doc: "How many are kept. The newest that a rehearsal found good always stays."},
 	}
 }
 
 func backupKind() kind {
 	return kind{
-		accepts: "how often, and how many are kept: { every: 24h, keep: 7 }; or none",
+		accepts: "how often, and how many are kept: { every: 24h, keep: 7 }, or { at: \"03:00\" }; or none",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"$ref": "#/definitions/backup"}, map[string]any{"const": none}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Tag == "!!str" && n.Value == none {
@@ -118,11 +122,23 @@ func backupKind() kind {
 // backup resolves how often data is copied.
 func backup(l layer, a *rollout.AccessorySpec) {
 	said, written := l["backup"]
-	if a.Use != usePostgres || written && said.value.(layer) == nil {
+	if !written && a.Use != usePostgres || written && said.value.(layer) == nil {
 		return
 	}
 	of := pick(layer(nil), "backup", l)
-	a.Every, a.Keep = pick(defaultEvery, "every", of), pick(defaultKeep, "keep", of)
+	a.At, a.Keep = pick("", "at", of), pick(defaultKeep, "keep", of)
+	if a.At == "" {
+		a.Every = pick(defaultEvery, "every", of)
+	}
+}
+
+var clockPattern = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+func checkClock(s string) error {
+	if !clockPattern.MatchString(s) {
+		return errors.New("a time of the day is an hour and a minute: \"03:00\"")
+	}
+	return nil
 }
 
 var majorPattern = regexp.MustCompile(`^[1-9][0-9]?$`)
@@ -202,8 +218,10 @@ func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
 		return "run", "a list of arguments is for accessories with image", "write a shell line, which knows $PORT"
 	case a.Version != "" && a.Use != usePostgres:
 		return "version", "only PostgreSQL has a version here", "remove version"
-	case l["backup"].key != nil && a.Use != usePostgres:
-		return "backup", "only PostgreSQL is backed up by Titrate", "remove backup, and copy " + a.Name + " by hand: its folder stands in titrate accessory ls"
+	case l["backup"].key != nil && a.Use == "":
+		return "backup", "only PostgreSQL and Redis are backed up by Titrate", "remove backup, and copy " + a.Name + " by hand: its folder stands in titrate accessory ls"
+	case both(l, "every", "at"):
+		return "backup", "the backup of " + a.Name + " has both every and at", "keep one of them"
 	case a.Image == "" && l["volumes"].key != nil:
 		return "volumes", "volumes are for accessories with image", "remove volumes: Titrate keeps the folder that " + a.Name + " runs in"
 	}
@@ -218,6 +236,12 @@ func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
 		}
 	}
 	return "", "", ""
+}
+
+// both reports whether a backup says two keys.
+func both(l layer, a, b string) bool {
+	of := pick(layer(nil), "backup", l)
+	return of[a].key != nil && of[b].key != nil
 }
 
 // given takes what an accessory's process is given, and checks that the connection
@@ -296,10 +320,12 @@ func accessoriesBlock(all []Accessory) string {
 
 func (a Accessory) backupLine() string {
 	switch {
-	case a.Use != usePostgres:
-		return ""
-	case a.Every == 0:
+	case !a.Scheduled() && a.Use == usePostgres:
 		return line("backup", none)
+	case !a.Scheduled():
+		return ""
+	case a.At != "":
+		return line("backup", flow(field{"at", quoted(a.At)}, field{"keep", strconv.Itoa(a.Keep)}))
 	}
 	return line("backup", flow(field{"every", FormatDuration(a.Every)}, field{"keep", strconv.Itoa(a.Keep)}))
 }

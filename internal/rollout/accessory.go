@@ -21,13 +21,14 @@ type AccessorySpec struct {
 
 	Secret string        `json:"secret"`          // the variable that its connection string is given in
 	URL    string        `json:"url,omitempty"`   // of Image and Run: the connection string, with $HOST, $PORT, $PASSWORD and its variables
-	Every  time.Duration `json:"every,omitempty"` // between backups; 0: none are made by themselves
+	Every  time.Duration `json:"every,omitempty"` // between backups; without At 0: none are made by themselves
+	At     string        `json:"at,omitempty"`    // "03:00": when one is made each day; empty: Every says it
 	Keep   int           `json:"keep,omitempty"`  // backups; the newest stay
 }
 
 // Runs returns the part of the spec that its process is started with.
 func (s AccessorySpec) Runs() AccessorySpec {
-	s.Secret, s.URL, s.Every, s.Keep = "", "", 0, 0
+	s.Secret, s.URL, s.Every, s.At, s.Keep = "", "", 0, "", 0
 	if s.Artifact != nil {
 		same := s.Artifact.Same()
 		s.Image, s.Artifact = "", &same // whatever it is called
@@ -35,10 +36,27 @@ func (s AccessorySpec) Runs() AccessorySpec {
 	return s
 }
 
+// Scheduled reports whether backups are made by themselves.
+func (s AccessorySpec) Scheduled() bool { return s.Every > 0 || s.At != "" }
+
+// Due is when a backup is to be made that follows one of the time since.
+func (s AccessorySpec) Due(since time.Time, zone *time.Location) time.Time {
+	at, err := time.Parse("15:04", s.At)
+	if s.At == "" || err != nil {
+		return since.Add(s.Every)
+	}
+	local := since.In(zone)
+	for day := local.Day(); ; day++ { // where the clock is put forward, an hour later
+		if due := time.Date(local.Year(), local.Month(), day, at.Hour(), at.Minute(), 0, 0, zone); due.After(since) {
+			return due
+		}
+	}
+}
+
 // Keeping returns the spec with what other says of backups and of the secret, which
 // hold at once: its process does not see them.
 func (s AccessorySpec) Keeping(other AccessorySpec) AccessorySpec {
-	s.Secret, s.Every, s.Keep = other.Secret, other.Every, other.Keep
+	s.Secret, s.Every, s.At, s.Keep = other.Secret, other.Every, other.At, other.Keep
 	return s
 }
 

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"fmt"
 	"time"
 
 	"titrate/internal/rollout"
@@ -44,8 +45,24 @@ type Backup struct {
 	Version   string        `json:"version,omitempty"` // major, of what made it
 	Tables    int           `json:"tables"`
 	Rows      int64         `json:"rows"`               // of all tables, when it was made
+	Passing   int64         `json:"passing,omitempty"`  // of Rows: keys that end by themselves
+	Of        string        `json:"of,omitempty"`       // what was counted: [OfKeys]; empty: tables and their rows
 	Rehearsed time.Time     `json:"rehearsed,omitzero"` // when it was last restored beside the data and compared
 	Problem   string        `json:"problem,omitempty"`  // what was wrong with it then
+}
+
+// OfKeys says that the rows of a backup are keys, and its tables Redis' databases.
+const OfKeys = "keys"
+
+// Holds says what a backup held when it was made.
+func (b Backup) Holds() string { return Holding(b.Of, b.Tables, b.Rows) }
+
+// Holding says what is in so many tables and rows of a kind.
+func Holding(of string, tables int, rows int64) string {
+	if of == OfKeys {
+		return fmt.Sprintf("%d keys in %d databases", rows, tables)
+	}
+	return fmt.Sprintf("%d tables, %d rows", tables, rows)
 }
 
 // TaskSeen is how far a task has come.

@@ -62,8 +62,10 @@ type held struct {
 	// unkept says why a backup that was due could not be made.
 	unkept string
 	tries  int // starts, also those that failed
-	begun  bool
-	ended  bool
+	// betweens is done once before the next start, when nothing serves.
+	betweens func()
+	begun    bool
+	ended    bool
 }
 
 func (s *Supervisor) accessoryDir(k rollout.Key) string {

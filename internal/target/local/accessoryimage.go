@@ -120,30 +120,46 @@ const restartMost = 5 * time.Minute
 // runs when it is ready. What cannot be started is refused before anything ends.
 func (h *held) restart(ctx context.Context) (string, error) {
 	h.s.mu.Lock()
-	before, p := h.tries, h.place()
+	p := h.place()
 	h.s.mu.Unlock()
 	if err := h.canStart(p); err != nil {
 		return "", fmt.Errorf("%w; it runs on as it was", err)
 	}
+	return "it is ready: " + p.Spec.Title(), h.between(ctx, nil)
+}
+
+// between ends the accessory, does something with its files while nothing serves them,
+// and starts it; nil: nothing. It returns when the accessory is ready. What fails
+// between is told, and the accessory started as its files are.
+func (h *held) between(ctx context.Context, do func() error) error {
+	var failed error
+	h.s.mu.Lock()
+	before := h.tries
+	if do != nil {
+		h.betweens = func() { failed = do() }
+	}
+	h.s.mu.Unlock()
 	h.anew()
 	over := time.NewTimer(restartMost)
 	defer over.Stop()
 	for {
 		h.s.mu.Lock()
 		tries, state, why, changed := h.tries, h.rec.State, h.why, h.s.changed
+		done := h.betweens == nil && tries > before
+		err := failed
 		h.s.mu.Unlock()
 		switch {
-		case tries > before && state == world.AccessoryReady:
-			return "it is ready: " + p.Spec.Title(), nil
-		case tries > before && state == world.AccessoryBackoff:
-			return "", fmt.Errorf("it does not start: %s", why)
+		case done && state == world.AccessoryReady:
+			return err
+		case done && state == world.AccessoryBackoff:
+			return errors.Join(err, fmt.Errorf("it does not start: %s", why))
 		}
 		select {
 		case <-changed:
 		case <-over.C:
-			return "", fmt.Errorf("it is not ready after %s, and goes on starting: %s", restartMost, why)
+			return fmt.Errorf("it is not ready after %s, and goes on starting: %s", restartMost, why)
 		case <-ctx.Done():
-			return "", ctx.Err()
+			return ctx.Err()
 		}
 	}
 }

@@ -102,12 +102,22 @@ func (h *held) start(ctx context.Context) error {
 	default:
 	}
 	h.s.mu.Lock()
+	do := h.betweens
+	h.s.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	h.s.mu.Lock()
+	h.betweens = nil
 	h.tries++
 	why := h.why
 	h.s.mu.Unlock()
 	h.change(world.AccessoryStarting, why)
 	if err := os.MkdirAll(filepath.Join(h.files(), "tmp"), 0o700); err != nil {
 		return fmt.Errorf("make its folder: %w", err)
+	}
+	if err := h.markMade(); err != nil {
+		return err
 	}
 	if err := h.choosePort(ctx); err != nil {
 		return err
