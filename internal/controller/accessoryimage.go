@@ -36,6 +36,9 @@ func (c *Controller) accessoryImages(ctx context.Context, p rollout.Push, d Deli
 		})
 		if err == nil {
 			maps.Copy(d.Artifact, built)
+			for _, dir := range unkept(built[a.Name], a) {
+				fmt.Fprintf(progress, "note    %s keeps nothing of %s when it starts again: add volumes: { data: %s }\n", a.Name, dir, dir)
+			}
 			continue
 		}
 		if !errors.Is(err, ErrBuild) {
@@ -52,6 +55,22 @@ func (c *Controller) accessoryImages(ctx context.Context, p rollout.Push, d Deli
 		d.Artifact[a.Name] = known
 	}
 	return nil
+}
+
+// unkept lists the folders that an image says it keeps data in and that are in no volume
+// of the accessory.
+func unkept(art rollout.Artifact, a manifest.Accessory) []string {
+	if art.Image == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(art.Image.Volumes), func(dir string) bool {
+		for _, v := range a.Volumes {
+			if dir == v.Path || strings.HasPrefix(dir, v.Path+"/") || strings.HasPrefix(v.Path, strings.TrimSuffix(dir, "/")+"/") {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // used reports whether one of the environments uses an accessory: elsewhere its secret

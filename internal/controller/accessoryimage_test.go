@@ -124,7 +124,9 @@ func TestPush_goesOnWithoutTheRegistryOfAnAccessory(t *testing.T) {
 			case away:
 				return nil, fmt.Errorf("the registry does not answer: %w", controller.ErrBuild)
 			default:
-				out[s.Name] = mysql("a")
+				art := mysql("a")
+				art.Image.Volumes = []string{"/etc/mysql", "/var/lib/mysql"}
+				out[s.Name] = art
 			}
 		}
 		return out, nil
@@ -132,11 +134,14 @@ func TestPush_goesOnWithoutTheRegistryOfAnAccessory(t *testing.T) {
 	r.vault["LICENCE"] = "paid"
 	push := aPush("c1")
 	push.Manifest = []byte(withMySQL)
-	if _, err := r.push(t, push, io.Discard); err != nil {
+	var out bytes.Buffer
+	if _, err := r.push(t, push, &out); err != nil {
 		t.Fatal(err)
 	}
+	if got := out.String(); !strings.Contains(got, "db keeps nothing of /etc/mysql when it starts again: add volumes: { data: /etc/mysql }") || strings.Contains(got, "nothing of /var/lib/mysql") {
+		t.Error(got)
+	}
 	away, push.Commit = true, "c2"
-	var out bytes.Buffer
 	if got, err := r.push(t, push, &out); err != nil || len(got.Accessories) != 0 || !strings.Contains(out.String(), "mysql:8 could not be looked up, and stays what it was") {
 		t.Errorf("%+v, %v\n%s", got, err, out.String())
 	}

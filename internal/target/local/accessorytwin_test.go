@@ -139,7 +139,7 @@ func TestBackup_theCopyThatIsNone(t *testing.T) {
 	b := newBench(t, newFolder(t))
 	db := world.Accessory{Key: accessoryKey("db"), Password: "not-to-be-guessed", Spec: rollout.AccessorySpec{Use: "redis", Secret: "REDIS_URL"}}
 	b.apply(world.Wanted{Accessories: []world.Accessory{db}})
-	a := b.accessoryReady("db", 0)
+	b.accessoryReady("db", 0)
 	h := b.accessories[accessoryKey("db")]
 	none := filepath.Join(t.TempDir(), "none")
 	if err := os.WriteFile(none, []byte("REDIS0099 this is none"), 0o600); err != nil {
@@ -151,7 +151,7 @@ func TestBackup_theCopyThatIsNone(t *testing.T) {
 	if _, err := h.keepBackup(none, world.Backup{Name: "20260101T000000Z", Of: world.OfKeys}); err != nil {
 		t.Fatal(err)
 	}
-	a = b.asks(db, rollout.AccessoryTask{ID: 1, Kind: rollout.TaskRehearse, At: time.Now()})
+	a := b.asks(db, rollout.AccessoryTask{ID: 1, Kind: rollout.TaskRehearse, At: time.Now()})
 	if a.Task.State != world.TaskFailed || !strings.Contains(a.Task.Why, "a server on the copy") || !strings.Contains(a.Task.Why, "RDB format version") {
 		t.Errorf("%+v", a.Task)
 	}
