@@ -95,7 +95,7 @@ func (t twins) restore(ctx context.Context, b world.Backup, task rollout.Accesso
 	}
 	err = t.h.between(ctx, func() error {
 		if err := unix.Renameat2(unix.AT_FDCWD, twin.Data(), unix.AT_FDCWD, t.p.Data(), unix.RENAME_EXCHANGE); err != nil {
-			return fmt.Errorf("give the copy the place of the data: %w", err)
+			return errors.Join(fmt.Errorf("backup %s: give it the place of the data: %w; the data is as it was", b.Name, err), os.RemoveAll(twin.Dir))
 		}
 		return t.setAside(twin, aside)
 	})
