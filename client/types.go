@@ -17,7 +17,7 @@ type App struct {
 // Accessory is a database or cache of an environment.
 type Accessory struct {
 	Name     string    `json:"name"`
-	Use      string    `json:"use" doc:"postgres, redis or run"`
+	Use      string    `json:"use" doc:"postgres, redis, image or run"`
 	State    string    `json:"state" enum:"starting,ready,unready,backoff,stopping,unknown"`
 	Why      string    `json:"why,omitempty"`
 	Secret   string    `json:"secret" doc:"the variable that its connection string is given in"`
@@ -27,7 +27,10 @@ type Accessory struct {
 	Restarts int       `json:"restarts,omitempty"`
 	Folder   string    `json:"folder,omitempty" doc:"with its data, on the server's machine"`
 	Orphaned int       `json:"orphaned,omitempty" doc:"the release whose manifest names it no more"`
-	Every    string    `json:"every,omitempty" doc:"time between two backups; empty: none are made by themselves"`
+	Image    string    `json:"image,omitempty" doc:"that it is, with the digest"`
+	Waiting  string    `json:"waiting,omitempty" doc:"what was pushed and is taken at a restart"`
+	Every    string    `json:"every,omitempty" doc:"time between two backups"`
+	At       string    `json:"at,omitempty" doc:"when one is made each day; without every and at none is made by itself"`
 	Backups  []Backup  `json:"backups,omitempty" doc:"oldest first"`
 	Unkept   string    `json:"unkept,omitempty" doc:"why the last backup or rehearsal that was due could not be made"`
 	Task     *Task     `json:"task,omitempty" doc:"the last one that was asked for"`
@@ -41,7 +44,8 @@ type Backup struct {
 	Size      int64     `json:"size" doc:"bytes"`
 	SHA256    string    `json:"sha256"`
 	Tables    int       `json:"tables"`
-	Rows      int64     `json:"rows" doc:"of all tables, when it was made"`
+	Rows      int64     `json:"rows" doc:"of all tables, when it was made; of Redis its keys, and tables are databases"`
+	Holds     string    `json:"holds" doc:"the same for people"`
 	Rehearsed time.Time `json:"rehearsed,omitzero" doc:"when it was last restored beside the data and compared"`
 	Problem   string    `json:"problem,omitempty" doc:"what was wrong with it then"`
 }
@@ -49,7 +53,7 @@ type Backup struct {
 // Task is something that a person asked to be done once with an accessory's data.
 type Task struct {
 	ID     int64     `json:"id"`
-	Kind   string    `json:"kind" enum:"backup,rehearse,restore"`
+	Kind   string    `json:"kind" enum:"backup,rehearse,restore,restart"`
 	Backup string    `json:"backup,omitempty" doc:"of rehearse and restore; empty: the newest"`
 	By     string    `json:"by,omitempty"`
 	At     time.Time `json:"at,omitzero"`
@@ -59,7 +63,7 @@ type Task struct {
 
 // TaskRequest asks for a task.
 type TaskRequest struct {
-	Kind   string `json:"kind" enum:"backup,rehearse,restore"`
+	Kind   string `json:"kind" enum:"backup,rehearse,restore,restart"`
 	Backup string `json:"backup,omitempty" maxLength:"64" doc:"of rehearse and restore; empty: the newest"`
 }
 

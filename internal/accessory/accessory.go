@@ -1,6 +1,6 @@
-// Package accessory knows the databases and caches of this machine's own programs: how
-// the data of one is made, how it is started and asked whether it is well, and what its
-// connection string is. It starts nothing itself.
+// Package accessory knows databases and caches: how the data of one is made, how it is
+// started and asked whether it is well, and what its connection string is. It starts
+// nothing itself.
 package accessory
 
 import (
@@ -16,11 +16,12 @@ import (
 // Place is where an accessory runs, and as what.
 type Place struct {
 	Spec     rollout.AccessorySpec
-	App      string // names its database and user
-	Dir      string // its own folder, absolute; the data stands in "data" below it
-	Port     int    // on 127.0.0.1
-	Password string // that the app is given
-	Admin    string // of the database's administrator: no app has it
+	App      string            // names its database and user
+	Dir      string            // its own folder, absolute; the data stands in "data" below it
+	Port     int               // on 127.0.0.1
+	Password string            // that the app is given
+	Admin    string            // of the database's administrator: no app has it
+	Secrets  map[string]string // that the manifest gives it
 }
 
 // Data is the folder of the data.
@@ -45,7 +46,8 @@ type Kind interface {
 	// in Place.Data; nil when there is nothing to run for it. It refuses data that its
 	// programs could not open, and says what to type.
 	Make(p Place) (*Command, error)
-	// Serve returns the command that serves the data.
+	// Serve returns the command that serves the data. Of an image it is the environment
+	// alone.
 	Serve(p Place) (Command, error)
 	// Check asks the accessory whether it is well, and sees to it that the app's user and
 	// database are there. It is safe to call again.
@@ -63,6 +65,8 @@ func Of(s rollout.AccessorySpec) (Kind, error) {
 		return postgres{}, nil
 	case s.Use == "redis":
 		return redis{}, nil
+	case s.Image != "":
+		return container{}, nil
 	case s.Run != "":
 		return command{}, nil
 	}

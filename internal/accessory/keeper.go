@@ -25,10 +25,17 @@ type Keeper interface {
 	Has(ctx context.Context, p Place, database string) (bool, error)
 }
 
-// Counted is what a database holds.
+// Counted is what a database holds: of Redis, databases that are not empty and keys.
 type Counted struct {
-	Tables int
-	Rows   int64 // of all tables
+	Tables  int
+	Rows    int64 // of all tables
+	Passing int64 // of Rows: keys that end by themselves
+}
+
+// Agrees reports whether a copy that was counted as made when it was new may be counted
+// as c now: of what ends by itself there may be less.
+func (c Counted) Agrees(made Counted) bool {
+	return c.Rows-c.Passing == made.Rows-made.Passing && c.Rows <= made.Rows && (c.Tables == made.Tables || made.Passing > 0 && c.Tables < made.Tables)
 }
 
 // Frozen is data at one moment.

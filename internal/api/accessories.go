@@ -28,7 +28,7 @@ func (s *server) registerAccessories(api huma.API) {
 			}
 			return nil, nil
 		})
-	huma.Register(api, operation(http.MethodPost, path+"/{name}/tasks", "askAccessory", "Back an accessory's data up, rehearse a backup, or restore one"), handle(s, s.askAccessory))
+	huma.Register(api, operation(http.MethodPost, path+"/{name}/tasks", "askAccessory", "Back an accessory's data up, rehearse a backup, restore one, or restart the accessory"), handle(s, s.askAccessory))
 }
 
 func (s *server) askAccessory(ctx context.Context, in *struct {
@@ -61,7 +61,7 @@ func wireBackups(all []world.Backup) []client.Backup {
 	var out []client.Backup
 	for _, b := range all {
 		out = append(out, client.Backup{
-			Name: b.Name, At: b.At, Seconds: b.Took.Seconds(), Size: b.Size, SHA256: b.SHA256, Tables: b.Tables, Rows: b.Rows, Rehearsed: b.Rehearsed, Problem: b.Problem,
+			Name: b.Name, At: b.At, Seconds: b.Took.Seconds(), Size: b.Size, SHA256: b.SHA256, Tables: b.Tables, Rows: b.Rows, Holds: b.Holds(), Rehearsed: b.Rehearsed, Problem: b.Problem,
 		})
 	}
 	return out
@@ -73,12 +73,15 @@ func (s *server) wireAccessories(app, env string) []client.Accessory {
 		w := client.Accessory{
 			Name: a.Key.Workload, Use: a.Spec.Use, State: "unknown", Secret: a.Spec.Secret, Unused: a.Unused, Orphaned: int(a.Orphaned),
 			Why: a.Seen.Why, Addr: a.Seen.Addr, Since: a.Seen.Since, Restarts: a.Seen.Restarts, Folder: a.Seen.Folder,
-			Backups: wireBackups(a.Seen.Backups), Unkept: a.Seen.Unkept, Task: wireTask(a.Task, a.Seen.Task),
+			Backups: wireBackups(a.Seen.Backups), Unkept: a.Seen.Unkept, Waiting: a.Waiting(), At: a.Spec.At, Task: wireTask(a.Task, a.Seen.Task),
 		}
 		if a.Spec.Every > 0 {
 			w.Every = manifest.FormatDuration(a.Spec.Every)
 		}
-		if w.Use == "" {
+		switch {
+		case a.Spec.Image != "":
+			w.Use, w.Image = "image", a.Spec.Title()
+		case w.Use == "":
 			w.Use = "run"
 		}
 		if a.Known {

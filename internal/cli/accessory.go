@@ -16,7 +16,7 @@ func (s *session) accessoryCommand() *cobra.Command {
 		Use: "accessory", Short: "databases and caches of an app", Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(s.accessoryList(), s.accessoryBackups(), s.accessoryBackup(), s.accessoryRehearse(), s.accessoryRestore(), s.accessoryLogs(), s.accessoryRemove())
+	c.AddCommand(s.accessoryList(), s.accessoryBackups(), s.accessoryBackup(), s.accessoryRehearse(), s.accessoryRestore(), s.accessoryRestart(), s.accessoryLogs(), s.accessoryRemove())
 	return c
 }
 
@@ -40,7 +40,11 @@ func (s *session) accessoryList() *cobra.Command {
 }
 
 func drawAccessory(w io.Writer, a client.Accessory) {
-	fmt.Fprintf(w, "├─ %s  accessory %s  %s  %s  gives %s", a.Name, a.Use, a.State, a.Addr, a.Secret)
+	what := a.Use
+	if a.Image != "" {
+		what = a.Image
+	}
+	fmt.Fprintf(w, "├─ %s  accessory %s  %s  %s  gives %s", a.Name, what, a.State, a.Addr, a.Secret)
 	if a.Restarts > 0 {
 		fmt.Fprintf(w, "  %d %s", a.Restarts, plural("restart", a.Restarts))
 	}
@@ -54,11 +58,23 @@ func drawAccessory(w io.Writer, a client.Accessory) {
 	if a.Unkept != "" {
 		fmt.Fprintf(w, "│  ✖ the backup that was due could not be made: %s\n", strings.ReplaceAll(a.Unkept, "\n", "\n│      "))
 	}
+	if a.Waiting != "" {
+		fmt.Fprintf(w, "│  ▲ pushed and not taken yet: %s\n", a.Waiting)
+	}
 	if a.Unused {
 		fmt.Fprintf(w, "│  ▲ not used: %s is set by hand, which wins\n", a.Secret)
 	}
 	if a.Orphaned != 0 {
 		fmt.Fprintf(w, "│  ▲ no manifest names it; to stop it: titrate accessory rm %s --confirm %s\n", a.Name, a.Name)
+	}
+}
+
+func (s *session) accessoryRestart() *cobra.Command {
+	return &cobra.Command{
+		Use: "restart NAME", Short: "end it and start it with what was pushed last; its connections are cut", Args: between(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.haveDone(cmd.Context(), args[0], client.TaskRequest{Kind: "restart"})
+		},
 	}
 }
 

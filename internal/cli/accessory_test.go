@@ -25,8 +25,8 @@ func stocked(t *testing.T) (env []string) {
 			{
 				Name: "db", Use: "postgres", State: "ready", Addr: "127.0.0.1:5432", Secret: "DATABASE_URL", Folder: "/data/db", Every: "1d", Unkept: "no room",
 				Backups: []client.Backup{
-					{Name: "20261125T030000Z", At: made.Add(-24 * time.Hour), Size: 2048, Tables: 2, Rows: 40, Rehearsed: made},
-					{Name: "20261126T030000Z", At: made, Size: 3 << 20, Tables: 2, Rows: 41, Problem: "it restores to 1 tables\nmore"},
+					{Name: "20261125T030000Z", At: made.Add(-24 * time.Hour), Size: 2048, Tables: 2, Rows: 40, Holds: "2 tables, 40 rows", Rehearsed: made},
+					{Name: "20261126T030000Z", At: made, Size: 3 << 20, Tables: 2, Rows: 41, Holds: "2 tables, 41 rows", Problem: "it restores to 1 tables\nmore"},
 				},
 			},
 			{Name: "fresh", Use: "postgres", State: "starting", Secret: "FRESH_URL", Every: "6h"},

@@ -18,10 +18,14 @@ const taskLook = 200 * time.Millisecond // between two looks at how far a task h
 // for that.
 func backedUp(a client.Accessory) string {
 	if len(a.Backups) == 0 {
-		if a.Every == "" {
+		when := a.Every + " after the data"
+		switch {
+		case a.At != "":
+			when = "at " + a.At
+		case a.Every == "":
 			return ""
 		}
-		return "no backup yet; the first is made " + a.Every + " after the data, or now: titrate accessory backup " + a.Name
+		return "no backup yet; the first is made " + when + ", or now: titrate accessory backup " + a.Name
 	}
 	last := a.Backups[len(a.Backups)-1]
 	return fmt.Sprintf("%d %s, the last %s: %s, %s", len(a.Backups), plural("backup", len(a.Backups)), moment(last.At), size(last.Size), rehearsed(last))
@@ -75,7 +79,7 @@ func drawBackups(w io.Writer, a client.Accessory) {
 	}
 	var rows [][]string
 	for _, b := range slices.Backward(a.Backups) {
-		rows = append(rows, []string{b.Name, moment(b.At), size(b.Size), fmt.Sprintf("%d tables, %d rows", b.Tables, b.Rows), rehearsed(b)})
+		rows = append(rows, []string{b.Name, moment(b.At), size(b.Size), b.Holds, rehearsed(b)})
 	}
 	table(w, rows)
 	fmt.Fprintf(w, "They stand in %s/backups: copy them to another machine.\n", a.Folder)

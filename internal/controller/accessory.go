@@ -1,11 +1,11 @@
 package controller
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -28,6 +28,7 @@ type AccessoryEffectKind string
 const (
 	AccessoryStarts   AccessoryEffectKind = "starts"   // it is new
 	AccessoryChanges  AccessoryEffectKind = "changes"  // its settings differ
+	AccessoryWaits    AccessoryEffectKind = "waits"    // what it is started with differs, and it runs on as it was until a person restarts it
 	AccessoryUnused   AccessoryEffectKind = "unused"   // its secret is set by hand, which wins
 	AccessoryOrphaned AccessoryEffectKind = "orphaned" // the manifest names it no more; it runs on (R28)
 )
@@ -41,7 +42,7 @@ func credentialName(accessory string) string {
 // accessories takes over what the manifest says of an environment's accessories, and
 // returns the accessory that gives each variable. One whose variable is set by hand
 // gives none, and is not begun.
-func (c *Controller) accessories(ctx context.Context, p *proposal, e manifest.Environment) (map[string]string, error) {
+func (c *Controller) accessories(ctx context.Context, p *proposal, e manifest.Environment, artifacts map[string]rollout.Artifact) (map[string]string, error) {
 	given := map[string]string{}
 	for _, a := range e.Accessories {
 		byHand, err := c.isSet(ctx, e.App, e.Name, a.Secret)
@@ -55,19 +56,31 @@ func (c *Controller) accessories(ctx context.Context, p *proposal, e manifest.En
 		}
 		record, known := p.memory.accessories[k]
 		before := record
-		record.Key, record.Spec, record.Release, record.Orphaned, record.Unused = k, a.AccessorySpec, p.release.Number, 0, byHand
-		if byHand {
-			p.delivered.Accessories = append(p.delivered.Accessories, AccessoryEffect{k, AccessoryUnused, a.Secret + " is set by hand, which wins"})
-		} else {
-			given[a.Secret] = a.Name
+		record.Key, record.Release, record.Orphaned, record.Unused = k, p.release.Number, 0, byHand
+		tell := func(what AccessoryEffectKind, why string) {
+			p.delivered.Accessories = append(p.delivered.Accessories, AccessoryEffect{k, what, why})
 		}
-		switch {
-		case !known && byHand:
+		if byHand { // it goes on as it is, where there is one
+			tell(AccessoryUnused, a.Secret+" is set by hand, which wins")
+			if known {
+				p.change.Accessories = append(p.change.Accessories, record)
+			}
 			continue
+		}
+		given[a.Secret] = a.Name
+		pushed, err := c.pushedAccessory(ctx, e, a, artifacts)
+		if err != nil {
+			return nil, err
+		}
+		record.Spec, record.Next = pushed, nil
+		switch {
 		case !known:
-			p.delivered.Accessories = append(p.delivered.Accessories, AccessoryEffect{k, AccessoryStarts, ""})
-		case !reflect.DeepEqual(before.Spec, record.Spec):
-			p.delivered.Accessories = append(p.delivered.Accessories, AccessoryEffect{k, AccessoryChanges, ""})
+			tell(AccessoryStarts, "")
+		case c.surprised(before, pushed):
+			record.Spec, record.Next = before.Spec.Keeping(pushed), &pushed
+			tell(AccessoryWaits, waiting(k, before.Spec, pushed))
+		case !bytes.Equal(encode(before.Spec), encode(pushed)):
+			tell(AccessoryChanges, "")
 		}
 		p.change.Accessories = append(p.change.Accessories, record)
 	}
@@ -163,16 +176,18 @@ func (m *memory) wantedAccessories(s *secretCache) []world.Accessory {
 		if !known {
 			continue // told of when it was asked for; without it nothing could use the accessory
 		}
-		all = append(all, world.Accessory{Key: k, Spec: a.Spec, Password: password, Task: a.Task})
+		all = append(all, world.Accessory{Key: k, Spec: a.Spec, Password: password, Secrets: s.among(k, a.Spec.Secrets), Task: a.Task})
 	}
 	return all
 }
 
-// fillAccessories learns the passwords of accessories.
+// fillAccessories learns the passwords and secrets of accessories.
 func (s *secretCache) fillAccessories(ctx context.Context, vault Vault, accessories []rollout.AccessoryRecord) error {
 	for _, a := range accessories {
 		digests := map[string]string{credentialName(a.Key.Workload): a.Credential}
-		if _, known := s.value(a.Key, credentialName(a.Key.Workload), a.Credential); known {
+		maps.Copy(digests, a.Spec.Secrets)
+		maps.DeleteFunc(digests, func(name, digest string) bool { _, known := s.value(a.Key, name, digest); return known })
+		if len(digests) == 0 {
 			continue
 		}
 		if vault == nil {
@@ -180,7 +195,7 @@ func (s *secretCache) fillAccessories(ctx context.Context, vault Vault, accessor
 		}
 		values, err := vault.Values(ctx, a.Key.App, a.Key.Env, digests)
 		if err != nil {
-			return fmt.Errorf("password of %s: %w", a.Key, err)
+			return fmt.Errorf("password and secrets of %s: %w", a.Key, err)
 		}
 		s.learn(a.Key, digests, values)
 	}

@@ -105,7 +105,7 @@ func TestAccessory_whatIsSetByHandWins(t *testing.T) {
 func TestAskAccessory_oneThingAtATime(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	text := withDatabase + "  cache: { use: redis }\n"
+	text := withDatabase + "  mail: { run: mailpit }\n"
 	p.ended(p.deliver(text, map[string]string{"orders": "o1"}).Rollouts[0], rollout.Promoted)
 	ask := func(name string) (rollout.AccessoryTask, error) {
 		k := database
@@ -114,7 +114,7 @@ func TestAskAccessory_oneThingAtATime(t *testing.T) {
 	}
 	_, err := ask("nothing")
 	refused(t, err, controller.NotFound, "titrate accessory ls")
-	_, err = ask("cache")
+	_, err = ask("mail")
 	refused(t, err, controller.Invalid, "by hand")
 
 	first, err := ask("db")

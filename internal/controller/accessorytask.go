@@ -7,7 +7,7 @@ import (
 	"titrate/internal/rollout"
 )
 
-// AskAccessory asks for a task on an accessory's data, and returns it with its ID: the
+// AskAccessory asks for a task on an accessory or its data, and returns it with its ID: the
 // target does it once, and says in AccessoryStatus.Seen.Task how far it has come. Only
 // the last one that was asked for counts: while one is under way no other is taken.
 func (c *Controller) AskAccessory(ctx context.Context, k rollout.Key, t rollout.AccessoryTask) (rollout.AccessoryTask, error) {
@@ -17,8 +17,8 @@ func (c *Controller) AskAccessory(ctx context.Context, k rollout.Key, t rollout.
 	if !known {
 		return t, problem(NotFound, "titrate accessory ls -a "+k.App, "there is no accessory %s", k)
 	}
-	if a.Spec.Use != "postgres" {
-		return t, problem(Invalid, "copy its folder by hand: titrate accessory ls shows it", "%s is not PostgreSQL: Titrate does not back it up", k.Workload)
+	if t.Kind != rollout.TaskRestart && a.Spec.Use == "" {
+		return t, problem(Invalid, "copy its folder by hand: titrate accessory ls shows it", "%s is neither PostgreSQL nor Redis: Titrate does not back it up", k.Workload)
 	}
 	seen := c.sight.accessory(k)
 	if a.Task != nil && (seen.Task.ID < a.Task.ID || seen.Task.ID == a.Task.ID && !seen.Task.State.Over()) {
@@ -29,6 +29,9 @@ func (c *Controller) AskAccessory(ctx context.Context, k rollout.Key, t rollout.
 		t.ID = a.Task.ID + 1
 	}
 	t.ID = max(t.ID, seen.Task.ID+1) // the accessory may be older than its record
+	if t.Kind == rollout.TaskRestart && a.Next != nil {
+		a.Spec, a.Next = *a.Next, nil
+	}
 	a.Task = &t
 	err := c.commit(ctx, rollout.Change{At: t.At, Accessories: []rollout.AccessoryRecord{a}, Events: []rollout.Event{{
 		At: t.At, Kind: rollout.EventTask, App: k.App, Env: k.Env, Workload: k.Workload, Data: encode(t),

@@ -38,6 +38,7 @@ type hands struct {
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
 	tasks    map[string]world.TaskSeen // by accessory: how far what was asked of it has come
+	barren   bool                      // no accessory ever comes up
 }
 
 func (h *hands) Ensure(_ context.Context, w world.Wanted) error {
@@ -92,7 +93,11 @@ func (h *hands) seen(now time.Time) (world.Seen, world.Served) {
 		}
 	}
 	for _, a := range h.wanted.Accessories {
-		s.Accessories = append(s.Accessories, world.AccessorySeen{Key: a.Key, State: world.AccessoryReady, Since: now, Task: h.tasks[a.Key.Workload]})
+		seen := world.AccessorySeen{Key: a.Key, State: world.AccessoryReady, Since: now, Task: h.tasks[a.Key.Workload]}
+		if h.barren {
+			seen.State = world.AccessoryBackoff
+		}
+		s.Accessories = append(s.Accessories, seen)
 	}
 	return s, served
 }

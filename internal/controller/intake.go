@@ -238,6 +238,9 @@ func (c *Controller) deliver(ctx context.Context, p *rollout.Push, progress io.W
 		}
 		maps.Copy(d.Artifact, built)
 	}
+	if err := c.accessoryImages(ctx, *p, d, envs, logins, progress); err != nil {
+		return Delivered{}, err
+	}
 	return c.Deliver(ctx, d)
 }
 

@@ -99,6 +99,7 @@ func (c *Controller) Diff(ctx context.Context, d Delivery) (Delivered, error) {
 			d.Artifact[s.Name] = v.Artifact
 		}
 	}
+	d.Artifact = c.memory.pinned(d.App, d.Artifact)
 	c.mu.RUnlock()
 	p, err := c.delivery(ctx, d)
 	if err != nil {
@@ -160,7 +161,7 @@ func (c *Controller) delivery(ctx context.Context, d Delivery) (*proposal, error
 	}
 	for _, e := range envs {
 		p.delivered.Envs = append(p.delivered.Envs, e.Name)
-		given, err := c.accessories(ctx, p, e)
+		given, err := c.accessories(ctx, p, e, d.Artifact)
 		if err != nil {
 			return nil, err
 		}

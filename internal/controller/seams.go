@@ -75,8 +75,10 @@ type BuildRequest struct {
 	Commit   string
 	Push     int64 // under which the logs are kept
 	Services []manifest.Service
-	Logins   map[string]Login // to registries of images, by host as the manifest has it
-	Progress io.Writer        // lines for the person who pushed; never nil
+	// Accessory says that Services are the images of accessories.
+	Accessory bool
+	Logins    map[string]Login // to registries of images, by host as the manifest has it
+	Progress  io.Writer        // lines for the person who pushed; never nil
 }
 
 // Login is what a registry of images is shown. The password is in the clear.

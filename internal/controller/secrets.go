@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 
 	"titrate/internal/rollout"
@@ -64,9 +63,14 @@ func (s *secretCache) value(k rollout.Key, name, digest string) (string, bool) {
 
 // of returns the secrets of a version, or nil when it has none.
 func (s *secretCache) of(v rollout.VersionRecord) map[string]string {
+	return s.among(v.Key, v.Config.Secrets)
+}
+
+// among returns the values of digests by name, or nil when there are none.
+func (s *secretCache) among(k rollout.Key, digests map[string]string) map[string]string {
 	var values map[string]string
-	for name := range maps.Keys(v.Config.Secrets) {
-		if value, ok := s.value(v.Key, name, v.Config.Secrets[name]); ok {
+	for name, digest := range digests {
+		if value, ok := s.value(k, name, digest); ok {
 			if values == nil {
 				values = map[string]string{}
 			}

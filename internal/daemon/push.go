@@ -283,7 +283,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	}
 	job := pipeline.Job{App: req.App, Label: buildLabel(req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress, Logins: map[string]pipeline.Login{}}
 	for _, svc := range req.Services {
-		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run})
+		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run, Accessory: req.Accessory})
 	}
 	for host, l := range req.Logins {
 		job.Logins[host] = pipeline.Login(l)

@@ -258,6 +258,22 @@ func (s *server) prune(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
+	for _, a := range s.controller.Accessories("", "") {
+		for _, spec := range []*rollout.AccessorySpec{&a.Spec, a.Next} {
+			if spec == nil {
+				continue
+			}
+			if spec.Artifact != nil {
+				artifacts[spec.Artifact.Digest] = true
+			}
+			for _, d := range spec.Secrets {
+				if digests[[2]string{a.Key.App, a.Key.Env}] == nil {
+					digests[[2]string{a.Key.App, a.Key.Env}] = map[string]bool{}
+				}
+				digests[[2]string{a.Key.App, a.Key.Env}][d] = true
+			}
+		}
+	}
 	if err := s.pipeline.GC(ctx, artifacts, artifactsKept, now); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,7 @@ type Image struct {
 	WorkingDir string
 	Ports      []int // EXPOSEd over TCP, in order
 	StopSignal string
+	Volumes    []string // declared, in order
 	Size       int64
 	Labels     map[string]string
 }
@@ -45,6 +47,7 @@ func (e *Engine) Image(ctx context.Context, name string) (Image, error) {
 	}
 	im.Entrypoint, im.Cmd, im.Env, im.User = c.Entrypoint, c.Cmd, c.Env, c.User
 	im.WorkingDir, im.StopSignal, im.Labels = c.WorkingDir, c.StopSignal, c.Labels
+	im.Volumes = slices.Sorted(maps.Keys(c.Volumes))
 	for p := range c.ExposedPorts {
 		num, proto, _ := strings.Cut(p, "/")
 		if n, err := strconv.Atoi(num); err == nil && (proto == "" || proto == "tcp") {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"strconv"
@@ -119,6 +120,7 @@ func describe(img v1.Image) (*Image, error) {
 	}
 	out := &Image{from: img, Config: config.String(), Image: rollout.Image{
 		Entrypoint: c.Entrypoint, Cmd: c.Cmd, Env: c.Env, User: c.User, WorkingDir: c.WorkingDir, Ports: ports(c.ExposedPorts), StopSignal: c.StopSignal,
+		Volumes: slices.Sorted(maps.Keys(c.Volumes)),
 	}}
 	if out.layers, err = img.Layers(); err != nil {
 		return nil, err

@@ -71,7 +71,7 @@ func picture(t *testing.T, arch string, layers ...v1.Layer) v1.Image {
 	}
 	img, err = mutate.ConfigFile(img, &v1.ConfigFile{OS: "linux", Architecture: arch, RootFS: configOf(t, img).RootFS, Config: v1.Config{
 		Entrypoint: []string{"/server"}, Cmd: []string{"-v"}, Env: []string{"A=1"}, User: "app", WorkingDir: "/srv",
-		ExposedPorts: map[string]struct{}{"8080/tcp": {}, "80": {}, "53/udp": {}}, StopSignal: "SIGQUIT",
+		ExposedPorts: map[string]struct{}{"8080/tcp": {}, "80": {}, "53/udp": {}}, StopSignal: "SIGQUIT", Volumes: map[string]struct{}{"/var/lib/b": {}, "/var/lib/a": {}},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestFind_pinsATagForThisMachine(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Digest != want.String() || got.Ref != host+"/a/b:1" || !slices.Equal(got.Argv(), []string{"/server", "-v"}) || !slices.Equal(got.Ports, []int{80, 8080}) ||
-		got.User != "app" || got.WorkingDir != "/srv" || got.StopSignal != "SIGQUIT" || got.Env[0] != "A=1" {
+		got.User != "app" || got.WorkingDir != "/srv" || got.StopSignal != "SIGQUIT" || !slices.Equal(got.Volumes, []string{"/var/lib/a", "/var/lib/b"}) || got.Env[0] != "A=1" {
 		t.Errorf("%+v", got.Image)
 	}
 	pinned, err := find(t, host+"/a/b@"+want.String(), "")

@@ -32,6 +32,9 @@ type unit struct {
 	from  *node
 	built *node // of a service that compose mounts the code of: that mount
 	keys  []said
+
+	folder    string // of an accessory: where its image keeps data
+	addressed bool   // its connection string is one that a service was given
 }
 
 // said is a key with its value, and the line that says so.
@@ -179,7 +182,7 @@ func (b *builder) toSet() []Secret {
 	set := []Secret{}
 	for _, s := range b.secrets {
 		given := slices.ContainsFunc(b.accessories, func(u *unit) bool { return u.value("secret") == s.Name })
-		s.Services = givenTo(b.services, s.Name)
+		s.Services = append(givenTo(b.services, s.Name), givenTo(b.accessories, s.Name)...)
 		s.Environments = givenTo(b.settings, s.Name)
 		pulls := slices.ContainsFunc(b.registries, func(r said) bool {
 			return slices.ContainsFunc(r.value.([]said), func(x said) bool { return x.key == "password" && x.value == s.Name })

@@ -86,7 +86,7 @@ func (c *composition) waiting() {
 			deps := f.value.find(key)
 			waitsFor := func(name string, from *node) {
 				name, _, _ = strings.Cut(name, ":")
-				if k, ok := c.stocks[name]; ok && k.use != "" {
+				if k, ok := c.stocks[name]; ok {
 					c.waits(u, name, k, from)
 				} else if to := c.byName[name]; to != nil {
 					c.knows(u, to, name, from)

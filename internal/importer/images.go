@@ -14,6 +14,7 @@ type stock struct {
 	bases  []string // last parts of image names
 	secret string   // usual name of the connection string
 	scheme []string // of connection strings
+	data   string   // the folder of the image that is to be kept; empty: none is known
 }
 
 // The accessories that Titrate knows by name.
@@ -27,27 +28,28 @@ const (
 var defaultSecret = map[any]string{usePostgres: "DATABASE_URL", useRedis: "REDIS_URL"}
 
 var stocks = []stock{
-	{usePostgres, 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}},
-	{useRedis, 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}},
-	{"", 3306, []string{"mysql", "mariadb", "percona", "percona-server", "mysql-server"}, "DATABASE_URL", []string{"mysql", "mysql2", "mariadb"}},
-	{"", 1433, []string{"mssql-server-linux", "azure-sql-edge", "mssql/server"}, "DATABASE_URL", []string{"sqlserver", "mssql"}},
-	{"", 27017, []string{"mongo", "mongodb"}, "MONGODB_URI", []string{"mongodb"}},
-	{"", 11211, []string{"memcached"}, "MEMCACHE_URL", nil},
-	{"", 5672, []string{"rabbitmq"}, "AMQP_URL", []string{"amqp", "pyamqp"}},
-	{"", 9200, []string{"elasticsearch", "opensearch"}, "ELASTICSEARCH_URL", []string{"http", "https"}},
-	{"", 9000, []string{"minio"}, "S3_ENDPOINT", []string{"http"}},
-	{"", 4222, []string{"nats", "nats-streaming"}, "NATS_URL", []string{"nats"}},
-	{"", 9092, []string{"kafka", "cp-kafka", "redpanda"}, "KAFKA_URL", nil},
-	{"", 2181, []string{"zookeeper", "cp-zookeeper"}, "ZOOKEEPER_URL", nil},
-	{"", 8123, []string{"clickhouse-server", "clickhouse"}, "CLICKHOUSE_URL", []string{"http", "clickhouse"}},
-	{"", 7700, []string{"meilisearch"}, "MEILISEARCH_URL", []string{"http"}},
-	{"", 8108, []string{"typesense"}, "TYPESENSE_URL", []string{"http"}},
-	{"", 6333, []string{"qdrant"}, "QDRANT_URL", []string{"http"}},
-	{"", 7687, []string{"neo4j"}, "NEO4J_URL", []string{"bolt", "neo4j"}},
-	{"", 8086, []string{"influxdb"}, "INFLUXDB_URL", []string{"http"}},
-	{"", 9042, []string{"cassandra", "scylla"}, "CASSANDRA_URL", nil},
-	{"", 5984, []string{"couchdb"}, "COUCHDB_URL", []string{"http"}},
-	{"", 1025, []string{"mailhog", "mailpit", "mailcatcher", "maildev"}, "SMTP_URL", []string{"smtp"}},
+	{usePostgres, 5432, []string{"postgres", "postgresql", "postgis", "timescaledb", "timescaledb-ha", "pgvector", "pgvecto-rs", "paradedb"}, "DATABASE_URL", []string{"postgres", "postgresql"}, "/var/lib/postgresql/data"},
+	{useRedis, 6379, []string{"redis", "valkey", "redis-stack", "redis-stack-server", "redismod", "keydb", "dragonfly"}, "REDIS_URL", []string{"redis"}, "/data"},
+	{"", 3306, []string{"mysql", "mariadb", "percona", "percona-server", "mysql-server"}, "DATABASE_URL", []string{"mysql", "mysql2", "mariadb"}, "/var/lib/mysql"},
+	{"", 1433, []string{"mssql-server-linux", "azure-sql-edge", "mssql/server"}, "DATABASE_URL", []string{"sqlserver", "mssql"}, "/var/opt/mssql"},
+	{"", 27017, []string{"mongo", "mongodb"}, "MONGODB_URI", []string{"mongodb"}, "/data/db"},
+	{"", 11211, []string{"memcached"}, "MEMCACHE_URL", nil, ""},
+	{"", 5672, []string{"rabbitmq"}, "AMQP_URL", []string{"amqp", "pyamqp"}, "/var/lib/rabbitmq"},
+	{"", 9200, []string{"elasticsearch"}, "ELASTICSEARCH_URL", []string{"http", "https"}, "/usr/share/elasticsearch/data"},
+	{"", 9200, []string{"opensearch"}, "OPENSEARCH_URL", []string{"http", "https"}, "/usr/share/opensearch/data"},
+	{"", 9000, []string{"minio"}, "S3_ENDPOINT", []string{"http"}, "/data"},
+	{"", 4222, []string{"nats", "nats-streaming"}, "NATS_URL", []string{"nats"}, ""},
+	{"", 9092, []string{"kafka", "cp-kafka", "redpanda"}, "KAFKA_URL", nil, "/var/lib/kafka/data"},
+	{"", 2181, []string{"zookeeper", "cp-zookeeper"}, "ZOOKEEPER_URL", nil, "/var/lib/zookeeper"},
+	{"", 8123, []string{"clickhouse-server", "clickhouse"}, "CLICKHOUSE_URL", []string{"http", "clickhouse"}, "/var/lib/clickhouse"},
+	{"", 7700, []string{"meilisearch"}, "MEILISEARCH_URL", []string{"http"}, "/meili_data"},
+	{"", 8108, []string{"typesense"}, "TYPESENSE_URL", []string{"http"}, "/data"},
+	{"", 6333, []string{"qdrant"}, "QDRANT_URL", []string{"http"}, "/qdrant/storage"},
+	{"", 7687, []string{"neo4j"}, "NEO4J_URL", []string{"bolt", "neo4j"}, "/data"},
+	{"", 8086, []string{"influxdb"}, "INFLUXDB_URL", []string{"http"}, "/var/lib/influxdb2"},
+	{"", 9042, []string{"cassandra", "scylla"}, "CASSANDRA_URL", nil, "/var/lib/cassandra"},
+	{"", 5984, []string{"couchdb"}, "COUCHDB_URL", []string{"http"}, "/opt/couchdb/data"},
+	{"", 1025, []string{"mailhog", "mailpit", "mailcatcher", "maildev"}, "SMTP_URL", []string{"smtp"}, ""},
 }
 
 // proxies are images that do what Titrate's gateway or supervisor does.
@@ -63,6 +65,15 @@ func imageBase(ref string) string {
 	ref, _, _ = strings.Cut(ref, "@")
 	base, _, _ := strings.Cut(path.Base(ref), ":")
 	return strings.ToLower(base)
+}
+
+// official reports whether a reference is of the public image of that name itself, and
+// not of another that was made of it.
+func official(ref, name string) bool {
+	for _, prefix := range []string{"docker.io/", "index.docker.io/", "library/"} {
+		ref = strings.TrimPrefix(ref, prefix)
+	}
+	return name != "" && imageBase(ref) == name && !strings.Contains(ref, "/")
 }
 
 // stockOf returns what an image is, if it is one that many apps use.

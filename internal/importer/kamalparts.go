@@ -123,9 +123,10 @@ func (k *kamal) accessoryParts(a *unit, s *node) {
 			k.data(a, source, target, n)
 		}
 	}
-	if n := s.get("cmd"); n != nil {
-		k.note(n, Lost, "an accessory runs as its image says", "settings go into a configuration of its own image")
+	if n := s.get("cmd"); k.plain(n) != "" {
+		a.setRun(k.wiring, arguments(n.str()), n)
 	}
+	k.kept(a)
 }
 
 // destinations makes an environment of each deploy.NAME.yml.

@@ -4,6 +4,20 @@ import "strings"
 
 // running says how a service is started and stopped.
 func (c *composition) running(u *unit, s *node) {
+	c.program(u, s)
+	if g := s.get("stop_grace_period"); g.str() != "" {
+		u.set("drain", c.text(g), g)
+	}
+	if s.find("restart").str() == "no" {
+		c.note(s.find("restart"), Changed, "what ends is started again, with a growing pause", "a command that runs once is a hook: hooks: { release: … }")
+	}
+	if s.get("read_only").yes() {
+		u.set("readOnly", true, s.find("read_only"))
+	}
+}
+
+// program says what is run of an image.
+func (c *composition) program(u *unit, s *node) {
 	words := func(n *node) []string {
 		var out []string
 		for _, i := range n.each() {
@@ -27,15 +41,6 @@ func (c *composition) running(u *unit, s *node) {
 		u.set("run", withoutInstall(args), command)
 	case len(args) > 0:
 		u.set("run", args, command)
-	}
-	if g := s.get("stop_grace_period"); g.str() != "" {
-		u.set("drain", c.text(g), g)
-	}
-	if s.find("restart").str() == "no" {
-		c.note(s.find("restart"), Changed, "what ends is started again, with a growing pause", "a command that runs once is a hook: hooks: { release: … }")
-	}
-	if s.get("read_only").yes() {
-		u.set("readOnly", true, s.find("read_only"))
 	}
 }
 

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"cmp"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,34 +11,128 @@ import (
 var major = regexp.MustCompile(`^v?(\d+(?:\.\d+)*)`)
 
 // stock makes an accessory of what runs a public image. host is the name by which
-// services reach it.
+// services reach it. The programs of this machine stand for the official images of
+// PostgreSQL and Redis alone: one that was made of these may hold more.
 func (w *wiring) stock(name, host, image string, k stock, from, says *node) *unit {
 	a := w.accessory(name, from)
 	if own := ownSecret(a); k.secret == "" || slices.ContainsFunc(w.accessories, func(o *unit) bool { return o.usual == k.secret }) {
 		k.secret = own
 	}
 	a.usual = k.secret
-	w.stocks[host] = stocked{k, a}
 	tag := ""
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
 		tag = image[i+1:]
 	}
-	if k.use != "" {
-		a.set("use", k.use, says)
-	}
-	m := major.FindStringSubmatch(tag)
-	switch plain := imageBase(image) == k.use && !strings.Contains(image, "/"); {
-	case plain && m != nil && k.use == usePostgres:
-		a.set("version", strings.Split(m[1], ".")[0], says)
-	case plain && m != nil:
-		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "the Redis of this machine runs, of whatever version", ""})
-	case !plain:
+	if !official(image, k.use) {
+		if k.use != "" {
+			w.notes = append(w.notes, Note{says.where(), says.path, Changed, "it may hold more than " + k.use + " does, and runs as the image that it is", "use: " + k.use + " if that of this machine is enough"})
+		}
+		k.use = ""
 		a.set("image", image, says)
+		if k.port != 0 {
+			a.set("port", k.port, says)
+		}
+		a.folder = k.data
+		a.set("url", plainURL(k, image), says)
+		w.stocks[host] = stocked{k, a}
+		return a
 	}
-	if k.use == "" && k.port != 0 {
-		a.set("port", k.port, says)
+	w.stocks[host] = stocked{k, a}
+	a.set("use", k.use, says)
+	switch m := major.FindStringSubmatch(tag); {
+	case m != nil && k.use == usePostgres:
+		a.set("version", strings.Split(m[1], ".")[0], says)
+	case m != nil:
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "the Redis of this machine runs, of whatever version", ""})
 	}
 	return a
+}
+
+// plainURL is the connection string of an image of which nothing else is known.
+func plainURL(k stock, image string) string {
+	scheme := strings.Trim(notInScheme.ReplaceAllString(imageBase(image), ""), "+.-")
+	if len(k.scheme) > 0 {
+		scheme = k.scheme[0]
+	}
+	return scheme + "://$HOST:$PORT"
+}
+
+var notInScheme = regexp.MustCompile(`[^a-z0-9+.-]|^[^a-z]+`)
+
+// serviceURL takes a connection string apart: what stands before the user, the user, the
+// password, and what comes after host and port.
+var serviceURL = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9+.:-]*://)(?:([^/:@\s]*)(:[^/@\s]*)?@)?[^/@,\s]+(/[^\s?#$]*)?(\?[^\s#$]*)?$`)
+
+// address takes the connection string that a service was given for that of the
+// accessory: the password is Titrate's, and so are host and port.
+func (u *unit) address(x use, isURL bool) {
+	if !u.has("image") || u.addressed {
+		return
+	}
+	m := serviceURL.FindStringSubmatch(x.value)
+	if !isURL || m == nil {
+		return
+	}
+	user := m[2]
+	if m[3] != "" {
+		user += ":$PASSWORD"
+	}
+	if user != "" {
+		user += "@"
+	}
+	if secretName.MatchString(strings.NewReplacer("=", " ", "&", " ").Replace(m[5])) {
+		m[5] = ""
+	}
+	u.set("url", strings.ReplaceAll(m[1]+user+"$HOST:$PORT"+m[4]+m[5], "$$", "$"), x.from)
+	u.addressed = true
+}
+
+// kept sees to it that the data of an accessory's image is kept, and that the
+// connection string of a database has a user where nothing else says one.
+func (w *wiring) kept(a *unit) {
+	if !a.has("image") {
+		return
+	}
+	entries, _ := a.value("volumes").([]said)
+	if a.folder != "" && !slices.ContainsFunc(entries, func(s said) bool { v, _ := s.value.(string); return v == a.folder }) {
+		a.add("volumes", "data", a.folder, a.from)
+		w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, "its data is kept in a volume that begins empty", "move the data by a dump and a restore"})
+	}
+	env, _ := a.value("env").([]said)
+	user, database, password := "", "", false
+	for _, s := range env {
+		value, _ := s.value.(string)
+		switch {
+		case value == "$PASSWORD":
+			password = true
+		case user == "" && userVariable.MatchString(s.key):
+			user = value
+		case database == "" && databaseVariable.MatchString(s.key):
+			database = "/" + value
+		}
+	}
+	if text, _ := a.value("url").(string); password && strings.HasSuffix(text, "://$HOST:$PORT") {
+		scheme, _, _ := strings.Cut(text, "://")
+		if user == "" {
+			user = map[string]string{"mysql": "root", "postgres": "postgres", "sqlserver": "sa"}[scheme]
+		}
+		a.set("url", scheme+"://"+user+":$PASSWORD@$HOST:$PORT"+database, a.from)
+	}
+}
+
+var (
+	userVariable     = regexp.MustCompile(`(_|^)USER(NAME)?$`)
+	databaseVariable = regexp.MustCompile(`_(DATABASE|DB)$`)
+	passwordVariable = regexp.MustCompile(`PASS(WORD|WD|$)`)
+)
+
+// setRun says what is run of an accessory's image.
+func (u *unit) setRun(w *wiring, run any, n *node) {
+	if u.has("use") {
+		w.note(n, Lost, "an accessory of this machine has settings of its own", "image: REF instead of use runs it as it was")
+		return
+	}
+	u.set("run", run, n)
 }
 
 // ownSecret is the variable of an accessory that no other one has.
@@ -52,11 +147,11 @@ func (w *wiring) distinct() {
 		if !a.has("secret") && (a.has("use") && a.usual != defaultSecret[a.value("use")] || slices.ContainsFunc(w.accessories, taken)) {
 			a.set("secret", ownSecret(a), a.from)
 		}
-		if !a.has("use") {
-			continue
-		}
 		name, _ := a.value("secret").(string)
 		name = cmp.Or(name, a.usual)
+		if a.has("image") && !named && len(givenTo(w.services, name)) == 0 {
+			name = ownSecret(a)
+		}
 		tell := func(why, instead string) {
 			w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, why, instead})
 		}
@@ -76,16 +171,24 @@ func (w *wiring) setting(a *unit, name string, n *node) {
 	switch {
 	case a.has("use"):
 		w.note(n, Needless, "user, password and database are made by Titrate, and put into the secret", "")
+	case passwordVariable.MatchString(name) && w.secretHere(name, n, value, v):
+		a.add("env", name, "$PASSWORD", n)
+		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "the password of " + a.name + " is made up by Titrate, and put into its connection string", ""})
 	case w.secretHere(name, n, value, v):
-		w.note(n, Lost, "the value is a secret, or does not stand in this file", "give the accessory "+name+" by hand")
+		w.secret(a, name, n)
 	default:
-		a.add("env", name, value, n)
+		w.plainVariable(a, name, value, n, v)
 	}
 }
 
 // data takes a mount of an accessory.
 func (w *wiring) data(a *unit, source, target string, n *node) {
 	switch {
+	case a.has("image") && target != "" && (target == a.folder || source == ""): // kept, whatever it is called
+		a.add("volumes", nameOf(cmp.Or(strings.Trim(path.Base(source), "."), "data")), target, n)
+		if source == "" || strings.ContainsAny(source[:1], "./~$") {
+			w.notes = append(w.notes, Note{n.where(), n.path, Changed, "its data is kept in a volume that begins empty", "move the data by a dump and a restore"})
+		}
 	case source == "" || strings.ContainsAny(source[:1], "./~$"):
 		w.note(n, Lost, "a folder of the machine is not mounted", "scripts that fill a database are a release hook; data moves by a dump and a restore")
 	case a.has("use"):
@@ -110,11 +213,16 @@ func (c *composition) database(name string, s *node, image string, k stock) {
 		}
 		c.data(a, source, target, v)
 	}
-	if k.use != "" {
+	if a.has("use") {
 		c.note(s.find("healthcheck"), Needless, "Titrate knows how to ask it", "")
 	}
 	c.note(s.find("ports"), Needless, "an accessory is reached from the app's services alone", "")
-	for _, key := range []string{"command", "entrypoint"} {
-		c.note(s.find(key), Lost, "an accessory runs as its image says", "settings go into a configuration of its own image")
+	if a.has("use") {
+		for _, key := range []string{"command", "entrypoint"} {
+			c.note(s.find(key), Lost, "an accessory of this machine has settings of its own", "image: REF instead of use runs it as it was")
+		}
+		return
 	}
+	c.program(a, s)
+	c.kept(a)
 }

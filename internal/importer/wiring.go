@@ -159,6 +159,7 @@ func (w *wiring) names() []string {
 // connect gives a service the connection string of an accessory.
 func (w *wiring) connect(x use, name string, k stock, a *unit) {
 	scheme, _, isURL := strings.Cut(x.value, "://")
+	a.address(x, isURL)
 	scheme, driver, _ := strings.Cut(strings.TrimPrefix(scheme, "jdbc:"), "+")
 	given, _ := a.value("secret").(string)
 	switch {
@@ -178,6 +179,9 @@ func (w *wiring) connect(x use, name string, k stock, a *unit) {
 		fallthrough
 	case given == x.name:
 		w.secret(x.of, x.name, x.from)
+		if a.has("image") {
+			break // its connection string is the service's own
+		}
 		if driver != "" || strings.HasPrefix(x.value, "jdbc:") || !slices.Contains(k.scheme, scheme) && len(k.scheme) > 0 {
 			w.notes = append(w.notes, Note{
 				x.from.where(), x.from.path, Changed, "the address began with a driver's scheme",

@@ -139,7 +139,7 @@ func (b *builder) drop(from *node, p manifest.Problem) {
 // order is how the keys of services and accessories stand in the file.
 var order = []string{
 	"use", "version", "image", "build", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets",
-	"secret", "hooks", "rollout", "startTimeout", "drain", "deploy", "services",
+	"url", "secret", "hooks", "rollout", "startTimeout", "drain", "deploy", "services",
 }
 
 func (b *builder) write() (string, error) {

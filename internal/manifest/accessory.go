@@ -3,6 +3,7 @@ package manifest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,11 +45,15 @@ func accessoryKeys() []Key {
 		},
 		{
 			Name: "use", Places: inAccessory, kind: choice([]string{usePostgres, useRedis}, nil), Example: "use: postgres",
-			Doc: "PostgreSQL or Redis, from the programs of this machine. Anything else has run.",
+			Doc: "PostgreSQL or Redis, from the programs of this machine. Anything else has image or run.",
 		},
 		{
-			Name: "run", Places: inAccessory, kind: command(), Example: "run: mailpit --listen 127.0.0.1:$PORT",
-			Doc: "A shell line that starts the accessory, in a folder of its own that is kept. It listens on 127.0.0.1:$PORT, and is ready when it accepts connections.",
+			Name: "image", Places: inAccessory, kind: imageKind(), Example: "image: mysql:8",
+			Doc: "A container image that is the accessory: from a registry, oci:PATH or tar:PATH, as a service's. It is pinned by its digest at the push that names it first; what later pushes bring waits for `titrate accessory restart`.",
+		},
+		{
+			Name: "run", Places: inAccessory, kind: runKind(), Example: "run: mailpit --listen 127.0.0.1:$PORT",
+			Doc: "A shell line that starts the accessory, in a folder of its own that is kept. It listens on 127.0.0.1:$PORT, and is ready when it accepts connections. Beside image a line stands in place of its entrypoint and command, a list of arguments in place of its command.",
 		},
 		{
 			Name: "version", Places: inAccessory, kind: text(codeRange, `a major version in quotes: "15"`, map[string]any{"pattern": majorPattern.String()}, checkMajor), Default: "what the machine has",
@@ -56,19 +61,31 @@ func accessoryKeys() []Key {
 		},
 		{
 			Name: "port", Places: inAccessory, kind: number(65535), Default: "a free one, kept from then on", Example: "port: 5432",
-			Doc: "The port on 127.0.0.1. With several environments on one machine only one of them can have it.",
+			Doc: "The port on 127.0.0.1. With several environments on one machine only one of them can have it. Of an image: the port that it listens on within, by default the only one that it exposes; the one outside is a free one.",
 		},
 		{
 			Name: "env", Places: inAccessory, kind: variables(), Example: "env: { MP_DATABASE: mail.db }",
-			Doc: "Environment variables of an accessory with run.",
+			Doc: "Environment variables of an accessory with image or run. $PASSWORD in a value is the accessory's own, which is made up; it stands in the variable PASSWORD too.",
 		},
 		{
-			Name: "secret", Places: inAccessory, kind: text(codeVariable, "the name of a variable", map[string]any{"pattern": variablePattern.String()}, checkVariable), Default: "`DATABASE_URL` for postgres, `REDIS_URL` for redis, `NAME_URL` for run",
+			Name: "secrets", Places: inAccessory, kind: names(codeVariable, "a list of names: [LICENCE_KEY]", maxSecrets, checkVariable), Example: "secrets: [LICENCE_KEY]",
+			Doc: "Names of secrets that an accessory with image or run is given as environment variables, besides its password.",
+		},
+		{
+			Name: "volumes", Places: inAccessory, kind: volumesKind(), Default: "nothing of it is kept over a restart, but for $TITRATE_STATE", Example: "volumes: { data: /var/lib/mysql }",
+			Doc: "Folders of an accessory with image that are kept, by name, with where it sees them. They stand in the accessory's folder and are never removed.",
+		},
+		{
+			Name: "health", Places: inAccessory, kind: text(codePath, "a path such as /healthz", map[string]any{"pattern": "^/"}, checkURLPath), Default: "it is well when it accepts connections", Example: "health: /_cluster/health",
+			Doc: "The path that answers 2xx when an accessory with image or run is well.",
+		},
+		{
+			Name: "secret", Places: inAccessory, kind: text(codeVariable, "the name of a variable", map[string]any{"pattern": variablePattern.String()}, checkVariable), Default: "`DATABASE_URL` for postgres, `REDIS_URL` for redis, `NAME_URL` for the rest",
 			Example: "secret: ORDERS_DATABASE_URL", Doc: "The variable that services are given the connection string in, when they name it under secrets. A value set by hand with `titrate secret set` wins, and then the accessory is not used.",
 		},
 		{
 			Name: "url", Places: inAccessory, kind: text(codeType, "a connection string: smtp://$HOST:$PORT", map[string]any{"minLength": 1}, checkCommand), Default: "`http://$HOST:$PORT`", Example: "url: smtp://$HOST:$PORT",
-			Doc: "The connection string of an accessory with run. $HOST, $PORT and $PASSWORD (generated; the accessory has it as $PASSWORD too) are filled in.",
+			Doc: "The connection string of an accessory with image or run. $HOST, $PORT and $PASSWORD (generated; the accessory has it as $PASSWORD too) are filled in, and its own env and secrets by their names.",
 		},
 	}
 }
@@ -77,17 +94,21 @@ func accessoryKeys() []Key {
 func backupKeys() []Key {
 	return []Key{
 		{
-			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of others none", Example: "backup: { every: 6h, keep: 28 }",
-			Doc: "Copies of PostgreSQL's data, made while it serves. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
+			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of redis none", Example: "backup: { every: 6h, keep: 28 }",
+			Doc: "Copies of the data of PostgreSQL or Redis, made while it serves. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
 		},
 		{Name: "every", Places: inBackup, kind: duration(time.Minute, 366*24*time.Hour), Default: "24h", Example: "every: 6h", Doc: "The time between two backups. The first is made so long after the data."},
+		{
+			Name: "at", Places: inBackup, kind: text(codeRange, `an hour and minute in quotes: "03:00"`, map[string]any{"pattern": clockPattern.String()}, checkClock), Example: `at: "03:00"`,
+			Doc: "When a backup is made each day, instead of every: by the clock and in the time zone of the machine that runs it.",
+		},
 		{Name: "keep", Places: inBackup, kind: number(10000), Default: "7", Example: "keep: 28", Doc: "How many are kept. The newest that a rehearsal found good always stays."},
 	}
 }
 
 func backupKind() kind {
 	return kind{
-		accepts: "how often, and how many are kept: { every: 24h, keep: 7 }; or none",
+		accepts: "how often, and how many are kept: { every: 24h, keep: 7 }, or { at: \"03:00\" }; or none",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"$ref": "#/definitions/backup"}, map[string]any{"const": none}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Tag == "!!str" && n.Value == none {
@@ -101,11 +122,23 @@ func backupKind() kind {
 // backup resolves how often data is copied.
 func backup(l layer, a *rollout.AccessorySpec) {
 	said, written := l["backup"]
-	if a.Use != usePostgres || written && said.value.(layer) == nil {
+	if !written && a.Use != usePostgres || written && said.value.(layer) == nil {
 		return
 	}
 	of := pick(layer(nil), "backup", l)
-	a.Every, a.Keep = pick(defaultEvery, "every", of), pick(defaultKeep, "keep", of)
+	a.At, a.Keep = pick("", "at", of), pick(defaultKeep, "keep", of)
+	if a.At == "" {
+		a.Every = pick(defaultEvery, "every", of)
+	}
+}
+
+var clockPattern = regexp.MustCompile(`^([01][0-9]|2[0-3]):[0-5][0-9]$`)
+
+func checkClock(s string) error {
+	if !clockPattern.MatchString(s) {
+		return errors.New("a time of the day is an hour and a minute: \"03:00\"")
+	}
+	return nil
 }
 
 var majorPattern = regexp.MustCompile(`^[1-9][0-9]?$`)
@@ -140,10 +173,15 @@ func (f *file) accessories(said []section) []Accessory {
 
 func (f *file) accessory(s section) (Accessory, bool) {
 	l := s.says
+	run := pick(Run{}, "run", l)
 	a := Accessory{Name: s.name, AccessorySpec: rollout.AccessorySpec{
-		Use: pick("", "use", l), Run: pick("", "run", l), Version: pick("", "version", l), Port: pick(0, "port", l), URL: pick("", "url", l),
+		Use: pick("", "use", l), Image: pick("", "image", l), Run: run.Line, Args: run.Args, Version: pick("", "version", l), Port: pick(0, "port", l),
+		URL: pick("", "url", l), Health: pick("", "health", l),
 	}}
-	fault := func(key, message, hint string) (Accessory, bool) {
+	if f.troubled(s.name) {
+		return a, false // what follows would only confuse
+	}
+	if key, message, hint := f.misfit(a, l); message != "" {
 		at := s.pair
 		if e, ok := l[key]; ok {
 			at = e.pair
@@ -151,40 +189,97 @@ func (f *file) accessory(s section) (Accessory, bool) {
 		f.r.fault(at.key, Problem{Code: codeAccessory, Path: at.path, Message: message, Hint: hint})
 		return a, false
 	}
-	switch {
-	case f.troubled(s.name):
-		return a, false // what follows would only confuse
-	case slices.ContainsFunc(f.services, func(o section) bool { return o.name == s.name }):
-		return fault("", "a service is named "+s.name+" too", "give the accessory another name")
-	case a.Use == "" && a.Run == "":
-		return fault("", s.name+" does not say what it is", "add use: postgres, use: redis, or run: COMMAND")
-	case a.Use != "" && a.Run != "":
-		return fault("run", s.name+" has both use and run", "keep one of them")
-	case a.Version != "" && a.Use != usePostgres:
-		return fault("version", "only PostgreSQL has a version here", "remove version")
-	case l["backup"].key != nil && a.Use != usePostgres:
-		return fault("backup", "only PostgreSQL is backed up by Titrate", "remove backup, and copy "+s.name+" by hand: its folder stands in titrate accessory ls")
-	}
 	backup(l, &a.AccessorySpec)
-	if a.Use != "" {
-		for _, key := range []string{"url", "env"} {
-			if _, ok := l[key]; ok {
-				return fault(key, key+" is for accessories with run", "remove "+key)
-			}
-		}
-	} else if a.URL == "" {
-		a.URL = "http://$HOST:$PORT"
+	if v := pick(rollout.Volumes(nil), "volumes", l); len(v) > 0 {
+		a.Volumes = v
 	}
-	for k, v := range pick(map[string]entry(nil), "env", l) {
-		if a.Env == nil {
-			a.Env = map[string]string{}
-		}
-		a.Env[k] = v.value.(string)
+	if a.Use == "" && a.URL == "" {
+		a.URL = "http://$HOST:$PORT"
 	}
 	if a.Secret = pick(defaultSecret[a.Use], "secret", l); a.Secret == "" {
 		a.Secret = strings.ToUpper(strings.ReplaceAll(s.name, "-", "_")) + "_URL"
 	}
-	return a, true
+	return a, f.given(&a, l)
+}
+
+// misfit says which key of an accessory does not go with the others, and what to do; an
+// empty message: none.
+func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
+	switch {
+	case slices.ContainsFunc(f.services, func(o section) bool { return o.name == a.Name }):
+		return "", "a service is named " + a.Name + " too", "give the accessory another name"
+	case a.Use == "" && a.Image == "" && l["run"].key == nil:
+		return "", a.Name + " does not say what it is", "add use: postgres, use: redis, image: REF, or run: COMMAND"
+	case a.Use != "" && a.Image != "":
+		return "image", a.Name + " has both use and image", "keep one of them"
+	case a.Use != "" && l["run"].key != nil:
+		return "run", a.Name + " has both use and run", "keep one of them"
+	case a.Image == "" && len(a.Args) > 0:
+		return "run", "a list of arguments is for accessories with image", "write a shell line, which knows $PORT"
+	case a.Version != "" && a.Use != usePostgres:
+		return "version", "only PostgreSQL has a version here", "remove version"
+	case l["backup"].key != nil && a.Use == "":
+		return "backup", "only PostgreSQL and Redis are backed up by Titrate", "remove backup, and copy " + a.Name + " by hand: its folder stands in titrate accessory ls"
+	case both(l, "every", "at"):
+		return "backup", "the backup of " + a.Name + " has both every and at", "keep one of them"
+	case a.Image == "" && l["volumes"].key != nil:
+		return "volumes", "volumes are for accessories with image", "remove volumes: Titrate keeps the folder that " + a.Name + " runs in"
+	}
+	for _, v := range pick(rollout.Volumes(nil), "volumes", l) {
+		if v.Shared {
+			return "volumes", a.Name + " is one instance, and its volumes are its own", "remove shared"
+		}
+	}
+	for _, key := range []string{"url", "env", "secrets", "health"} {
+		if _, ok := l[key]; ok && a.Use != "" {
+			return key, key + " is for accessories with image or run", "remove " + key
+		}
+	}
+	return "", "", ""
+}
+
+// both reports whether a backup says two keys.
+func both(l layer, a, b string) bool {
+	of := pick(layer(nil), "backup", l)
+	return of[a].key != nil && of[b].key != nil
+}
+
+// given takes what an accessory's process is given, and checks that the connection
+// string names nothing else.
+func (f *file) given(a *Accessory, l layer) (good bool) {
+	good = true
+	fault := func(code string, at pair, message, hint string) {
+		f.r.fault(at.key, Problem{Code: code, Path: at.path, Message: message, Hint: hint})
+		good = false
+	}
+	for _, name := range pick([]string(nil), "secrets", l) {
+		if a.Secrets == nil {
+			a.Secrets = map[string]string{}
+		}
+		a.Secrets[name] = ""
+	}
+	env := pick(map[string]entry(nil), "env", l)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		value, text := env[name].value.(string)
+		if _, secret := a.Secrets[name]; secret {
+			fault(codeEnvAndSecret, env[name].pair, name+" is a secret of "+a.Name+" too", "keep it in one of env and secrets")
+		}
+		if !text {
+			fault(codeAccessory, env[name].pair, "an accessory starts before services do, and is not told where they are", "write the address, or let the service call it")
+			continue
+		}
+		if a.Env == nil {
+			a.Env = map[string]string{}
+		}
+		a.Env[name] = value
+	}
+	for _, name := range rollout.Placeholders(a.URL) {
+		_, secret := a.Secrets[name]
+		if _, variable := a.Env[name]; !variable && !secret && !slices.Contains([]string{"HOST", "PORT", "PASSWORD"}, name) {
+			fault(codeAccessory, l["url"].pair, "url has $"+name+", which is nothing that "+a.Name+" is given", "$HOST, $PORT, $PASSWORD, or a name of its env or secrets")
+		}
+	}
+	return good
 }
 
 // unused warns of accessories whose connection string no service is given.
@@ -216,18 +311,21 @@ func accessoriesBlock(all []Accessory) string {
 	b.WriteString("\naccessories:\n")
 	for _, a := range all {
 		fmt.Fprintf(&b, "  %s:\n", a.Name)
-		b.WriteString(indent(line("use", a.Use)+line("run", optional(a.Run))+line("version", quoted(a.Version))+line("port", nonzero(a.Port))+
-			Service{Env: a.Env}.envBlock()+line("url", optional(a.URL))+line("secret", a.Secret)+a.backupLine(), 4))
+		same := Service{Run: Run{Line: a.Run, Args: a.Args}, Env: a.Env, Secrets: slices.Sorted(maps.Keys(a.Secrets)), Volumes: a.Volumes} // written as a service's
+		b.WriteString(indent(line("use", a.Use)+line("image", optional(a.Image))+same.runLine()+line("version", quoted(a.Version))+line("port", nonzero(a.Port))+
+			line("health", optional(a.Health))+same.envBlock()+same.secretsLine()+same.volumesBlock()+line("url", optional(a.URL))+line("secret", a.Secret)+a.backupLine(), 4))
 	}
 	return b.String()
 }
 
 func (a Accessory) backupLine() string {
 	switch {
-	case a.Use != usePostgres:
-		return ""
-	case a.Every == 0:
+	case !a.Scheduled() && a.Use == usePostgres:
 		return line("backup", none)
+	case !a.Scheduled():
+		return ""
+	case a.At != "":
+		return line("backup", flow(field{"at", quoted(a.At)}, field{"keep", strconv.Itoa(a.Keep)}))
 	}
 	return line("backup", flow(field{"every", FormatDuration(a.Every)}, field{"keep", strconv.Itoa(a.Keep)}))
 }

@@ -339,7 +339,6 @@ func laterKeys() []Key {
 		later(settings, "each request is drawn by weight", "sticky"),
 		later(settings, "connections: drain closes them within the drain time", "keepFor"),
 		later(settings, "alarms take traffic back", "damage", "shield"),
-		later(inAccessory, "run a program of this machine: use or run", "image", "volumes", "health"),
 		later(settings, "it belongs to functions; declare a service",
 			"runtime", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),

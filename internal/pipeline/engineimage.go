@@ -45,7 +45,7 @@ func (r *run) keepEngineImage(ctx context.Context, e *engine.Engine, w Workload,
 	art.Digest, art.BuiltAt, art.Size = engineDigest(im.ID), r.began.UTC(), im.Size
 	art.Image = &rollout.Image{
 		Digest: im.ID, Ref: w.Image, Engine: true, Entrypoint: im.Entrypoint, Cmd: im.Cmd, Env: im.Env,
-		User: im.User, WorkingDir: im.WorkingDir, Ports: im.Ports, StopSignal: im.StopSignal,
+		User: im.User, WorkingDir: im.WorkingDir, Ports: im.Ports, StopSignal: im.StopSignal, Volumes: im.Volumes,
 	}
 	empty, err := os.MkdirTemp(r.artifacts.dir, ".tmp-")
 	if err != nil {

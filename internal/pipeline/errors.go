@@ -82,6 +82,9 @@ func (e *LackError) Error() string { return e.Saw }
 
 // where names the build as the manifest has it.
 func where(w Workload) string {
+	if w.Accessory {
+		return fmt.Sprintf("accessories.%s.image = %s", w.Name, w.Image)
+	}
 	if w.Image != "" {
 		return fmt.Sprintf("services.%s.image = %s", w.Name, w.Image)
 	}

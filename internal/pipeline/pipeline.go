@@ -86,6 +86,8 @@ type Workload struct {
 	Build manifest.Build
 	Image string       // the image, as the manifest has it; empty: it is built
 	Run   manifest.Run // how it is started; silent: as its artifact says
+
+	Accessory bool // it is one: Image is its
 }
 
 // Login is what a registry of images is shown. The password is in the clear.

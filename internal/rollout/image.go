@@ -18,6 +18,7 @@ type Image struct {
 	WorkingDir string   `json:"working_dir,omitempty"` // empty: /
 	Ports      []int    `json:"ports,omitempty"`       // TCP ports that it says it listens on, ascending
 	StopSignal string   `json:"stop_signal,omitempty"` // "SIGQUIT", or a number; empty: SIGTERM
+	Volumes    []string `json:"volumes,omitempty"`     // folders that it says it keeps data in, ascending
 }
 
 // Argv is what a process of the image runs when a version says nothing else.

@@ -1,6 +1,7 @@
 package world
 
 import (
+	"fmt"
 	"time"
 
 	"titrate/internal/rollout"
@@ -12,8 +13,9 @@ import (
 type Accessory struct {
 	Key      rollout.Key            `json:"key"` // Workload is its name
 	Spec     rollout.AccessorySpec  `json:"spec"`
-	Password string                 `json:"password"`       // in the clear, as secrets of a fleet are
-	Task     *rollout.AccessoryTask `json:"task,omitempty"` // done once, by its ID
+	Password string                 `json:"password"`          // in the clear, as secrets of a fleet are
+	Secrets  map[string]string      `json:"secrets,omitempty"` // of Spec.Secrets, in the clear
+	Task     *rollout.AccessoryTask `json:"task,omitempty"`    // done once, by its ID
 }
 
 // AccessorySeen is an accessory as it is.
@@ -25,6 +27,7 @@ type AccessorySeen struct {
 	PID      int            `json:"pid,omitempty"`
 	Addr     string         `json:"addr,omitempty"` // host:port
 	Restarts int            `json:"restarts,omitempty"`
+	Served   bool           `json:"served,omitempty"`  // it was ready once
 	Folder   string         `json:"folder"`            // with its data
 	Backups  []Backup       `json:"backups,omitempty"` // oldest first
 	Task     TaskSeen       `json:"task,omitzero"`     // how far the last one that was asked for has come
@@ -42,8 +45,24 @@ type Backup struct {
 	Version   string        `json:"version,omitempty"` // major, of what made it
 	Tables    int           `json:"tables"`
 	Rows      int64         `json:"rows"`               // of all tables, when it was made
+	Passing   int64         `json:"passing,omitempty"`  // of Rows: keys that end by themselves
+	Of        string        `json:"of,omitempty"`       // what was counted: [OfKeys]; empty: tables and their rows
 	Rehearsed time.Time     `json:"rehearsed,omitzero"` // when it was last restored beside the data and compared
 	Problem   string        `json:"problem,omitempty"`  // what was wrong with it then
+}
+
+// OfKeys says that the rows of a backup are keys, and its tables Redis' databases.
+const OfKeys = "keys"
+
+// Holds says what a backup held when it was made.
+func (b Backup) Holds() string { return Holding(b.Of, b.Tables, b.Rows) }
+
+// Holding says what is in so many tables and rows of a kind.
+func Holding(of string, tables int, rows int64) string {
+	if of == OfKeys {
+		return fmt.Sprintf("%d keys in %d databases", rows, tables)
+	}
+	return fmt.Sprintf("%d tables, %d rows", tables, rows)
 }
 
 // TaskSeen is how far a task has come.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,7 @@ type accessoryRecord struct {
 	State    world.AccessoryState  `json:"state"`
 	Since    time.Time             `json:"since"`
 	Restarts int                   `json:"restarts,omitempty"`
+	Served   bool                  `json:"served,omitempty"` // it was ready once: what it holds counts
 	Task     world.TaskSeen        `json:"task,omitzero"`
 	Spec     rollout.AccessorySpec `json:"spec"` // as it was started, to be asked and ended before a world is known
 }
@@ -41,6 +43,8 @@ type held struct {
 	key  rollout.Key
 	dir  string
 	stop chan struct{} // closed when it is to end
+	// again asks for an end and another start.
+	again chan struct{}
 
 	// Of live alone.
 	proc  *process
@@ -57,8 +61,11 @@ type held struct {
 	kept []world.Backup
 	// unkept says why a backup that was due could not be made.
 	unkept string
-	begun  bool
-	ended  bool
+	tries  int // starts, also those that failed
+	// betweens is done once before the next start, when nothing serves.
+	betweens func()
+	begun    bool
+	ended    bool
 }
 
 func (s *Supervisor) accessoryDir(k rollout.Key) string {
@@ -67,7 +74,7 @@ func (s *Supervisor) accessoryDir(k rollout.Key) string {
 
 func (s *Supervisor) newHeld(k rollout.Key) *held {
 	return &held{
-		s: s, key: k, dir: s.accessoryDir(k), stop: make(chan struct{}), redact: newRedactor(nil),
+		s: s, key: k, dir: s.accessoryDir(k), stop: make(chan struct{}), again: make(chan struct{}, 1), redact: newRedactor(nil),
 		rec: accessoryRecord{Key: k, Token: rand.Text(), Admin: rand.Text(), Boot: s.boot, State: world.AccessoryStarting, Since: s.cfg.Now()},
 	}
 }
@@ -102,6 +109,12 @@ func (s *Supervisor) settleAccessories() {
 		}
 		h.want, h.told = a, true
 		h.redact.add(map[string]string{"password": a.Password, "admin": h.rec.Admin})
+		h.redact.add(a.Secrets)
+		// One that never came up holds nothing that could be lost: it takes what might mend it.
+		runs := h.rec.PID != 0 || h.rec.State == world.AccessoryBackoff
+		if runs && !h.rec.served() && !reflect.DeepEqual(h.rec.Spec.Runs(), a.Spec.Runs()) {
+			h.anew()
+		}
 	}
 	for k, h := range s.accessories {
 		if !want[k] && !closed(h.stop) {
@@ -110,6 +123,19 @@ func (s *Supervisor) settleAccessories() {
 		if h.ended {
 			delete(s.accessories, k)
 		}
+	}
+}
+
+// served reports whether it was ready once.
+func (r accessoryRecord) served() bool {
+	return r.Served || r.State == world.AccessoryReady || r.State == world.AccessoryUnready
+}
+
+// anew asks for an end and another start.
+func (h *held) anew() {
+	select {
+	case h.again <- struct{}{}:
+	default: // it is asked for already
 	}
 }
 
@@ -169,7 +195,7 @@ func (s *Supervisor) adoptAccessories(ctx context.Context, sp *spawned) error {
 // place is where the accessory runs. The caller holds mu.
 func (h *held) place() accessory.Place {
 	return accessory.Place{
-		Spec: h.want.Spec, App: h.key.App, Dir: h.files(), Port: h.rec.Port, Password: h.want.Password, Admin: h.rec.Admin,
+		Spec: h.want.Spec, App: h.key.App, Dir: h.files(), Port: h.rec.Port, Password: h.want.Password, Admin: h.rec.Admin, Secrets: h.want.Secrets,
 	}
 }
 
@@ -235,7 +261,7 @@ func (s *Supervisor) awaitConnections(ctx context.Context, stop <-chan struct{},
 
 // seen tells of the accessory. The caller holds mu.
 func (h *held) seen() world.AccessorySeen {
-	a := world.AccessorySeen{Key: h.key, State: h.rec.State, Since: h.rec.Since, Why: h.why, PID: h.rec.PID, Restarts: h.rec.Restarts, Folder: h.dir, Backups: h.kept, Task: h.rec.Task, Unkept: h.unkept}
+	a := world.AccessorySeen{Key: h.key, State: h.rec.State, Since: h.rec.Since, Why: h.why, PID: h.rec.PID, Restarts: h.rec.Restarts, Served: h.rec.served(), Folder: h.dir, Backups: h.kept, Task: h.rec.Task, Unkept: h.unkept}
 	if h.rec.Port != 0 {
 		a.Addr = accessory.Place{Port: h.rec.Port}.Addr()
 	}

@@ -41,15 +41,25 @@ func (h *held) live(ctx context.Context) {
 				continue
 			}
 		}
-		why := h.serve(ctx)
+		why, asked := h.serve(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case closed(h.stop):
-			h.end(ctx)
+			if h.end(ctx) {
+				h.s.cfg.Log.Info("an accessory has ended; its data stays", append(h.attrs(), slog.String("folder", h.dir))...)
+			}
 			return
+		case asked:
+			if !h.end(ctx) {
+				return
+			}
+			h.s.cfg.Log.Info("an accessory is started again, as it was asked for", h.attrs()...)
+			h.proc.letGo()
+			h.proc = nil
+		default:
+			h.failed(ctx, why)
 		}
-		h.failed(ctx, why)
 	}
 }
 
@@ -76,6 +86,9 @@ func (h *held) awaitTurn(ctx context.Context) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-h.again:
+		h.fails = 0
+		return true
 	case <-h.stop:
 	case <-ctx.Done():
 	}
@@ -84,8 +97,27 @@ func (h *held) awaitTurn(ctx context.Context) bool {
 
 // start makes the data where there is none, and starts what serves it.
 func (h *held) start(ctx context.Context) error {
+	select {
+	case <-h.again: // this is it
+	default:
+	}
+	h.s.mu.Lock()
+	do := h.betweens
+	h.s.mu.Unlock()
+	if do != nil {
+		do()
+	}
+	h.s.mu.Lock()
+	h.betweens = nil
+	h.tries++
+	why := h.why
+	h.s.mu.Unlock()
+	h.change(world.AccessoryStarting, why)
 	if err := os.MkdirAll(filepath.Join(h.files(), "tmp"), 0o700); err != nil {
 		return fmt.Errorf("make its folder: %w", err)
+	}
+	if err := h.markMade(); err != nil {
+		return err
 	}
 	if err := h.choosePort(ctx); err != nil {
 		return err
@@ -105,17 +137,17 @@ func (h *held) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return h.spawn(ctx, c, false)
+	return h.spawn(ctx, p, c, false)
 }
 
 // choosePort takes a port at the first start, and keeps it for ever: programs that run
 // were given it.
 func (h *held) choosePort(ctx context.Context) error {
 	h.s.mu.Lock()
-	port, asked := h.rec.Port, h.want.Spec.Port
+	port, spec := h.rec.Port, h.want.Spec
 	h.s.mu.Unlock()
-	if port == 0 {
-		port = asked
+	if port == 0 && spec.Image == "" { // an image's is within
+		port = spec.Port
 	}
 	if port == 0 {
 		free, err := h.s.exchangePort(ctx, 0)
@@ -144,7 +176,7 @@ func (h *held) make(ctx context.Context, kind accessory.Kind, p accessory.Place)
 		return fmt.Errorf("clear away what was half made: %w", err)
 	}
 	h.change(world.AccessoryStarting, "its data is made")
-	if err := h.spawn(ctx, *c, true); err != nil {
+	if err := h.spawn(ctx, p, *c, true); err != nil {
 		return err
 	}
 	select {
@@ -168,7 +200,7 @@ func (h *held) make(ctx context.Context, kind accessory.Kind, p accessory.Place)
 
 // spawn starts a command of the accessory: confined as workloads are, and never as
 // root, which databases refuse.
-func (h *held) spawn(ctx context.Context, c accessory.Command, making bool) error {
+func (h *held) spawn(ctx context.Context, p accessory.Place, c accessory.Command, making bool) error {
 	if h.out == nil {
 		if err := h.openOutputs(); err != nil {
 			return err
@@ -182,9 +214,9 @@ func (h *held) spawn(ctx context.Context, c accessory.Command, making bool) erro
 	if err := h.s.save(h.file(), rec); err != nil {
 		return err // a process whose accessory is not on the disk must not exist
 	}
-	proc, failed, err := h.s.spawnAs(h.confined(c, rec.Token), h.out, notRoot())
+	proc, failed, err := h.launched(ctx, p, c, making, rec.Token)
 	if err != nil {
-		return fmt.Errorf("%w\n  help    as root it needs a user namespace, which this machine may forbid: run titrate as another user", err)
+		return err
 	}
 	h.proc = proc
 	h.s.wg.Go(proc.watch)
@@ -202,6 +234,22 @@ func (h *held) spawn(ctx context.Context, c accessory.Command, making bool) erro
 		return errors.New(text)
 	}
 	return nil
+}
+
+// launched starts the process of a command, or of the accessory's image.
+func (h *held) launched(ctx context.Context, at accessory.Place, c accessory.Command, making bool, token string) (p *process, failed func() string, err error) {
+	if at.Spec.Image != "" && !making {
+		l, err := h.imaged(ctx, at, c.Env, token)
+		if err != nil {
+			return nil, nil, err
+		}
+		return h.s.spawn(l, h.out)
+	}
+	p, failed, err = h.s.spawnAs(h.confined(c, token), h.out, notRoot())
+	if err != nil {
+		err = fmt.Errorf("%w\n  help    as root it needs a user namespace, which this machine may forbid: run titrate as another user", err)
+	}
+	return p, failed, err
 }
 
 // confined is a command of the accessory as the launcher becomes it: it sees nothing of
@@ -258,8 +306,9 @@ func (h *held) openOutputs() error {
 }
 
 // serve asks the accessory again and again whether it is well, until it ends, is to
-// end, or ctx does. It returns why it ended.
-func (h *held) serve(ctx context.Context) string {
+// end or to start again, which is what was asked then, or ctx does. It returns why it
+// ended.
+func (h *held) serve(ctx context.Context) (why string, asked bool) {
 	misses := 0
 	for pause := time.Duration(0); ; {
 		t := time.NewTimer(pause)
@@ -267,13 +316,16 @@ func (h *held) serve(ctx context.Context) string {
 		case <-t.C:
 		case <-h.proc.done:
 			t.Stop()
-			return h.proc.exit.String()
+			return h.proc.exit.String(), false
+		case <-h.again:
+			t.Stop()
+			return "", true
 		case <-h.stop:
 			t.Stop()
-			return ""
+			return "", false
 		case <-ctx.Done():
 			t.Stop()
-			return ""
+			return "", false
 		}
 		h.s.mu.Lock()
 		p, told, state := h.place(), h.told, h.rec.State
@@ -297,14 +349,14 @@ func (h *held) serve(ctx context.Context) string {
 			}
 		default:
 			pause = min(10*accessoryLook, pause+accessoryLook)
-			h.change(state, "it does not answer yet: "+shortError(err))
+			h.change(state, "it does not answer yet: "+shortError(err)+h.elsewhere(p))
 		}
 	}
 }
 
 // refusal says what was asked for and is not done to data that is there.
 func (h *held) refusal(p accessory.Place) string {
-	if p.Spec.Port != 0 && p.Spec.Port != p.Port {
+	if p.Spec.Port != 0 && p.Spec.Port != p.Port && p.Spec.Image == "" {
 		return fmt.Sprintf("it keeps port %d, which programs that run were given, and not %d", p.Port, p.Spec.Port)
 	}
 	if kind, err := accessory.Of(p.Spec); err == nil {
@@ -322,6 +374,9 @@ func (h *held) ask(ctx context.Context, p accessory.Place) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, accessoryAsk)
 	defer cancel()
+	if p.Spec.Health != "" {
+		return h.s.probe.check(ctx, p.Addr(), p.Spec.Health)
+	}
 	return kind.Check(ctx, p)
 }
 
@@ -335,6 +390,7 @@ func (h *held) failed(ctx context.Context, why string) {
 			return
 		}
 		h.out.drain()
+		why = h.noted(why)
 		if lines := h.out.lastLines(5); len(lines) > 0 {
 			why = failureText(why, lines)
 		}
@@ -353,8 +409,9 @@ func (h *held) failed(ctx context.Context, why string) {
 	h.change(world.AccessoryBackoff, why)
 }
 
-// end ends it: as gently as it can, then with force.
-func (h *held) end(ctx context.Context) {
+// end ends it: as gently as it can, then with force. It returns false when ctx ended
+// before: it lives on.
+func (h *held) end(ctx context.Context) bool {
 	h.change(world.AccessoryStopping, "")
 	h.s.mu.Lock()
 	p := h.place()
@@ -369,20 +426,21 @@ func (h *held) end(ctx context.Context) {
 	case <-time.After(accessoryGrace):
 	case <-h.s.hurry:
 	case <-ctx.Done():
-		return
+		return false
 	}
 	h.family().end(ctx, 0, h.s.hurry)
 	if ctx.Err() != nil {
-		return
+		return false
 	}
 	<-h.proc.done
+	h.sweep(p.Spec)
 	h.out.drain()
 	h.s.mu.Lock()
 	h.rec.PID, h.rec.Start = 0, 0
 	rec := h.rec
 	h.s.mu.Unlock()
 	_ = h.s.save(h.file(), rec) // told of by save
-	h.s.cfg.Log.Info("an accessory has ended; its data stays", append(h.attrs(), slog.String("folder", h.dir))...)
+	return true
 }
 
 func (h *held) family() family {
@@ -399,6 +457,7 @@ func (h *held) change(state world.AccessoryState, why string) {
 		return
 	}
 	moved := h.rec.State != state
+	h.rec.Served = h.rec.served() || state == world.AccessoryReady
 	if moved {
 		h.rec.State, h.rec.Since = state, h.s.cfg.Now()
 	}

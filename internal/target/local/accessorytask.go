@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"titrate/internal/accessory"
@@ -19,9 +18,6 @@ const (
 	careLook   = 500 * time.Millisecond // between two looks for something to do
 	careAgain  = 10 * time.Minute       // after a backup that was due and failed
 	careLength = 6 * time.Hour          // of one task at most
-
-	rehearsal   = "titrate_rehearsal"
-	restoration = "titrate_restoration"
 )
 
 // care looks after the data of an accessory that is ready: it does what is asked for,
@@ -50,17 +46,21 @@ func (h *held) care(ctx context.Context) {
 		h.s.mu.Lock()
 		p, task, done, ready := h.place(), h.want.Task, h.rec.Task, h.told && h.rec.State == world.AccessoryReady
 		h.s.mu.Unlock()
-		kind, err := accessory.Of(p.Spec)
-		keeper, ok := kind.(accessory.Keeper)
-		if err != nil || !ok || !ready {
+		w := keeping{h: h, p: p}
+		ok := w.copied()
+		asked := task != nil && (task.ID > done.ID || task.ID == done.ID && !done.State.Over())
+		if asked && task.Kind == rollout.TaskRestart { // it need not be well for that
+			h.do(ctx, w, *task)
 			continue
 		}
-		w := keeping{h: h, p: p, k: keeper}
+		if !ok || !ready {
+			continue
+		}
 		now := h.s.cfg.Now()
 		switch {
-		case task != nil && (task.ID > done.ID || task.ID == done.ID && !done.State.Over()):
+		case asked:
 			h.do(ctx, w, *task)
-		case p.Spec.Every > 0 && !now.Before(h.due(p.Spec.Every)) && now.Sub(failed) >= careAgain:
+		case p.Spec.Scheduled() && !now.Before(h.due(p.Spec)) && now.Sub(failed) >= careAgain:
 			if h.byItself(ctx, w) != nil {
 				failed = now
 			}
@@ -138,7 +138,34 @@ func (h *held) tellTask(seen world.TaskSeen) {
 type keeping struct {
 	h *held
 	p accessory.Place
-	k accessory.Keeper
+	c copier
+}
+
+// copier copies data of one kind, and puts it back.
+type copier interface {
+	// dump writes the data as it is at one moment to the file into, and says in b what
+	// it holds.
+	dump(ctx context.Context, b *world.Backup, into string) error
+	// try restores a backup beside the data, compares, and throws it away.
+	try(ctx context.Context, b world.Backup) error
+	// restore puts a backup in the place of the data, which is kept aside, and says
+	// where. Done again after it was interrupted it goes on, or finds itself done.
+	restore(ctx context.Context, b world.Backup, t rollout.AccessoryTask) (string, error)
+}
+
+// copied finds how the accessory's data is copied. It returns false when it is not.
+func (w *keeping) copied() bool {
+	kind, err := accessory.Of(w.p.Spec)
+	if err != nil {
+		return false
+	}
+	switch k := kind.(type) {
+	case accessory.Keeper:
+		w.c = databases{*w, k}
+	case accessory.Twin:
+		w.c = twins{*w, k}
+	}
+	return w.c != nil
 }
 
 // task does a task and says what came of it.
@@ -146,12 +173,18 @@ func (w keeping) task(ctx context.Context, t rollout.AccessoryTask) (string, err
 	switch t.Kind {
 	case rollout.TaskBackup:
 		b, err := w.backup(ctx)
-		return fmt.Sprintf("backup %s: %d tables, %d rows", b.Name, b.Tables, b.Rows), err
+		return fmt.Sprintf("backup %s: %s", b.Name, b.Holds()), err
 	case rollout.TaskRehearse:
 		b, err := w.rehearse(ctx, t.Backup)
-		return fmt.Sprintf("backup %s restores to %d tables with %d rows, as it was made", b.Name, b.Tables, b.Rows), err
+		return fmt.Sprintf("backup %s restores to %s, as it was made", b.Name, b.Holds()), err
 	case rollout.TaskRestore:
-		return w.restore(ctx, t)
+		b, err := w.named(t.Backup)
+		if err != nil {
+			return "", err
+		}
+		return w.c.restore(ctx, b, t)
+	case rollout.TaskRestart:
+		return w.h.restart(ctx)
 	}
 	return "", fmt.Errorf("this titrate does not know the task %q", t.Kind)
 }
@@ -160,43 +193,29 @@ func (w keeping) task(ctx context.Context, t rollout.AccessoryTask) (string, err
 func (w keeping) backup(ctx context.Context) (world.Backup, error) {
 	began := w.h.s.cfg.Now()
 	b := world.Backup{Name: began.UTC().Format(backupName), At: began}
-	f, err := w.k.Freeze(ctx, w.p)
-	if err != nil {
-		return b, err
-	}
-	defer f.Release()
-	b.Tables, b.Rows, b.Version = f.Tables, f.Rows, f.Version
 	into := filepath.Join(w.p.Dir, "dump")
 	if err := os.RemoveAll(into); err != nil { // of a backup that was interrupted
 		return b, fmt.Errorf("make room for a backup: %w", err)
 	}
-	c, err := w.k.Dump(w.p, f, into)
-	if err == nil {
-		err = w.run(ctx, c, "the dump")
-	}
-	if err != nil {
+	if err := w.c.dump(ctx, &b, into); err != nil {
 		_ = os.Remove(into) // removed before the next one otherwise
 		return b, err
 	}
 	b.Took = w.h.s.cfg.Now().Sub(began)
-	b, err = w.h.keepBackup(into, b)
+	b, err := w.h.keepBackup(into, b)
 	if err == nil && w.p.Spec.Keep > 0 {
 		w.h.pruneBackups(w.p.Spec.Keep)
 	}
 	return b, err
 }
 
-// rehearse restores a backup beside the data, compares what it holds with what the
-// data held when it was made, and throws it away.
+// rehearse tries a backup, and writes down what came of it.
 func (w keeping) rehearse(ctx context.Context, name string) (world.Backup, error) {
 	b, err := w.named(name)
 	if err != nil {
 		return b, err
 	}
-	err = w.restored(ctx, b, rehearsal)
-	if derr := w.k.Drop(context.WithoutCancel(ctx), w.p, rehearsal); err == nil {
-		err = derr
-	}
+	err = w.c.try(ctx, b)
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
@@ -206,24 +225,6 @@ func (w keeping) rehearse(ctx context.Context, name string) (world.Backup, error
 		err = fmt.Errorf("backup %s: %w", b.Name, err)
 	}
 	return b, errors.Join(err, w.h.describe(b))
-}
-
-// restore puts a backup in the place of the data. The data as it was is kept beside it.
-func (w keeping) restore(ctx context.Context, t rollout.AccessoryTask) (string, error) {
-	b, err := w.named(t.Backup)
-	if err != nil {
-		return "", err
-	}
-	// Named after the task: one that was interrupted after the swap is found done.
-	aside := accessory.Aside(w.p, t.At.UTC().Format(backupName))
-	done := fmt.Sprintf("backup %s is in place; what was there before is the database %s, until the next restore", b.Name, aside)
-	if has, err := w.k.Has(ctx, w.p, aside); err != nil || has {
-		return done, err
-	}
-	if err := w.restored(ctx, b, restoration); err != nil {
-		return "", errors.Join(fmt.Errorf("backup %s: %w; the data is as it was", b.Name, err), w.k.Drop(context.WithoutCancel(ctx), w.p, restoration))
-	}
-	return done, w.k.Swap(ctx, w.p, restoration, aside)
 }
 
 func (w keeping) named(name string) (world.Backup, error) {
@@ -237,75 +238,10 @@ func (w keeping) named(name string) (world.Backup, error) {
 	return b, nil
 }
 
-// restored fills a database of that name from a backup, and checks what it holds.
-func (w keeping) restored(ctx context.Context, b world.Backup, database string) error {
-	if err := w.h.intact(b); err != nil {
-		return err
-	}
-	if err := w.k.Create(ctx, w.p, database); err != nil {
-		return fmt.Errorf("make a database for it: %w", err)
-	}
-	c, err := w.k.Restore(w.p, database, w.h.backupFile(b.Name))
-	if err != nil {
-		return err
-	}
-	if err := w.run(ctx, c, "the restore", w.h.backupFile(b.Name)); err != nil {
-		return err
-	}
-	got, err := w.k.Count(ctx, w.p, database)
-	if err != nil {
-		return fmt.Errorf("count what was restored: %w", err)
-	}
-	if want := (accessory.Counted{Tables: b.Tables, Rows: b.Rows}); got != want {
-		return fmt.Errorf("it restores to %d tables with %d rows, and was made of %d with %d", got.Tables, got.Rows, want.Tables, want.Rows)
-	}
-	return nil
-}
-
-// run runs a command to its end, confined as the accessory is. It can read the files
-// that it is given besides. An error has its last lines.
-func (w keeping) run(ctx context.Context, c accessory.Command, what string, read ...string) error {
-	h := w.h
-	dir := filepath.Join(h.files(), "task")
-	if err := mkfifos(dir); err != nil {
-		return err
-	}
-	file := h.s.logFile(h.key)
-	out, err := openOutputs(dir, h.redact, func(stream string, lines [][]byte) { file.write(h.key.Workload+"-task", stream, lines) })
-	if err != nil {
-		return err
-	}
-	defer out.close()
-	h.s.mu.Lock()
-	token := h.rec.Token + "-task"
-	h.s.mu.Unlock()
-	// One that an earlier supervisor left behind would write into the same file.
-	if pid := (&spawned{}).pid(token); pid != 0 {
-		if old, err := openProcess(pid, 0, ""); err == nil {
-			family{token: token, pid: pid, start: old.start}.end(ctx, 0, h.s.hurry)
-			old.letGo()
-		}
-	}
-	proc, failed, err := h.s.spawnAs(h.confined(c, token, read...), out, notRoot())
-	if err != nil {
-		return fmt.Errorf("start %s: %w", what, err)
-	}
-	defer proc.letGo()
-	h.s.wg.Go(proc.watch)
-	text := failed()
-	select {
-	case <-proc.done:
-	case <-ctx.Done():
-		family{token: token, pid: proc.pid, start: proc.start}.end(context.WithoutCancel(ctx), 0, h.s.hurry)
-		<-proc.done
-		return ctx.Err()
-	}
-	out.drain()
-	switch e := proc.exit; {
-	case text != "":
-		return fmt.Errorf("start %s: %s", what, text)
-	case !e.known || e.signal != "" || e.code != 0:
-		return errors.New(strings.TrimSuffix(failureText(what+" "+e.String(), out.lastLines(10)), "; it wrote nothing"))
+// agrees reports in what a restored copy differs from what the backup was made of.
+func agrees(b world.Backup, got accessory.Counted) error {
+	if !got.Agrees(accessory.Counted{Tables: b.Tables, Rows: b.Rows, Passing: b.Passing}) {
+		return fmt.Errorf("it restores to %s, and was made of %s", world.Holding(b.Of, got.Tables, got.Rows), b.Holds())
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"titrate/internal/durable"
+	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
@@ -137,21 +138,36 @@ func newest(all []world.Backup, name string) (b world.Backup, ok bool) {
 	return all[i], true
 }
 
-// due returns when the next backup is to be made: a period after the newest, or after
-// the data was made.
-func (h *held) due(every time.Duration) time.Time {
+// due returns when the next backup is to be made: the next time of the schedule after
+// the newest, or after the data was made.
+func (h *held) due(spec rollout.AccessorySpec) time.Time {
 	since := h.made()
 	if b, ok := newest(h.backups(), ""); ok {
 		since = b.At
 	}
-	return since.Add(every)
+	return spec.Due(since, time.Local)
 }
 
-// made is when the data was made: the folder that holds it is never replaced.
+// made is when the data was made: at the first start, which leaves a file of that time.
 func (h *held) made() time.Time {
-	st, err := os.Stat(filepath.Join(h.files(), "data", "PG_VERSION"))
-	if err != nil {
-		return h.s.cfg.Now()
+	for _, path := range []string{filepath.Join(h.files(), "data", "PG_VERSION"), filepath.Join(h.dir, madeFile)} {
+		if st, err := os.Stat(path); err == nil {
+			return st.ModTime()
+		}
 	}
-	return st.ModTime()
+	return h.s.cfg.Now()
+}
+
+const madeFile = "made"
+
+// markMade leaves the file that tells when the data was made.
+func (h *held) markMade() error {
+	f, err := os.OpenFile(filepath.Join(h.dir, madeFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("note when its data was made: %w", err)
+	}
+	return f.Close()
 }

@@ -125,6 +125,9 @@ func (s *Supervisor) sweepOnce(ctx context.Context) error {
 	for _, h := range s.hooks {
 		wanted[s.networkName(h.rec.Workload)] = true
 	}
+	for k := range s.accessories {
+		wanted[s.networkName(k)] = true
+	}
 	s.mu.Unlock()
 	return e.Sweep(ctx, engine.Owner(s.cfg.Data), container.Alive, func(name string) bool { return wanted[name] })
 }

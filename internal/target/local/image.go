@@ -126,9 +126,9 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 
 // imageMounts are the folders of this machine that a program of an image writes to.
 func (s *Supervisor) imageMounts(pl place) []namespaces.Mount {
-	all := []namespaces.Mount{{From: s.layout.state(pl.key), To: imageState, Own: true}}
+	all := []namespaces.Mount{{From: s.stateOf(pl), To: imageState, Own: true}}
 	for _, name := range slices.Sorted(maps.Keys(pl.fleet.Volumes)) {
-		all = append(all, namespaces.Mount{From: s.volume(pl.key, name), To: pl.fleet.Volumes[name].Path, Own: true})
+		all = append(all, namespaces.Mount{From: s.volumeOf(pl, name), To: pl.fleet.Volumes[name].Path, Own: true})
 	}
 	return all
 }

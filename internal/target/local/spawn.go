@@ -101,6 +101,7 @@ type place struct {
 	key       rollout.Key
 	fleet     world.Fleet
 	dir       string // with tmp and the FIFOs
+	home      string // with its state and volumes; empty: where a workload of that key has them
 	port      int    // of this machine at which it is called; 0: it is not
 }
 
@@ -113,7 +114,7 @@ func (s *Supervisor) launch(ctx context.Context, pl place, argv, env []string) (
 	if len(argv) > 0 && argv[0] == world.Self {
 		argv = append([]string{s.cfg.Program}, argv[1:]...)
 	}
-	for _, dir := range []string{pl.tmp(), s.layout.state(pl.key)} {
+	for _, dir := range []string{pl.tmp(), s.stateOf(pl)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return launch{}, fmt.Errorf("make the folders of %s: %w", pl.id, err)
 		}
@@ -144,6 +145,22 @@ func (s *Supervisor) entered(artifact string, argv ...string) []string {
 		return argv
 	}
 	return append([]string{"./" + world.Enter}, argv...)
+}
+
+// stateOf is the folder of a place's own data.
+func (s *Supervisor) stateOf(pl place) string {
+	if pl.home != "" {
+		return filepath.Join(pl.home, "state")
+	}
+	return s.layout.state(pl.key)
+}
+
+// volumeOf is the folder of a place's volume.
+func (s *Supervisor) volumeOf(pl place, name string) string {
+	if pl.home != "" {
+		return filepath.Join(pl.home, "volumes", name)
+	}
+	return s.volume(pl.key, name)
 }
 
 func (pl place) tmp() string { return filepath.Join(pl.dir, "tmp") }

@@ -165,6 +165,9 @@ func check(w world.Wanted) error {
 		if err := checkKey(a.Key); err != nil {
 			return err
 		}
+		if err := checkAccessory(a); err != nil {
+			return err
+		}
 	}
 	for _, h := range w.Hooks {
 		if err := checkKey(h.Workload); err != nil {
@@ -190,11 +193,36 @@ func checkFleet(k rollout.Key, f world.Fleet) error {
 	if f.Version < 1 || f.Count < 0 {
 		return fmt.Errorf("%s %s: version or count is negative", k, f.Version)
 	}
-	if !safeDigest.MatchString(f.Artifact) {
-		return fmt.Errorf("%s %s: %q is not a sha-256 in hex", k, f.Version, f.Artifact)
+	if err := checkArtifact(f.Artifact, f.Image); err != nil {
+		return fmt.Errorf("%s %s: %w", k, f.Version, err)
 	}
-	if f.Image != nil && !f.Image.Engine && f.Image.Digest != "sha256:"+f.Artifact {
-		return fmt.Errorf("%s %s: the image %q is not the artifact %s", k, f.Version, f.Image.Digest, f.Artifact)
+	return nil
+}
+
+func checkArtifact(digest string, img *world.Image) error {
+	if !safeDigest.MatchString(digest) {
+		return fmt.Errorf("%q is not a sha-256 in hex", digest)
+	}
+	if img != nil && !img.Engine && img.Digest != "sha256:"+digest {
+		return fmt.Errorf("the image %q is not the artifact %s", img.Digest, digest)
+	}
+	return nil
+}
+
+func checkAccessory(a world.Accessory) error {
+	if a.Spec.Image == "" {
+		return nil
+	}
+	if a.Spec.Artifact == nil || a.Spec.Artifact.Image == nil {
+		return fmt.Errorf("%s: the image %q was not looked up", a.Key, a.Spec.Image)
+	}
+	for name := range a.Spec.Volumes {
+		if !safeName.MatchString(name) {
+			return fmt.Errorf("%s: %q cannot name a folder", a.Key, name)
+		}
+	}
+	if err := checkArtifact(a.Spec.Artifact.Digest, a.Spec.Artifact.Image); err != nil {
+		return fmt.Errorf("%s: %w", a.Key, err)
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func (s *Supervisor) volume(k rollout.Key, name string) string {
 func (s *Supervisor) makeVolumes(pl place) ([]string, error) {
 	var dirs []string
 	for _, name := range slices.Sorted(maps.Keys(pl.fleet.Volumes)) {
-		dir := s.volume(pl.key, name)
+		dir := s.volumeOf(pl, name)
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("make the volume %s: %w", name, err)
 		}
