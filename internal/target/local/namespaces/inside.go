@@ -26,9 +26,6 @@ import (
 // ends the process.
 func Inside() {
 	runtime.LockOSThread() // what confines is a thread's, and the program is started from this one
-	// Root within may be who this program's file belongs to: nobody within may look at
-	// this process, and reach that file through /proc.
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
 	// What ends it is the outside. A signal that it ignored its children would too.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT, unix.SIGPIPE)
 	unix.CloseOnExec(specFD)
@@ -49,8 +46,9 @@ func Inside() {
 
 type inside struct {
 	inner
-	wire wire
-	pid  int // of the program; 0: not started
+	trees []int // from outside, see [mappedTrees]
+	wire  wire
+	pid   int // of the program; 0: not started
 }
 
 func (in *inside) make() error {
@@ -59,11 +57,49 @@ func (in *inside) make() error {
 	if err := json.NewDecoder(spec).Decode(&in.inner); err != nil {
 		return fmt.Errorf("read the launch: %w", err)
 	}
+	if err := in.become(); err != nil {
+		return err
+	}
+	switch {
+	case in.Clear != "":
+		return clearAway(in.Clear)
+	case len(in.Exec) > 0:
+		return in.exec()
+	}
+	for range in.Trees {
+		var r request
+		fd, err := in.wire.receive(&r)
+		if err != nil {
+			return fmt.Errorf("take the folders: %w", err)
+		}
+		in.trees = append(in.trees, fd)
+	}
 	_ = unix.Sethostname([]byte(in.Name)) // a unit with ProtectHostname=yes may not: then it is the machine's
 	if err := loopbackUp(); err != nil {
 		return cannot("bring the loopback of a network up", err)
 	}
 	return in.makeRoot()
+}
+
+// become makes the process one of its users, which it has now.
+func (in *inside) become() error {
+	if in.Way == ownBlock || in.Way == sameNumbers { // else it is whom the program is to be
+		if err := errors.Join(syscall.Setgroups([]int{}), syscall.Setresgid(0, 0, 0), syscall.Setresuid(0, 0, 0)); err != nil {
+			return cannot("become root within", err)
+		}
+	}
+	// Root within may be who this program's file belongs to: nobody within may look at
+	// this process, and reach that file through /proc.
+	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+}
+
+// exec becomes this program, called in another way.
+func (in *inside) exec() error {
+	if err := unix.Chdir(in.WorkDir); err != nil {
+		return fmt.Errorf("enter %s: %w", in.WorkDir, err)
+	}
+	signal.Reset()
+	return syscall.Exec("/proc/self/exe", in.Exec, in.Env)
 }
 
 // loopbackUp makes 127.0.0.0/8 and ::1 answer.
@@ -148,11 +184,8 @@ func (in *inside) start() error {
 		return err
 	}
 	sys := &syscall.SysProcAttr{}
-	if !in.Who.Alone {
+	if in.Way != alone {
 		sys.Credential = &syscall.Credential{Uid: in.Who.UID, Gid: in.Who.GID, Groups: in.Who.Groups}
-		for _, fd := range []int{1, 2} { // for programs that open /dev/stdout
-			_ = unix.Fchown(fd, int(in.Who.UID), int(in.Who.GID))
-		}
 	}
 	if err := confine(); err != nil {
 		return err
