@@ -3,6 +3,7 @@ package test
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"log"
@@ -13,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -33,7 +35,7 @@ import (
 // script, or in its registry. What follows changes how it is made.
 func commandImage(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
-		ts.Fatalf("usage: image MODE TEXT oci:FOLDER|tar:FILE|registry:NAME:TAG [base=node] [arch=ARCH] [entrypoint=ARG,ARG] [user=USER]")
+		ts.Fatalf("usage: image MODE TEXT oci:FOLDER|tar:FILE|registry:NAME:TAG [base=node] [arch=ARCH] [entrypoint=ARG,ARG] [user=USER] [fill=MB] [zeros=MB]")
 	}
 	how := map[string]string{"arch": runtime.GOARCH, "user": "1000"}
 	for _, a := range args[3:] {
@@ -42,10 +44,11 @@ func commandImage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var img v1.Image
 	if how["base"] == "node" {
-		img = nodeImage(ts, args[1], how)
+		img = nodeImage(ts, args[0], args[1], how)
 	} else {
 		img = staticImage(ts, args[0], args[1], how)
 	}
+	img = filled(ts, img, how)
 	kind, to, _ := strings.Cut(args[2], ":")
 	switch kind {
 	case "oci":
@@ -65,6 +68,30 @@ func commandImage(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		ts.Check(remote.Write(tag, img))
 	}
+}
+
+// filled is the image with a layer of so many megabytes: of what cannot be packed, or
+// of what becomes next to nothing.
+func filled(ts *testscript.TestScript, img v1.Image, how map[string]string) v1.Image {
+	for key, from := range map[string]io.Reader{"fill": rand.Reader, "zeros": zeros{}} {
+		if how[key] == "" {
+			continue
+		}
+		mb, err := strconv.Atoi(how[key])
+		ts.Check(err)
+		content, err := io.ReadAll(io.LimitReader(from, int64(mb)<<20))
+		ts.Check(err)
+		img, err = mutate.AppendLayers(img, layerOf(ts, key, 0o644, content))
+		ts.Check(err)
+	}
+	return img
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // packed is an image of layers with a configuration.
@@ -130,16 +157,30 @@ server.listen(process.env.PORT, () => console.log('node', process.version, 'uid'
 process.on('SIGTERM', () => server.close(() => process.exit(0)))
 `
 
-func nodeImage(ts *testscript.TestScript, text string, how map[string]string) v1.Image {
+// nodeEntry is what images of databases do: what starts as root gives a folder to a
+// user, and becomes that user.
+const nodeEntry = `
+const data = process.env.TITRATE_STATE + '/data'
+fs.mkdirSync(data, { recursive: true })
+fs.chownSync(data, 999, 999)
+process.setgroups([]); process.setgid(999); process.setuid(999)
+fs.appendFileSync(data + '/log', 'x')
+`
+
+func nodeImage(ts *testscript.TestScript, mode, text string, how map[string]string) v1.Image {
 	archive, err := debianNode()
 	ts.Check(err)
 	base, err := tarball.LayerFromFile(archive)
 	ts.Check(err)
-	how["user"] = "node"
+	program := fmt.Sprintf(nodeProgram, text)
+	if how["user"] = "node"; mode == "drops" {
+		how["user"] = "root"
+		program = strings.Replace(program, "fs.writeFileSync('/home/node/started', process.version)", nodeEntry, 1)
+	}
 	c := v1.Config{Entrypoint: []string{"nodejs"}, Cmd: []string{"/srv/server.js"}, WorkingDir: "/srv", Env: []string{"NODE_ENV=production"}, ExposedPorts: map[string]struct{}{"80/tcp": {}}}
 	own, err := tarball.LayerFromOpener(homeOf("home/node"))
 	ts.Check(err)
-	return packed(ts, how, c, base, own, layerOf(ts, "srv/server.js", 0o644, fmt.Appendf(nil, nodeProgram, text)))
+	return packed(ts, how, c, base, own, layerOf(ts, "srv/server.js", 0o644, []byte(program)))
 }
 
 // homeOf is a layer that gives a folder to user 1000.

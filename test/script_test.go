@@ -95,6 +95,7 @@ func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			"image":    commandImage,
 			"service":  commandService,
 			"registry": commandRegistry,
+			"room":     commandRoom,
 			"controls": commandControls,
 			"signin":   commandSignIn,
 			"dev":      commandDev,

@@ -16,7 +16,7 @@ func (s *session) serverCommand() *cobra.Command {
 		Use: "server", Short: "care of the server on this machine", Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(s.doctorCommand())
+	c.AddCommand(s.serverBackupCommand(), s.serverRestoreCommand(), s.doctorCommand())
 	return c
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"titrate/internal/backup"
 	"titrate/internal/durable"
 )
 
@@ -78,6 +79,9 @@ func (f folder) checkFormat() error {
 // readFormat is the data folder's format, 0 where there is none yet, and an error
 // where this program must not go on in it.
 func (f folder) readFormat() (int, error) {
+	if _, err := os.Lstat(f.at(backup.Unfinished)); err == nil {
+		return 0, fmt.Errorf("error[T0735]: a backup was being put back into the data folder, and that was ended\n  where   %s\n  help    titrate server restore FILE --data %s begins anew", f, f)
+	}
 	path := f.at("format")
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -50,7 +50,7 @@ type Report struct {
 func Examine(ctx context.Context, cfg Config, version string) Report {
 	p := &patient{Config: cfg, version: version}
 	for _, look := range []func(context.Context){
-		p.folder, p.secrets, p.space, p.format, p.database, p.processes, p.addresses, p.clock, p.certificates, p.disk,
+		p.folder, p.secrets, p.space, p.format, p.database, p.processes, p.addresses, p.clock, p.certificates, p.backups, p.disk,
 		p.git, p.confinement, p.engine,
 	} {
 		look(ctx)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/backup"
 	"titrate/internal/store"
 )
 
@@ -173,6 +174,9 @@ func TestDoctor_saysWhatIsWrong(t *testing.T) {
 		"a certificate has not begun":  {"certificates", "begins on", Fault, certified(24*time.Hour, 90*24*time.Hour)},
 		"a certificate is good":        {"certificates", "1 certificates are good", OK, certified(-24*time.Hour, 89*24*time.Hour)},
 		"a short certificate is fresh": {"certificates", "1 certificates are good", OK, certified(-time.Hour, 5*24*time.Hour)},
+		"a backup is late":             {"backup", "the last backup is 48h0m0s old", Warn, backedUp(backup.Record{Every: 24 * time.Hour}, 48*time.Hour)},
+		"a backup was not made":        {"backup", "there is no backup", Warn, backedUp(backup.Record{Every: time.Hour, Since: time.Now().Add(-3 * time.Hour)}, 0)},
+		"a backup is fresh":            {"backup", "the last backup is 1h0m0s old", OK, backedUp(backup.Record{Every: 24 * time.Hour}, time.Hour)},
 		"a certificate is damaged": {"certificates", "damaged", Fault, func(t *testing.T, dir string, _ *Config) {
 			t.Helper()
 			write(t, filepath.Join(dir, "certs", "x.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
@@ -229,5 +233,31 @@ func certified(from, until time.Duration) func(*testing.T, string, *Config) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, "certs", "shop.example.crt"), string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+	}
+}
+
+// backedUp has the last backup be that old; 0: there is none.
+func backedUp(r backup.Record, ago time.Duration) func(*testing.T, string, *Config) {
+	return func(t *testing.T, dir string, _ *Config) {
+		t.Helper()
+		if ago > 0 {
+			r.Last = time.Now().Add(-ago)
+		}
+		if err := r.Store(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDoctor_saysNothingOfBackupsUntilItIsAskedTo(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	if err := (backup.Record{Last: time.Now().Add(-9999 * time.Hour)}).Store(dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range examine(t, dir, nil).Findings {
+		if f.Check == "backup" {
+			t.Errorf("%+v", f)
+		}
 	}
 }

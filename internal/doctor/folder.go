@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"titrate/internal/backup"
 	"titrate/internal/daemon"
 	"titrate/internal/store"
 )
@@ -101,6 +102,28 @@ func (p *patient) secrets(context.Context) {
 	})
 	if _, err := os.Stat(daemon.TokenPath(p.Dir)); err == nil && !bad {
 		p.note(Finding{Check: "keys", Level: OK, What: "tokens and keys are there, and for their user only", Where: filepath.Join(p.Dir, "keys")})
+	}
+}
+
+// backups looks when the last one was made, where somebody has said how often one is to be.
+func (p *patient) backups(context.Context) {
+	r, err := backup.ReadRecord(p.Dir)
+	if err != nil {
+		p.note(Finding{Check: "backup", Level: Warn, What: err.Error(), Where: filepath.Join(p.Dir, "backup.json"), Help: "titrate server backup FILE --every 24h writes it anew, once you have removed it"})
+		return
+	}
+	if r.Every == 0 {
+		return // nobody asked
+	}
+	help := fmt.Sprintf("titrate server backup FILE; what runs it every %s? journalctl, systemctl list-timers; --every 0 stops this", r.Every)
+	since, late := r.Due(p.Now())
+	switch ago := p.Now().Sub(since).Round(time.Minute); {
+	case late && r.Last.IsZero():
+		p.note(Finding{Check: "backup", Level: Warn, What: fmt.Sprintf("there is no backup, and one every %s is asked for since %s", r.Every, ago), Where: p.Dir, Why: "a disk that is lost takes everything along", Help: help})
+	case late:
+		p.note(Finding{Check: "backup", Level: Warn, What: fmt.Sprintf("the last backup is %s old, and one every %s is asked for", ago, r.Every), Where: r.File, Why: "a disk that is lost takes along what was done since", Help: help})
+	case !r.Last.IsZero():
+		p.note(Finding{Check: "backup", Level: OK, What: fmt.Sprintf("the last backup is %s old", ago), Where: r.File})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/landlock"
+	"titrate/internal/target/local/namespaces"
 )
 
 // gitSince is the first git that has what the git remote uses: settings by
@@ -51,13 +52,7 @@ func (p *patient) confinement(context.Context) {
 		what = "Landlock " + strconv.Itoa(abi) + ": processes of apps do not see the data folder"
 	}
 	p.note(Finding{Check: "landlock", Level: Info, What: what})
-	what = "user namespaces are there: builds and images get surroundings of their own"
-	for path, off := range map[string]string{"/proc/sys/user/max_user_namespaces": "0", "/proc/sys/kernel/unprivileged_userns_clone": "0", "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1"} {
-		if b, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(b)) == off {
-			what = "user namespaces are forbidden by " + path + ": builds run without surroundings of their own"
-		}
-	}
-	p.note(Finding{Check: "namespaces", Level: Info, What: what})
+	p.note(namespacesSeen())
 	what = "control groups of version 1"
 	var st unix.Statfs_t
 	if err := unix.Statfs("/sys/fs/cgroup", &st); err != nil {
@@ -66,6 +61,28 @@ func (p *patient) confinement(context.Context) {
 		what = "control groups of version 2"
 	}
 	p.note(Finding{Check: "cgroups", Level: Info, What: what})
+}
+
+// namespacesSeen says what builds and images have around them.
+func namespacesSeen() Finding {
+	const none = "builds run without surroundings of their own, and images only in a container engine"
+	f := Finding{Check: "namespaces", Level: Info, What: "user namespaces are there: builds and images get surroundings of their own"}
+	if help := namespaces.AppArmor(); help != "" {
+		f.What, f.Why, f.Help = "AppArmor keeps titrate from making user namespaces: kernel.apparmor_restrict_unprivileged_userns is 1", none, help
+		return f
+	}
+	for name, off := range map[string]string{"user.max_user_namespaces": "0", "kernel.unprivileged_userns_clone": "0"} {
+		if b, err := os.ReadFile("/proc/sys/" + strings.ReplaceAll(name, ".", "/")); err == nil && strings.TrimSpace(string(b)) == off {
+			f.What, f.Why, f.Help = "user namespaces are forbidden: "+name+" is "+off, none, "titrate explain T0560"
+			return f
+		}
+	}
+	if lack := namespaces.Alone(); lack != nil {
+		f.What += ", and one user in them: " + lack.Error()
+		f.Why = "images that start as root and become another user do not run without a container engine"
+		f.Help = "docs/images.md, Users"
+	}
+	return f
 }
 
 // engine looks for a socket of Docker or podman that answers.

@@ -22,6 +22,8 @@ func (r *release) deb(arch string) error {
 		content(r.file(arch), "/usr/bin/titrate", 0o755, files.TypeFile),
 		content(at("deb", "default"), "/etc/default/titrate", 0o644, files.TypeConfig),
 		content(at("deb", "sysusers.conf"), "/usr/lib/sysusers.d/titrate.conf", 0o644, files.TypeFile),
+		content(at("systemd", "users.conf"), "/usr/share/titrate/users.conf", 0o644, files.TypeFile),
+		content(at("apparmor", "titrate"), "/usr/share/titrate/apparmor", 0o644, files.TypeFile),
 		content(filepath.Join(r.root, "LICENSE"), "/usr/share/doc/titrate/copyright", 0o644, files.TypeFile),
 		content(filepath.Join(r.root, "CHANGELOG.md"), "/usr/share/doc/titrate/CHANGELOG.md", 0o644, files.TypeFile),
 	}
@@ -33,7 +35,7 @@ func (r *release) deb(arch string) error {
 		Section: "admin", Priority: "optional", Maintainer: "Titrate <dev@titrate.invalid>", License: "Apache-2.0", MTime: r.at,
 		Description: "release platform on one machine\nA git push becomes a build, a release and a gradual shift of traffic that takes itself back\nwhen an alarm trips.",
 		Overridables: nfpm.Overridables{
-			Contents: contents, Depends: []string{"git"}, Recommends: []string{"ca-certificates"}, Suggests: []string{"docker.io | podman"},
+			Contents: contents, Depends: []string{"git"}, Recommends: []string{"ca-certificates", "slirp4netns", "uidmap"}, Suggests: []string{"docker.io | podman"},
 			Scripts: nfpm.Scripts{
 				PostInstall: at("deb", "postinst"), PreRemove: at("deb", "prerm"), PostRemove: at("deb", "postrm"),
 			},

@@ -88,6 +88,15 @@ func TestDeb_livesAsADebianPackageShould(t *testing.T) {
 		}
 	}
 
+	for _, file := range []string{"usr/share/titrate/users.conf", "usr/share/titrate/apparmor"} { // docs and doctor say how they are used
+		if !r.has(file) {
+			t.Errorf("there is no %s", file)
+		}
+	}
+	if out, err := exec.Command("dpkg-deb", "--field", package1, "Recommends").Output(); err != nil || string(out) != "ca-certificates, slirp4netns, uidmap\n" {
+		t.Errorf("it recommends %q, %v", out, err)
+	}
+
 	demo := exec.Command(r.at("usr/bin/titrate"), "demo", "--check")
 	demo.Env = []string{"PATH=" + onlyGit(t), "HOME=" + r.dir}
 	if out, err := demo.CombinedOutput(); err != nil || !strings.Contains(string(out), "There is no Go here") {

@@ -208,7 +208,7 @@ func (s *Supervisor) forget(record, dir string) {
 }
 
 func (s *Supervisor) forgetDir(dir string) {
-	if err := namespaces.Remove(dir); err != nil {
+	if err := namespaces.Remove(dir, insideThis); err != nil {
 		s.cfg.Log.Error("remove the folder of a process", slog.Any("error", err))
 	}
 }

@@ -30,6 +30,9 @@ const insideCommand = "inside"
 // engine's container. What the container runs follows it.
 const firstCommand = "first"
 
+// insideThis starts this program so.
+var insideThis = []string{"/proc/self/exe", LaunchCommand, insideCommand}
+
 const (
 	imageState = "/run/titrate/state" // where a program of an image sees the workload's own data
 	listens    = "listens"            // the file of a shim that tells where the program listens
@@ -59,7 +62,7 @@ func (l *imageLaunch) standIn(spec *os.File, group cgroup.Group, locks []*os.Fil
 	if err := limit(); err != nil {
 		return err
 	}
-	var c shim.Container = namespaces.New(l.Container, []string{"/proc/self/exe", LaunchCommand, insideCommand}, locks...)
+	var c shim.Container = namespaces.New(l.Container, insideThis, locks...)
 	if l.Engine != nil {
 		c = container.New(*l.Engine, locks...)
 	}
@@ -116,7 +119,8 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 		Groups: s.cfg.Groups.Mounts(),
 		Frame:  frame,
 		Container: namespaces.Spec{
-			Name: pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
+			Users: namespaces.Block(pl.key.App + "/" + pl.key.Env),
+			Name:  pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: s.imageMounts(pl), ReadOnly: pl.fleet.ReadOnly,
 			Egress: egress(), Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
 		},
@@ -135,11 +139,15 @@ func (s *Supervisor) imageMounts(pl place) []namespaces.Mount {
 
 // ImageNote says in a line what an image will miss on this machine; empty: nothing.
 func ImageNote(img world.Image) string {
-	switch root := img.User == "" || img.User == "0" || img.User == "root" || strings.HasPrefix(img.User, "0:") || strings.HasPrefix(img.User, "root:"); {
+	name, _, _ := strings.Cut(img.User, ":")
+	root, one := name == "" || name == "0" || name == "root", namespaces.Alone()
+	switch {
 	case egress() == "":
 		return "it reaches nothing outside of this machine but what its environment names: apt install slirp4netns, see docs/images.md"
-	case os.Geteuid() != 0 && !root:
-		return "it reaches nothing outside of this machine, because neither it nor titrate runs as root: see docs/images.md"
+	case one != nil && root:
+		return "a program that becomes another user (gosu, su-exec) cannot: " + one.Error() + ", see docs/images.md"
+	case one != nil:
+		return "it reaches nothing outside of this machine: " + one.Error() + ", see docs/images.md"
 	default:
 		return ""
 	}
@@ -257,9 +265,14 @@ func (in *instance) listensWithin(rec instanceRecord) string {
 	return string(b)
 }
 
+// AmongAllUsers runs this process's command once more where the files of all users that
+// images have may be read and made; done is false where it is so already, or nobody
+// else has any, and then nothing ran.
+func AmongAllUsers() (status int, done bool, err error) { return namespaces.Enter(os.Args, insideThis) }
+
 // CheckImages returns nil where images can be run without a container engine, and
 // else, as a [namespaces.Error], what this machine lacks. It tries in a folder under the
 // one that is given, which is on the disk of the data folder.
 func CheckImages(ctx context.Context, under string) error {
-	return namespaces.Check(ctx, under, []string{"/proc/self/exe", LaunchCommand, insideCommand})
+	return namespaces.Check(ctx, under, insideThis)
 }

@@ -71,6 +71,8 @@ var apps = map[string]func(args []string){
 		fmt.Println("remembers" + now)
 		serve(os.Getenv("PORT"))
 	},
+	"become":    becomeAnother,
+	"is-999s":   is999s,
 	"elsewhere": func(args []string) { serve(args[0]) },
 	"crash": func([]string) {
 		fmt.Println("cannot find the beans")
@@ -177,6 +179,7 @@ func serve(port string) {
 	mux.HandleFunc("/walls", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(walls()) })
 	mux.HandleFunc("/sick", func(_ http.ResponseWriter, r *http.Request) { sick = r.FormValue("is") == "true" })
 	mux.HandleFunc("/env", func(w http.ResponseWriter, _ *http.Request) { _ = json.NewEncoder(w).Encode(os.Environ()) })
+	mux.HandleFunc("/user", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getuid(), os.Getgid()) })
 	mux.HandleFunc("/pid", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, os.Getpid()) })
 	mux.HandleFunc("/print", func(_ http.ResponseWriter, r *http.Request) { fmt.Println(r.FormValue("text")) })
 	mux.HandleFunc("/write", func(w http.ResponseWriter, r *http.Request) {

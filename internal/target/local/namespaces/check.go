@@ -18,7 +18,7 @@ func Check(ctx context.Context, under string, command []string) error {
 	if err != nil {
 		return fmt.Errorf("try namespaces: %w", err)
 	}
-	defer Remove(dir) //nolint:errcheck // an empty folder or two
+	defer Remove(dir, command) //nolint:errcheck // an empty folder or two
 	root := filepath.Join(dir, "empty")
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return fmt.Errorf("try namespaces: %w", err)

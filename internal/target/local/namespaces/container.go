@@ -21,7 +21,8 @@ const (
 	wireFD = 4 // requests come in here, and replies go out
 )
 
-const all = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWCGROUP
+// everything are the namespaces of a program.
+const everything = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS | syscall.CLONE_NEWCGROUP
 
 // Container is a program in namespaces, seen from outside. It is a [shim.Container].
 type Container struct {
@@ -47,13 +48,10 @@ func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) e
 	if err != nil {
 		return err
 	}
-	if who.Alone = os.Geteuid() != 0; who.Alone && who.UID != 0 {
-		c.spec.Egress = "" // it wants to be root within, and there is one user only
-	}
-	if err := c.folders(who); err != nil {
+	if err := c.folders(); err != nil {
 		return err
 	}
-	if err := c.fork(who); err != nil {
+	if err := c.enter(who); err != nil {
 		return err
 	}
 	if err := c.begin(prepare); err != nil {
@@ -62,6 +60,34 @@ func (c *Container) Start(_ context.Context, prepare func(shim.Network) error) e
 		return err
 	}
 	return nil
+}
+
+// enter makes the namespaces, with the best of the users that the machine gives.
+func (c *Container) enter(who identity) error {
+	all, err := mappings(who, c.spec.Users)
+	if err != nil {
+		return err
+	}
+	for i, m := range all {
+		var wire *os.File
+		c.pid, wire, err = fork(c.command, everything, m, inner{Spec: c.spec, Who: who})
+		if err == nil {
+			if c.line, err = within.NewLine(wire); err != nil {
+				_ = unix.Kill(c.pid, unix.SIGKILL)
+				reap(c.pid)
+				return err
+			}
+			if m.way == alone && who.UID != 0 {
+				c.spec.Egress = "" // it wants to be root within, and there is one user only
+			}
+			return nil
+		}
+		if _, ok := errors.AsType[*mapError](err); !ok || i == len(all)-1 {
+			return err
+		}
+		fmt.Fprintf(os.Stderr, "titrate: the image has no users of its own: %v; see docs/images.md\n", err)
+	}
+	return err
 }
 
 func (c *Container) begin(prepare func(shim.Network) error) error {
@@ -92,64 +118,96 @@ func (c *Container) begin(prepare func(shim.Network) error) error {
 
 // folders makes the folders of the program's layer. What an earlier one has left
 // there goes.
-func (c *Container) folders(who identity) error {
-	if err := Remove(c.spec.Dir); err != nil {
+func (c *Container) folders() error {
+	if err := Remove(c.spec.Dir, c.command); err != nil {
 		return fmt.Errorf("clear the layer of %s: %w", c.spec.Name, err)
 	}
-	for _, name := range []string{"root", "upper", "work"} {
+	for _, name := range []string{"root", "upper", "work", "image"} {
 		if err := os.MkdirAll(filepath.Join(c.spec.Dir, name), 0o755); err != nil {
 			return fmt.Errorf("make the layer of %s: %w", c.spec.Name, err)
 		}
 	}
-	for _, m := range c.spec.Mounts {
-		if m.Own && !who.Alone {
-			if err := os.Lchown(m.From, int(who.UID), int(who.GID)); err != nil {
-				return fmt.Errorf("give %s to the program's user: %w", m.From, err)
-			}
-		}
+	for _, fd := range []int{1, 2} { // for programs that open /dev/stdout, as whatever user
+		_ = unix.Fchmod(fd, 0o666) // nobody else comes to where it lies
 	}
 	return nil
 }
 
-// fork starts the first process within. It is still to make its root.
-func (c *Container) fork(who identity) error {
+// fork starts a process of ours in new namespaces, tells it what it is for, and returns
+// while it makes itself ready, with what it says. A [mapError] says that it cannot have
+// these users.
+func fork(command []string, flags uintptr, m mapping, in inner) (pid int, wire *os.File, err error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("make a pair of sockets: %w", err)
+		return 0, nil, fmt.Errorf("make a pair of sockets: %w", err)
 	}
+	wire = os.NewFile(uintptr(pair[0]), "wire")
 	theirs := os.NewFile(uintptr(pair[1]), "wire")
 	defer theirs.Close()
-	if c.line, err = within.NewLine(os.NewFile(uintptr(pair[0]), "wire")); err != nil {
-		return err
-	}
+	defer func() {
+		if err != nil {
+			wire.Close()
+		}
+	}()
 	specR, specW, err := os.Pipe()
 	if err != nil {
-		return fmt.Errorf("make a pipe: %w", err)
+		return 0, nil, fmt.Errorf("make a pipe: %w", err)
 	}
 	defer specW.Close()
-	sys := &syscall.SysProcAttr{Cloneflags: all, AmbientCaps: ambient()}
-	if err := mapIDs(sys, who); err != nil {
-		specR.Close()
-		return err
-	}
-	c.pid, err = syscall.ForkExec(c.command[0], c.command, &syscall.ProcAttr{
-		Dir: "/", Env: []string{}, Files: []uintptr{0, 1, 2, specR.Fd(), theirs.Fd()}, Sys: sys,
+	pid, err = syscall.ForkExec(command[0], command, &syscall.ProcAttr{
+		Dir: "/", Env: []string{}, Files: []uintptr{0, 1, 2, specR.Fd(), theirs.Fd()},
+		Sys: &syscall.SysProcAttr{Cloneflags: flags, AmbientCaps: capabilities()},
 	})
 	specR.Close()
 	if err != nil {
-		return cannot("make namespaces", err)
+		return 0, nil, cannot("make namespaces", err)
 	}
+	defer func() {
+		if err != nil {
+			_ = unix.Kill(pid, unix.SIGKILL)
+			reap(pid)
+		}
+	}()
+	// It waits for what it is for, and so has its users before it is anything.
+	if err := m.give(pid); err != nil {
+		return 0, nil, err
+	}
+	var trees []int
+	if m.way == ownBlock {
+		if trees, err = mappedTrees(in.Spec, pid); err != nil {
+			return 0, nil, err
+		}
+		defer closeAll(trees)
+	}
+	in.Way, in.Trees = m.way, len(trees)
 	// One that dies before it has read all says so by its end.
-	_ = json.NewEncoder(specW).Encode(inner{Spec: c.spec, Who: who})
-	return nil
+	_ = json.NewEncoder(specW).Encode(in)
+	for _, fd := range trees {
+		_ = giveTree(pair[0], fd)
+	}
+	return pid, wire, nil
 }
 
-// ambient are the capabilities that the first process within keeps when it is not
-// root there: all of them, over its namespaces.
-func ambient() []uintptr {
-	if os.Geteuid() == 0 {
-		return nil
+// errand has a process among the users of m do something, waits until it has ended, and
+// returns how, and what it says of what it could not do.
+func errand(command []string, m mapping, in inner) (unix.WaitStatus, error) {
+	pid, wire, err := fork(command, syscall.CLONE_NEWUSER, m, in)
+	if err != nil {
+		return 0, err
 	}
+	defer wire.Close()
+	said := make([]byte, 4096)
+	n, _ := wire.Read(said) // nothing, once the other side is gone
+	ws := reap(pid)
+	if n > 0 {
+		err = errors.New(string(said[:n]))
+	}
+	return ws, err
+}
+
+// capabilities are what the first process within keeps when it is executed: all of
+// them, over its namespaces. It is nobody there yet.
+func capabilities() []uintptr {
 	out := []uintptr{}
 	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
 		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, c, 0, 0, 0); err == nil {
@@ -165,13 +223,7 @@ func (c *Container) Signal(sig unix.Signal) { c.line.Signal(sig) }
 // Wait returns how the program ended, once all that was within is gone.
 func (c *Container) Wait() shim.Exit {
 	end := c.line.End()
-	var ws unix.WaitStatus
-	for {
-		_, err := unix.Wait4(c.pid, &ws, 0, nil)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	ws := reap(c.pid)
 	if c.egress != nil {
 		c.egress.close()
 	}
@@ -182,5 +234,14 @@ func (c *Container) Wait() shim.Exit {
 		return shim.Exit{Signal: ws.Signal()}
 	default:
 		return shim.Exit{Code: ws.ExitStatus()}
+	}
+}
+
+// reap waits for a process of ours.
+func reap(pid int) (ws unix.WaitStatus) {
+	for {
+		if _, err := unix.Wait4(pid, &ws, 0, nil); !errors.Is(err, unix.EINTR) {
+			return ws
+		}
 	}
 }

@@ -25,6 +25,9 @@ func (e *Error) Unwrap() error { return e.err }
 // cannot explains an error of the machine. What it was asked for is in the infinitive.
 func cannot(what string, err error) error {
 	saw := fmt.Sprintf("this machine does not let us %s: %v", what, err)
+	if help := AppArmor(); help != "" {
+		return &Error{Saw: fmt.Sprintf("%s (%s is 1)", saw, appArmorKnob), Help: help, err: err}
+	}
 	for _, k := range knobs {
 		if v, ok := k.read(); ok && k.closed(v) {
 			return &Error{Saw: fmt.Sprintf("%s (%s is %s)", saw, k.name, v), Help: k.help, err: err}
@@ -52,7 +55,6 @@ func is(want string) func(string) bool { return func(v string) bool { return v =
 var knobs = []knob{
 	{"user.max_user_namespaces", is("0"), "sudo sysctl -w user.max_user_namespaces=15000"},
 	{"kernel.unprivileged_userns_clone", func(v string) bool { return v == "0" && os.Geteuid() != 0 }, "sudo sysctl -w kernel.unprivileged_userns_clone=1"},
-	{"kernel.apparmor_restrict_unprivileged_userns", func(v string) bool { return v == "1" && os.Geteuid() != 0 }, "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or run titrate as root"},
 }
 
 func (k knob) read() (string, bool) {

@@ -40,8 +40,14 @@ func (in *inside) makeRoot() error {
 	if err := unix.Fchdir(old); err != nil {
 		return fmt.Errorf("leave the machine's root: %w", err)
 	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return cannot("leave the machine's root", err)
+	mounts := 1
+	if len(in.trees) > 0 {
+		mounts = 2 // the layer is mounted over it
+	}
+	for range mounts {
+		if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+			return cannot("leave the machine's root", err)
+		}
 	}
 	_ = unix.Close(old)
 	if err := unix.Chdir("/"); err != nil {
@@ -60,17 +66,42 @@ func cannotUnlessNil(what string, err error) error {
 	return cannot(what, err)
 }
 
+// enterLayer goes to the folder of the layer, and returns where the image is from there.
+func (in *inside) enterLayer() (image string, err error) {
+	if len(in.trees) == 0 {
+		if err := unix.Chdir(in.Dir); err != nil {
+			return "", fmt.Errorf("enter the layer: %w", err)
+		}
+		return escape.Replace(in.Root), nil
+	}
+	// The data folder lets nobody in but whose it is. Over the root nothing is hidden:
+	// names lead on from what is below.
+	layer, lower := in.trees[0], in.trees[1]
+	if err := unix.MoveMount(layer, "", unix.AT_FDCWD, "/", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return "", cannot("mount the layer", err)
+	}
+	if err := unix.Fchdir(layer); err != nil {
+		return "", fmt.Errorf("enter the layer: %w", err)
+	}
+	if err := unix.MoveMount(lower, "", unix.AT_FDCWD, "image", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return "", cannot("mount the image", err)
+	}
+	closeAll(in.trees[:2])
+	return "image", nil
+}
+
 // overlay mounts the image with the program's layer over it, and goes there.
 func (in *inside) overlay() error {
-	if err := unix.Chdir(in.Dir); err != nil {
-		return fmt.Errorf("enter the layer: %w", err)
+	image, err := in.enterLayer()
+	if err != nil {
+		return err
 	}
 	// Of the options of a mount in a user namespace. Volatile: what the program writes
 	// goes with it, and needs not be synced to the disk then.
 	const layer = ",upperdir=upper,workdir=work,userxattr"
-	lower := "lowerdir=" + escape.Replace(in.Root)
+	lower := "lowerdir=" + image
 	const flags = unix.MS_NODEV | unix.MS_NOSUID
-	err := unix.Mount("overlay", "root", "overlay", flags, lower+layer+",volatile")
+	err = unix.Mount("overlay", "root", "overlay", flags, lower+layer+",volatile")
 	if errors.Is(err, unix.EINVAL) { // a kernel before 5.10
 		err = unix.Mount("overlay", "root", "overlay", flags, lower+layer)
 	}
@@ -102,6 +133,10 @@ func (in *inside) openTrees() ([]tree, error) {
 		out = append(out, tree{Mount: m})
 	}
 	for i, t := range out {
+		if n := i - len(devices) + 2; !t.device && n < len(in.trees) {
+			out[i].fd = in.trees[n]
+			continue
+		}
 		flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 		if !t.device {
 			flags |= unix.AT_RECURSIVE
@@ -158,6 +193,11 @@ func (in *inside) fill(from []tree) error {
 	for _, t := range from {
 		if err := t.put(); err != nil {
 			return err
+		}
+		if t.Own && in.Way != alone {
+			if err := giveTo(in.Who, t.To); err != nil {
+				return fmt.Errorf("give %s to the program's user: %w", t.To, err)
+			}
 		}
 	}
 	if err := mount("devpts", "/dev/pts", unix.MS_NOSUID|unix.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620"); err != nil {

@@ -2,7 +2,10 @@ package namespaces
 
 // Spec says what a container is made of.
 type Spec struct {
-	Name     string   `json:"name"`               // its host name
+	Name string `json:"name"` // its host name
+	// Users is the first of the 65536 users of this machine that are the container's
+	// where root can have it so, see [Block]; 0: there are none.
+	Users    uint32   `json:"users,omitempty"`
 	Root     string   `json:"root"`               // the folder of the image's files: only read
 	Dir      string   `json:"dir"`                // an empty folder for what the program writes
 	Mounts   []Mount  `json:"mounts,omitempty"`   // folders of this machine that it sees
@@ -26,5 +29,9 @@ type Mount struct {
 // inner is what the inside is started with.
 type inner struct {
 	Spec
-	Who identity `json:"who"`
+	Who   identity `json:"who"`
+	Way   way      `json:"way"`
+	Trees int      `json:"trees,omitempty"` // so many descriptors come along, see [mappedTrees]
+	Clear string   `json:"clear,omitempty"` // it is to remove that folder, and nothing else
+	Exec  []string `json:"exec,omitempty"`  // it is to become this program as it is called so, in Env and WorkDir, and nothing else
 }

@@ -15,7 +15,6 @@ type identity struct {
 	GID    uint32   `json:"gid"`
 	Groups []uint32 `json:"groups,omitempty"`
 	Home   string   `json:"home,omitempty"`
-	Alone  bool     `json:"alone,omitempty"` // there are no other users within
 }
 
 // lookUser finds the user[:group] of an image in its own /etc/passwd and /etc/group. A

@@ -22,16 +22,16 @@ func TestLookUser(t *testing.T) {
 		}
 	}
 	for user, want := range map[string]string{
-		"":           "{0 0 [6] /root false} <nil>",
-		"root":       "{0 0 [6] /root false} <nil>",
-		"node":       "{1000 1001 [6 44] /home/node false} <nil>",
-		"1000":       "{1000 1001 [6 44] /home/node false} <nil>",
-		"node:disk":  "{1000 6 [] /home/node false} <nil>",
-		"1000:77":    "{1000 77 [] /home/node false} <nil>",
-		"4711":       "{4711 0 []  false} <nil>",
-		"ana":        "{0 0 []  false} the image is to be run as ana, and its /etc/passwd has no such user",
-		"node:wheel": "{0 0 []  false} the image is to be run in group wheel, and its /etc/group has no such group",
-		"-1":         "{0 0 []  false} the image is to be run as -1, and its /etc/passwd has no such user",
+		"":           "{0 0 [6] /root} <nil>",
+		"root":       "{0 0 [6] /root} <nil>",
+		"node":       "{1000 1001 [6 44] /home/node} <nil>",
+		"1000":       "{1000 1001 [6 44] /home/node} <nil>",
+		"node:disk":  "{1000 6 [] /home/node} <nil>",
+		"1000:77":    "{1000 77 [] /home/node} <nil>",
+		"4711":       "{4711 0 [] } <nil>",
+		"ana":        "{0 0 [] } the image is to be run as ana, and its /etc/passwd has no such user",
+		"node:wheel": "{0 0 [] } the image is to be run in group wheel, and its /etc/group has no such group",
+		"-1":         "{0 0 [] } the image is to be run as -1, and its /etc/passwd has no such user",
 	} {
 		got, err := lookUser(dir, user)
 		if text := fmt.Sprintf("%v %v", got, err); text != want {
@@ -70,10 +70,25 @@ func TestRemove_whatNobodyMayLookInto(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "a"), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := Remove(dir); err != nil {
+	if err := Remove(dir, nil); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 		t.Error(err)
+	}
+}
+
+func TestAround_givesEachUserTheSameNumberWhoeverWeAre(t *testing.T) {
+	t.Parallel()
+	given := extent{without: 100000, count: 65536}
+	for who, want := range map[uint32]string{
+		0:      "[{0 500 1} {1 100001 65535} {65536 100000 1}]",
+		999:    "[{999 500 1} {0 100000 999} {1000 101000 64536} {65536 100999 1}]",
+		65535:  "[{65535 500 1} {0 100000 65535} {65536 165535 1}]",
+		100000: "[{100000 500 1} {0 100000 65536}]",
+	} {
+		if got := fmt.Sprint(around(who, 500, given)); got != want {
+			t.Errorf("%d: %s, want %s", who, got, want)
+		}
 	}
 }

@@ -33,11 +33,6 @@ func (p Program) start(files []uintptr) (pid int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if p.As != nil {
-		for _, fd := range []int{1, 2} { // for programs that open /dev/stdout
-			_ = unix.Fchown(fd, int(p.As.Uid), int(p.As.Gid))
-		}
-	}
 	if p.Confine != nil {
 		if err := p.Confine(); err != nil {
 			return 0, err
