@@ -82,6 +82,9 @@ func nodeStart(tree fs.FS, dir string, pkg packageJSON, w Workload) nodeStarted 
 		s.dev = startsBy(pkg.DevDependencies, s.line)
 		return s
 	}
+	if builds && w.Run.Silent() && pkg.Main == "" && pkg.needs("vite") && isFile(tree, path.Join(dir, "index.html")) {
+		return nodeStarted{site: true} // its main.js is the browser's
+	}
 	for _, f := range []string{pkg.Main, "server.js", "server.mjs", "index.js", "app.js", "main.js", "src/index.js", "src/server.js"} {
 		if f != "" && isFile(tree, path.Join(dir, f)) {
 			return nodeStarted{line: "node " + f, from: f}

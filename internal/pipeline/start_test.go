@@ -32,6 +32,7 @@ func TestNodeStart(t *testing.T) {
 		"SvelteKit":              {repo("package.json", `{"scripts":{"build":"vite build","dev":"vite"},"devDependencies":{"vite":"5","@sveltejs/adapter-node":"5"}}`), "node build", false},
 		"a preview ignores PORT": {repo("package.json", `{"scripts":{"start":"vite preview","build":"vite build"},"devDependencies":{"vite":"5"}}`), `vite preview --host 127.0.0.1 --port "$PORT" --strictPort`, true},
 		"vite":                   {repo("package.json", `{"scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"5"}}`), site, false},
+		"vite with main.js":      {repo("package.json", `{"scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"5"}}`, "index.html", "", "main.js", ""), site, false},
 		"vite to develop":        {repo("package.json", `{"scripts":{"start":"vite","build":"vite build"}}`), site, false},
 		"create-react-app":       {repo("package.json", `{"scripts":{"start":"react-scripts start","build":"react-scripts build"}}`), site, false},
 		"angular":                {repo("package.json", `{"scripts":{"start":"ng serve","build":"ng build"}}`), site, false},
