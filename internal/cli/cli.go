@@ -121,9 +121,9 @@ func (s *session) root() *cobra.Command {
 	})
 	root.AddCommand(
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.importCommand(), s.devCommand(), s.deployCommand(),
-		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
+		s.statusCommand(), s.openCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
 		s.rolloutCommand(), s.secretCommand(), s.accessoryCommand(), s.certificateCommand(), s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.tokenCommand(),
-		s.gitCredentialCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(), s.serverCommand(), s.versionCommand(),
+		s.gitCredentialCommand(), s.validateCommand(), s.configCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(), s.serverCommand(), s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)
 	root.InitDefaultCompletionCmd()
