@@ -63,7 +63,9 @@ func origin(written []Written, names []string, env, service string) Origin {
 			}
 		}
 	}
-	merged := slices.ContainsFunc(names, func(n string) bool { return slices.Contains([]string{"env", "alarms", "hooks", "limits", "secrets"}, n) })
+	merged := slices.ContainsFunc(names, func(n string) bool {
+		return slices.Contains([]string{"env", "alarms", "hooks", "limits", "secrets"}, n)
+	})
 	if n := len(o.From); n > 1 && !merged {
 		o.From = o.From[n-1:]
 	}
