@@ -219,11 +219,11 @@ func (s *session) whoamiCommand() *cobra.Command {
 			}
 			answer := loginAnswer{Name: who.Name, Role: who.Role, URL: c.URL, Server: who.Server, From: a.from, Expires: who.Expires}
 			return s.emit(answer, func(w io.Writer) {
-				name := who.Name
+				role := ""
 				if who.Role != "" { // a server from before roles tells of none
-					name += " (" + who.Role + ")"
+					role = "\n    role     " + who.Role
 				}
-				fmt.Fprintf(w, "%s at %s%s\n    server   titrate %s\n    from     %s\n", name, c.URL, until(who.Expires), who.Server, a.from)
+				fmt.Fprintf(w, "%s at %s%s%s\n    server   titrate %s\n    from     %s\n", who.Name, c.URL, until(who.Expires), role, who.Server, a.from)
 			})
 		},
 	}
