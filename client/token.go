@@ -14,6 +14,7 @@ const Protocol = 1
 // Identity says who a credential is for, and what answers.
 type Identity struct {
 	Name     string     `json:"name" doc:"of the token; local: the data folder's"`
+	Role     string     `json:"role" doc:"what it may: viewer, deployer, approver or admin"`
 	Expires  *time.Time `json:"expires,omitempty"`
 	Secure   bool       `json:"secure" doc:"this call came over TLS"`
 	Server   string     `json:"server" doc:"version of the server"`
@@ -23,6 +24,7 @@ type Identity struct {
 // Token is a credential by its name.
 type Token struct {
 	Name    string     `json:"name"`
+	Role    string     `json:"role" doc:"what it may: viewer, deployer, approver or admin"`
 	Made    time.Time  `json:"made"`
 	By      string     `json:"by" doc:"who made it"`
 	Expires *time.Time `json:"expires,omitempty"`
@@ -33,6 +35,7 @@ type Token struct {
 // TokenRequest asks for a token.
 type TokenRequest struct {
 	Name    string     `json:"name" minLength:"1" maxLength:"63"`
+	Role    string     `json:"role,omitempty" enum:"viewer,deployer,approver,admin" doc:"absent: deployer"`
 	Expires *time.Time `json:"expires,omitempty" doc:"absent: never"`
 }
 

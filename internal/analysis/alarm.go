@@ -61,7 +61,7 @@ type Reading struct {
 	Limit       float64   `json:"limit"`  // absolute: a relative limit times stable's value
 	Stable      float64   `json:"stable"` // stable's value in the same windows; NaN is written as 0 with StableKnown false
 	StableKnown bool      `json:"stable_known,omitempty"`
-	Requests    uint64    `json:"requests"` // the candidate's, in the evaluation window
+	Requests    uint64    `json:"requests"` // the candidate's, in the evaluation window; since it was last seen to be well where their sum trips
 	Bad         uint64    `json:"bad"`      // bad events among them (ratios), or slower than the limit (quantiles)
 	Min         int       `json:"min"`
 	Breaching   int       `json:"breaching"` // data points that breach, of the last N

@@ -4,7 +4,7 @@
 //
 // An [Alarm] is written as a person says it ([ParseAlarm], [Long]). The windows of
 // a version are added up by the alarms' periods in a [Series], from when its
-// weight arrived (R13). [Judge] then asks three things, in this order:
+// weight arrived (R13). [Judge] then asks four things, in this order:
 //
 //   - Are there enough requests? Fewer than the alarm's minimum are no-data (R11).
 //   - Which data points breach? M of the last N must, by the rules that CloudWatch
@@ -12,6 +12,8 @@
 //   - Is it evidence? A ratio trips on at least 3 bad requests, a quantile on at
 //     least 10 slow ones (R11); a breach that has less, or has not lasted, is
 //     inconclusive.
+//   - Do few requests hide a breach? A ratio's data points that are too small to be
+//     judged one by one are judged by their sum, too (sum.go).
 //
 // Only a pass lets a rollout go on; no-data and inconclusive hold it.
 package analysis

@@ -12,13 +12,15 @@ import (
 //
 // The verdict is empty before the first period has closed. A breach that has not
 // lasted, or rests on too little, is inconclusive; too few requests are no-data;
-// both hold. Relative alarms compare with stable in the same windows, or with the
+// both hold. A ratio's data points that are too small to be judged one by one are
+// judged by their sum since the candidate was last seen to be well, too (R11). Relative alarms compare with stable in the same windows, or with the
 // baseline where stable has too few requests there, and abstain without either.
 // Stable and baseline may be nil. Both series must have been made for a.
 func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time) Reading {
+	tried := candidate.grid(a.Period)
 	j := judgement{
 		Alarm: a, baseline: baseline, origin: candidate.origin,
-		candidate: candidate.points(a.Period), stable: stable.points(a.Period),
+		candidate: tried.points, answers: tried.answers, stable: stable.grid(a.Period).points,
 	}
 	end := candidate.closed(a.Period, now)
 	j.known = candidate.known(a.Period, end)
@@ -40,6 +42,7 @@ type judgement struct {
 	origin            time.Time
 	known             int // the first period that is known
 	candidate, stable []point
+	answers           []answers // the candidate's
 }
 
 // at judges the evaluation window that ends with the end-th period.
@@ -76,6 +79,28 @@ func (j *judgement) at(end int) (Reading, state) {
 	r.Value = j.shown(used, r.Limit)
 	r.Verdict = j.verdict(r, st, underWay)
 	r.Text = j.text(r)
+	return j.withSum(r, st, end)
+}
+
+// withSum lets the sum of small data points speak where they let a ratio pass, or
+// could not tell: it makes a verdict worse, never better.
+func (j *judgement) withSum(r Reading, st state, end int) (Reading, state) {
+	if j.Metric.unit() != ratio || r.Verdict == Fail {
+		return r, st
+	}
+	s, ok := j.stretch(end, r.Limit)
+	if !ok {
+		return r, st
+	}
+	switch v := j.sum(r, s, end); {
+	case v == Fail:
+		r.Text = j.sumText(r, s, v, end)
+		r.Verdict, r.Requests, r.Bad, r.Since = v, s.requests, s.bad, j.start(s.from)
+		r.Value = divide(float64(s.bad), float64(s.requests))
+		return r, stateAlarm
+	case v == Inconclusive && r.Verdict == Pass:
+		r.Verdict, r.Text = v, j.sumText(r, s, v, end)
+	}
 	return r, st
 }
 

@@ -30,6 +30,9 @@ type grid struct {
 	period time.Duration
 	keep   int
 	points []point // ascending, at most keep of them
+
+	keepAnswers int
+	answers     []answers // of the periods with requests, ascending, at most keepAnswers of them
 }
 
 // point is one period: the k-th since the origin.
@@ -53,9 +56,17 @@ func NewSeries(alarms []Alarm) *Series {
 			s.grids = append(s.grids, grid{period: a.Period})
 		}
 		s.grids[i].keep = max(s.grids[i].keep, keep)
+		if a.Metric.unit() == ratio {
+			// Each has a request: these hold the alarm's minimum, as far as it is one
+			// that little traffic can reach.
+			s.grids[i].keepAnswers = max(s.grids[i].keepAnswers, keep, min(a.Min, mostAnswers), 5*enough)
+		}
 	}
 	return s
 }
+
+// mostAnswers bounds the memory that a minimum of requests costs.
+const mostAnswers = 1000
 
 // Begin forgets everything and counts only windows that open at or after from,
 // when the weight arrived (R13). The same from again changes nothing, so that it
@@ -70,6 +81,7 @@ func (s *Series) Begin(from time.Time) {
 	}
 	for i := range s.grids {
 		s.grids[i].points = s.grids[i].points[:0]
+		s.grids[i].answers = s.grids[i].answers[:0]
 	}
 }
 
@@ -84,7 +96,9 @@ func (s *Series) Add(w Window) {
 	}
 	s.end = w.End()
 	for i := range s.grids {
-		s.grids[i].add(int(w.Start.Sub(s.origin)/s.grids[i].period), w)
+		k := int(w.Start.Sub(s.origin) / s.grids[i].period)
+		s.grids[i].add(k, w)
+		s.grids[i].answered(k, &w)
 	}
 }
 
@@ -105,6 +119,23 @@ func (g *grid) add(k int, w Window) {
 	}
 	g.points[last].k = k
 	g.points[last].w.Merge(w)
+}
+
+// answered counts a window's requests for the sum of the ratios.
+func (g *grid) answered(k int, w *Window) {
+	if g.keepAnswers == 0 || w.Requests == 0 {
+		return
+	}
+	last := len(g.answers) - 1
+	if last < 0 || g.answers[last].k != k {
+		if last+1 == g.keepAnswers {
+			g.answers = append(g.answers[:0], g.answers[1:]...)
+			last--
+		}
+		g.answers = append(g.answers, answers{k: k})
+		last++
+	}
+	g.answers[last].count(w)
 }
 
 // closed returns how many periods have closed at now.
@@ -130,16 +161,15 @@ func (s *Series) known(period time.Duration, end int) int {
 	return min(end, int(s.first.Sub(s.origin)/period))
 }
 
-// points returns the measured periods of the length, oldest first. Nil series
-// have none.
-func (s *Series) points(period time.Duration) []point {
+// grid returns the measured periods of the length. Nil series have none.
+func (s *Series) grid(period time.Duration) grid {
 	if s == nil {
-		return nil
+		return grid{}
 	}
 	for _, g := range s.grids {
 		if g.period == period {
-			return g.points
+			return g
 		}
 	}
-	return nil
+	return grid{}
 }

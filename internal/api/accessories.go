@@ -37,6 +37,9 @@ func (s *server) askAccessory(ctx context.Context, in *struct {
 	Body client.TaskRequest
 },
 ) (client.Task, error) {
+	if p := s.allow(ctx, tasks[in.Body.Kind], in.Body.Kind); p != nil {
+		return client.Task{}, p
+	}
 	k := rollout.Key{App: in.App, Env: in.Env, Workload: in.Name}
 	t, err := s.Controller.AskAccessory(ctx, k, rollout.AccessoryTask{Kind: rollout.AccessoryTaskKind(in.Body.Kind), Backup: in.Body.Backup, By: who(ctx)})
 	if err != nil {

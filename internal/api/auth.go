@@ -19,9 +19,10 @@ type whoKey struct{}
 // Who is the person behind a request, for handlers beside the API.
 func Who(r *http.Request) string { return who(r.Context()) }
 
-// visitor is the person behind a request, by the token. Roles come with sign-in.
+// visitor is the person behind a request, by the token.
 type visitor struct {
 	name    string
+	role    auth.Role // what the token is good for
 	expires time.Time // zero: never
 	secure  bool      // it came over TLS, by the gateway
 }
@@ -92,11 +93,11 @@ func (d *door) who(secret string, now time.Time) (v visitor, why string) {
 	t, known := d.cfg.Tokens.Who(secret, now)
 	switch {
 	case local:
-		return visitor{name: auth.Local}, ""
+		return visitor{name: auth.Local, role: auth.Admin}, ""
 	case known && t.Expired(now):
 		return v, fmt.Sprintf("the token %s has expired at %s", t.Name, t.Expires.Format("2006-01-02 15:04 UTC"))
 	case known:
-		return visitor{name: t.Name, expires: t.Expires}, ""
+		return visitor{name: t.Name, role: t.Role, expires: t.Expires}, ""
 	}
 	return v, "the token is wrong"
 }

@@ -116,7 +116,7 @@ func TestAPI_tokensComeAndGo(t *testing.T) {
 	i := install(t)
 	c := &client.Client{URL: i.URL, Token: token}
 	soon := time.Now().Add(time.Hour)
-	made, err := c.CreateToken(t.Context(), client.TokenRequest{Name: "ci", Expires: &soon})
+	made, err := c.CreateToken(t.Context(), client.TokenRequest{Name: "ci", Role: "admin", Expires: &soon})
 	if err != nil || made.By != "local" || !made.Expires.Equal(soon) {
 		t.Fatalf("%+v, %v", made, err)
 	}
@@ -150,7 +150,7 @@ func TestAPI_tokensComeAndGo(t *testing.T) {
 func TestAPI_anExpiredTokenSaysSo(t *testing.T) {
 	t.Parallel()
 	book := book(t)
-	_, secret, err := book.Create("old", "local", time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour))
+	_, secret, err := book.Create(auth.Token{Name: "old", By: "local", Role: auth.Viewer, Expires: time.Now().Add(-time.Hour)}, time.Now().Add(-2*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}

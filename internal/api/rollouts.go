@@ -169,6 +169,9 @@ func (s *server) command(ctx context.Context, in *struct {
 	Body client.CommandRequest
 },
 ) (client.Rollout, error) {
+	if p := s.allow(ctx, verbs[in.Body.Verb], in.Body.Verb); p != nil {
+		return client.Rollout{}, p
+	}
 	cmd := rollout.Command{Verb: rollout.Verb(in.Body.Verb), By: who(ctx), Weight: rollout.Percent(in.Body.Weight), Step: max(in.Body.Step-1, 0), Reason: in.Body.Reason}
 	if in.Body.For != "" {
 		d, err := time.ParseDuration(in.Body.For)

@@ -56,7 +56,7 @@ func New(ctx context.Context, cfg Config) http.Handler {
 		mux.Handle("/git/", cfg.Git)
 		mux.Handle("/", shortGit(cfg.Git))
 	}
-	return limited(sameSite(newDoor(&s.Config).authenticate(mux)))
+	return limited(sameSite(newDoor(&s.Config).authenticate(s.authorize(mux))))
 }
 
 var gitForm = regexp.MustCompile(`^/[^/]+(?:/[^/]+)?\.git/`)
@@ -119,6 +119,8 @@ func (s *server) problem(ctx context.Context, err error) *problemError {
 		return known
 	case errors.As(err, &p):
 		return fromController(p)
+	case errors.Is(err, auth.ErrRole):
+		return problem(http.StatusUnprocessableEntity, "T0803", err.Error())
 	case errors.As(err, &unset), errors.As(err, &name), errors.As(err, &called):
 		return problem(http.StatusUnprocessableEntity, codeIn(err), err.Error())
 	case errors.As(err, &fault):

@@ -21,7 +21,7 @@ func (s *server) registerTokens(api huma.API) {
 
 func (s *server) whoami(ctx context.Context, _ *struct{}) (client.Identity, error) {
 	v := whoever(ctx)
-	return client.Identity{Name: v.name, Expires: timeOrNone(v.expires), Secure: v.secure, Server: s.About.Version, Protocol: client.Protocol}, nil
+	return client.Identity{Name: v.name, Role: string(v.role), Expires: timeOrNone(v.expires), Secure: v.secure, Server: s.About.Version, Protocol: client.Protocol}, nil
 }
 
 func (s *server) tokens(context.Context, *struct{}) ([]client.Token, error) {
@@ -33,7 +33,7 @@ func (s *server) tokens(context.Context, *struct{}) ([]client.Token, error) {
 }
 
 func tokenOut(t auth.Token) client.Token {
-	return client.Token{Name: t.Name, Made: t.Made, By: t.By, Expires: timeOrNone(t.Expires), Used: timeOrNone(t.Used), Expired: t.Expired(time.Now())}
+	return client.Token{Name: t.Name, Role: string(t.Role), Made: t.Made, By: t.By, Expires: timeOrNone(t.Expires), Used: timeOrNone(t.Used), Expired: t.Expired(time.Now())}
 }
 
 func (s *server) createToken(ctx context.Context, in *struct{ Body client.TokenRequest }) (client.NewToken, error) {
@@ -44,11 +44,15 @@ func (s *server) createToken(ctx context.Context, in *struct{ Body client.TokenR
 			return client.NewToken{}, problem(http.StatusUnprocessableEntity, "T0803", "it would have expired already: the clock of the server says "+now.UTC().Format(time.RFC3339))
 		}
 	}
-	t, secret, err := s.Tokens.Create(in.Body.Name, who(ctx), now, expires)
+	role := auth.Role(in.Body.Role)
+	if role == "" {
+		role = auth.Deployer
+	}
+	t, secret, err := s.Tokens.Create(auth.Token{Name: in.Body.Name, By: who(ctx), Role: role, Expires: expires}, now)
 	if err != nil {
 		return client.NewToken{}, err
 	}
-	s.Log.Info("token made", slog.String("token", t.Name), slog.String("by", t.By), slog.Time("expires", t.Expires))
+	s.Log.Info("token made", slog.String("token", t.Name), slog.String("by", t.By), slog.String("role", string(t.Role)), slog.Time("expires", t.Expires))
 	return client.NewToken{Token: tokenOut(t), Secret: secret}, nil
 }
 

@@ -28,11 +28,11 @@ func TestBook_aTokenIsKnownUntilItIsRevokedAndNeverStored(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "keys", "tokens.json")
 	b := book(t, path)
-	_, anna, err := b.Create("anna@laptop", Local, now, time.Time{})
+	_, anna, err := b.Create(Token{Name: "anna@laptop", By: Local, Role: Deployer, Expires: time.Time{}}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, ci, err := b.Create("ci", "anna@laptop", now, now.Add(time.Hour))
+	_, ci, err := b.Create(Token{Name: "ci", By: "anna@laptop", Role: Deployer, Expires: now.Add(time.Hour)}, now)
 	if err != nil || ci == anna || !strings.HasPrefix(ci, Prefix) || len(ci) < len(Prefix)+26 {
 		t.Fatalf("%q, %q, %v", ci, anna, err)
 	}
@@ -73,7 +73,7 @@ func TestBook_tellsOfUseAndExpiry(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tokens.json")
 	b := book(t, path)
-	_, ci, err := b.Create("ci", Local, now, now.Add(time.Hour))
+	_, ci, err := b.Create(Token{Name: "ci", By: Local, Role: Deployer, Expires: now.Add(time.Hour)}, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,12 +94,12 @@ func TestBook_refusesNamesAndDamagedFiles(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tokens.json")
 	b := book(t, path)
-	if _, _, err := b.Create("ci", Local, now, time.Time{}); err != nil {
+	if _, _, err := b.Create(Token{Name: "ci", By: Local, Role: Deployer, Expires: time.Time{}}, now); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"", Local, "ci", "a b", "../x", "-x", strings.Repeat("x", 64), "a\nb"} {
 		var no *NameError
-		if _, _, err := b.Create(name, Local, now, time.Time{}); !errors.As(err, &no) {
+		if _, _, err := b.Create(Token{Name: name, By: Local, Role: Deployer}, now); !errors.As(err, &no) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

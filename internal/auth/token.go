@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +39,8 @@ const Prefix = "titrate_"
 type Token struct {
 	Name    string    `json:"name"`
 	Made    time.Time `json:"made"`
-	By      string    `json:"by"`      // who made it
+	By      string    `json:"by"` // who made it
+	Role    Role      `json:"role,omitempty"`
 	Expires time.Time `json:"expires"` // zero: never
 	Used    time.Time `json:"used"`    // to the minute; zero: never
 }
@@ -65,7 +67,8 @@ type kept struct {
 
 // Book holds the tokens of one server. Its methods may be called from any goroutine.
 type Book struct {
-	path string
+	path string // of the admins', which a program from before roles reads, too
+	some string // of the others', which it must not take for admins' and never sees
 	log  *slog.Logger
 
 	mu     sync.Mutex
@@ -79,12 +82,31 @@ type file struct {
 	Tokens []kept `json:"tokens"`
 }
 
-// Open reads the tokens at path; there may be none yet.
+// Open reads the tokens at path, and beside it those that may not everything; there
+// may be none yet. One from before there were roles is an admin's, as it was.
 func Open(path string, log *slog.Logger) (*Book, error) {
-	b := &Book{path: path, log: log}
+	b := &Book{path: path, some: strings.TrimSuffix(path, ".json") + "-roles.json", log: log}
+	admins, err := read(b.path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range admins {
+		admins[i].Role = Admin
+	}
+	others, err := read(b.some)
+	if err != nil {
+		return nil, err
+	}
+	b.tokens = slices.SortedFunc(slices.Values(append(admins, others...)), byName)
+	return b, nil
+}
+
+func byName(x, y kept) int { return cmp.Compare(x.Name, y.Name) }
+
+func read(path string) ([]kept, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return b, nil
+		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the tokens: %w", err)
@@ -96,20 +118,24 @@ func Open(path string, log *slog.Logger) (*Book, error) {
 	if err != nil {
 		return nil, fmt.Errorf("error[%s]: the tokens cannot be read: %w\n  where   %s\n  help    put the file back from a backup; or remove it, and nobody comes in but from this machine", codeDamaged, err, path)
 	}
-	b.tokens = f.Tokens
-	return b, nil
+	return f.Tokens, nil
 }
 
 // nameForm is what a token may be called; what acts is named so in logs and history.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$`)
 
-// Create makes a token and returns it: the only time that anybody sees it.
-func (b *Book) Create(name, by string, now, expires time.Time) (Token, string, error) {
+// Create makes a token of that name, role, maker and end, and returns it: the only
+// time that anybody sees it.
+func (b *Book) Create(t Token, now time.Time) (Token, string, error) {
+	name := t.Name
 	if !nameForm.MatchString(name) || name == Local {
 		return Token{}, "", &NameError{name, "no token can be called so", "letters, digits, . _ - and @, at most 63, as in anna@laptop or ci"}
 	}
+	if !t.Role.May(Viewer) {
+		return Token{}, "", fmt.Errorf("%q: %w", t.Role, ErrRole)
+	}
 	secret := Prefix + rand.Text()
-	k := kept{Token: Token{Name: name, Made: now.UTC(), By: by, Expires: expires.UTC()}, Hash: hash(secret)}
+	k := kept{Token: Token{Name: name, Made: now.UTC(), By: t.By, Role: t.Role, Expires: t.Expires.UTC()}, Hash: hash(secret)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if slices.ContainsFunc(b.tokens, func(o kept) bool { return o.Name == name }) {
@@ -170,18 +196,21 @@ func (b *Book) Who(secret string, now time.Time) (t Token, ok bool) {
 	return b.tokens[found].Token, true
 }
 
-// write replaces the file, and what is held. Guarded by mu.
+// write replaces the files, and what is held. Guarded by mu.
 func (b *Book) write(tokens []kept) error {
-	slices.SortFunc(tokens, func(x, y kept) int { return cmp.Compare(x.Name, y.Name) })
-	text, err := json.MarshalIndent(file{format, tokens}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the tokens: %w", err)
-	}
-	if err := os.MkdirAll(filepath.Dir(b.path), 0o700); err != nil {
-		return fmt.Errorf("write the tokens: %w", err)
-	}
-	if err := durable.WriteFile(b.path, append(text, '\n')); err != nil {
-		return err
+	slices.SortFunc(tokens, byName)
+	// First those of fewer rights: a token is never an admin's for want of the second.
+	for _, path := range []string{b.some, b.path} {
+		text, err := json.MarshalIndent(file{format, slices.DeleteFunc(slices.Clone(tokens), func(k kept) bool { return (k.Role == Admin) != (path == b.path) })}, "", "  ")
+		if err != nil {
+			return fmt.Errorf("write the tokens: %w", err)
+		}
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fmt.Errorf("write the tokens: %w", err)
+		}
+		if err := durable.WriteFile(path, append(text, '\n')); err != nil {
+			return err
+		}
 	}
 	b.tokens = tokens
 	return nil

@@ -34,8 +34,9 @@ type Terminal struct {
 // session is one call of the command line.
 type session struct {
 	Terminal
-	app, env, server, data, output string
-	yes, noInput                   bool
+	form
+	app, env, server, data string
+	yes, noInput           bool
 }
 
 // Main runs the command line args (without the program's name) and returns the
@@ -58,7 +59,7 @@ func Main(ctx context.Context, args []string, t Terminal) int {
 	code := exitCode(ctx, err)
 	var quiet *exitError
 	if err != nil && (!errors.As(err, &quiet) || quiet.err != nil) {
-		s.complain(err, s.output == "json" || jsonAsked.MatchString(strings.Join(args, " ")))
+		s.complain(err, s.json() || jsonAsked.MatchString(strings.Join(args, " ")))
 	}
 	return code
 }
@@ -107,25 +108,22 @@ func (s *session) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVarP(&s.app, "app", "a", "", "the app (default: that of titrate.yaml here, or the only one)")
 	f.StringVarP(&s.env, "env", "e", "", "the environment (default: the only one, or production)")
-	f.StringVarP(&s.output, "output", "o", "text", "text or json")
+	f.StringVarP(&s.output, "output", "o", formText, "text, wide (text with more in it), json or yaml")
+	f.StringVar(&s.jq, "jq", "", "what to write of the JSON, as an expression of jq")
+	f.StringVar(&s.template, "template", "", "what to write of the JSON, as a template of Go")
 	f.StringVar(&s.server, "server", "", "URL of the server (default: TITRATE_SERVER, the one up on this machine, or the last login)")
 	f.StringVar(&s.data, "data", "", "data folder of the server on this machine (default: TITRATE_DATA, or "+defaultDataHint+")")
 	f.BoolVarP(&s.yes, "yes", "y", false, "ask nothing")
 	f.BoolVar(&s.noInput, "no-input", false, "ask nothing, and fail where an answer is needed")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
-		if s.output != "text" && s.output != "json" {
-			return usage("--output %s: text or json", s.output)
-		}
-		return nil
-	}
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return s.read(c) }
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usage("%v\n  help    %s --help", err, c.CommandPath())
 	})
 	root.AddCommand(
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.importCommand(), s.devCommand(), s.deployCommand(),
-		s.statusCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
+		s.statusCommand(), s.openCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
 		s.rolloutCommand(), s.secretCommand(), s.accessoryCommand(), s.certificateCommand(), s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.tokenCommand(),
-		s.gitCredentialCommand(), s.validateCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(), s.serverCommand(), s.versionCommand(),
+		s.gitCredentialCommand(), s.validateCommand(), s.configCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(), s.serverCommand(), s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)
 	root.InitDefaultCompletionCmd()

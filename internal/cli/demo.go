@@ -2,10 +2,7 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -35,7 +32,7 @@ func (s *session) demoCommand() *cobra.Command {
 				return fmt.Errorf("find this program: %w", err)
 			}
 			cfg := demo.Config{Program: program, Scenario: story, Rate: rate, Out: s.Out, Live: s.live(s.Out), Env: s.Env}
-			if check || s.output == "json" {
+			if check || s.forPrograms() {
 				cfg.Out, cfg.Live = s.Err, false
 			} else if cfg.Live {
 				cfg.Stay = s.stay
@@ -44,10 +41,11 @@ func (s *session) demoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if check || s.output == "json" {
-				if err := writeJSON(s.Out, r); err != nil {
-					return err
-				}
+			if check && !s.forPrograms() {
+				s.output = formJSON
+			}
+			if err := s.emit(r, nothing); err != nil {
+				return err
 			}
 			if !r.OK {
 				return exit(exitFailed)
@@ -68,13 +66,4 @@ func (s *session) stay(ctx context.Context, r *demo.Result) {
 	fmt.Fprintf(s.Out, "\n  titrate status --data %s\n  titrate rollout explain %d --data %s    why it went as it did\n  titrate init    your own app, in any folder\nPress Ctrl-C to stop and clean up.\n",
 		r.Data, last.Rollout, r.Data)
 	<-ctx.Done()
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return errors.Join(errors.New("write the result"), err)
-	}
-	return nil
 }

@@ -69,11 +69,11 @@ func exitCode(ctx context.Context, err error) int {
 
 func problemCode(p *client.Problem) int {
 	switch p.Status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	case http.StatusUnauthorized:
 		return exitSignIn
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity:
 		return exitUsage
-	case http.StatusConflict:
+	case http.StatusConflict, http.StatusForbidden:
 		return exitPolicy
 	}
 	return exitFailed

@@ -36,7 +36,7 @@ func (s *session) historyCommand() *cobra.Command {
 				return err
 			}
 			rs = s.among(rs, t)
-			return s.emit(rs, func(w io.Writer) { drawReleases(w, t.app, rs) })
+			return s.emit(rs, func(w io.Writer) { drawReleases(w, t.app, rs, s.wide()) })
 		},
 	}
 	c.Flags().VarP(count[int]{&limit}, "limit", "n", "at most so many releases")
@@ -61,13 +61,16 @@ func (s *session) among(rs []client.Release, t target) []client.Release {
 	return meant
 }
 
-func drawReleases(w io.Writer, app string, rs []client.Release) {
+func drawReleases(w io.Writer, app string, rs []client.Release, wide bool) {
 	if len(rs) == 0 {
 		fmt.Fprintf(w, "%s has no release yet. git push titrate makes one.\n", app)
 		return
 	}
 	for _, r := range rs {
 		commit := fmt.Sprintf("%.7s", r.Commit)
+		if wide {
+			commit = r.Commit
+		}
 		if r.Repo != "" {
 			commit = r.Repo + "@" + commit
 		}

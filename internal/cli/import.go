@@ -47,7 +47,7 @@ func (s *session) importCommand() *cobra.Command {
 					return err
 				}
 			}
-			if s.output == "text" {
+			if !s.forPrograms() {
 				showNotes(s.Err, d)
 				showSecrets(s.Err, d)
 			}

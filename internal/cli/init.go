@@ -238,7 +238,7 @@ type initAnswer struct {
 
 // told is where what was found is told: on stdout, unless that is for data.
 func (s *session) told() io.Writer {
-	if s.output == "json" {
+	if s.forPrograms() {
 		return s.Err
 	}
 	return s.Out

@@ -35,6 +35,7 @@ func (s *session) loginCommand() *cobra.Command {
 // loginAnswer is who somebody is, and where.
 type loginAnswer struct {
 	Name    string     `json:"name"`
+	Role    string     `json:"role,omitempty"`
 	URL     string     `json:"url"`
 	Server  string     `json:"server"` // its version
 	From    string     `json:"from,omitempty"`
@@ -80,7 +81,7 @@ func (s *session) login(ctx context.Context, text, ca string) error {
 		fmt.Fprintf(s.Err, "▲ git is not set up for it: %v\n", err)
 	}
 	fmt.Fprintln(s.Err, "\nNext: titrate init in your app's folder, or titrate status")
-	return s.emit(loginAnswer{Name: who.Name, URL: server, Server: who.Server, Expires: who.Expires}, nothing)
+	return s.emit(loginAnswer{Name: who.Name, Role: who.Role, URL: server, Server: who.Server, Expires: who.Expires}, nothing)
 }
 
 // introduce shows the token to the server, and makes sure that it is one that this
@@ -216,9 +217,13 @@ func (s *session) whoamiCommand() *cobra.Command {
 			if err != nil {
 				return unreached(c.URL, err)
 			}
-			answer := loginAnswer{Name: who.Name, URL: c.URL, Server: who.Server, From: a.from, Expires: who.Expires}
+			answer := loginAnswer{Name: who.Name, Role: who.Role, URL: c.URL, Server: who.Server, From: a.from, Expires: who.Expires}
 			return s.emit(answer, func(w io.Writer) {
-				fmt.Fprintf(w, "%s at %s%s\n    server   titrate %s\n    from     %s\n", who.Name, c.URL, until(who.Expires), who.Server, a.from)
+				role := ""
+				if who.Role != "" { // a server from before roles tells of none
+					role = "\n    role     " + who.Role
+				}
+				fmt.Fprintf(w, "%s at %s%s%s\n    server   titrate %s\n    from     %s\n", who.Name, c.URL, until(who.Expires), role, who.Server, a.from)
 			})
 		},
 	}

@@ -90,7 +90,7 @@ func (s *session) narrow(ctx context.Context, c *client.Client, t *target, q *cl
 func (s *session) lines(ctx context.Context, read func(yield func(client.LogLine) bool) error) error {
 	var werr error
 	err := read(func(l client.LogLine) bool {
-		if s.output == "json" {
+		if s.forPrograms() {
 			werr = s.emitLine(l)
 		} else {
 			of := l.Workload

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -9,12 +8,10 @@ import (
 	"time"
 )
 
-// emit writes v as JSON where that was asked for; otherwise text does.
+// emit writes v in the form that was asked for; without one, text does.
 func (s *session) emit(v any, text func(w io.Writer)) error {
-	if s.output == "json" {
-		e := json.NewEncoder(s.Out)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+	if s.forPrograms() {
+		return s.write(s.Out, v, false)
 	}
 	text(s.Out)
 	return nil
@@ -73,5 +70,5 @@ func bar(weight float64, width int) string {
 	return strings.Repeat("█", width-n) + strings.Repeat("▒", n)
 }
 
-// emitLine writes v as one line of JSON, for streams.
-func (s *session) emitLine(v any) error { return json.NewEncoder(s.Out).Encode(v) }
+// emitLine writes v as one of a stream: a line of JSON, a document of YAML.
+func (s *session) emitLine(v any) error { return s.write(s.Out, v, true) }

@@ -22,8 +22,7 @@ func TestReference_commandsAreFresh(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("<!-- DO NOT EDIT: made from internal/cli by: go test ./internal/cli -run TestReference -update -->\n\n# Commands\n\n" +
 		"`titrate COMMAND --help` says the same. Exit codes have [a page of their own](exit-codes.md).\n\n" +
-		"stdout is data, stderr is messages. `-o json` prints JSON and nothing else, and does not change its shape within a major\n" +
-		"version; what goes on for a while prints one object a line.\n\n## Flags of all commands\n\n")
+		"stdout is data, stderr is messages. [Output for programs](../output.md) tells of `-o`, `--jq` and `--template`, and what stays as it is.\n\n## Flags of all commands\n\n")
 	flags(&b, root.PersistentFlags())
 	commands(&b, root)
 	golden(t, "../../docs/reference/cli.md", strings.TrimRight(b.String(), "\n")+"\n")

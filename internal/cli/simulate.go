@@ -24,7 +24,7 @@ func (s *session) simulateCommand() *cobra.Command {
 			if verbose {
 				// With JSON, stdout is the report alone.
 				trace := s.Out
-				if s.output == "json" {
+				if s.forPrograms() {
 					trace = s.Err
 				}
 				play = func() (*harness.Report, error) { return harness.Trace(o, trace, time.Now) }

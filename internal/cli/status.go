@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func (s *session) statusCommand() *cobra.Command {
 					return exit(exitInterrupt)
 				case <-tick.C:
 				}
-				if s.live(s.Out) && s.output == "text" {
+				if s.live(s.Out) && !s.forPrograms() {
 					fmt.Fprint(s.Out, "\x1b[H\x1b[2J")
 				}
 			}
@@ -52,7 +53,7 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 	if err != nil {
 		return err
 	}
-	if again && s.output == "json" {
+	if again && s.forPrograms() {
 		return s.emitLine(apps)
 	}
 	return s.emit(apps, func(w io.Writer) {
@@ -67,7 +68,7 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 			fmt.Fprintln(w, s.typed("No app yet. titrate init in your app's folder, then git push titrate HEAD; or titrate demo to see one."))
 		}
 		for _, a := range apps {
-			drawApp(w, a)
+			drawApp(w, a, s.wide())
 		}
 	})
 }
@@ -132,7 +133,7 @@ func part(a client.App, env string, t target) client.App {
 	return a
 }
 
-func drawApp(w io.Writer, a client.App) {
+func drawApp(w io.Writer, a client.App, wide bool) {
 	for _, p := range a.Pushes {
 		switch p.Stage {
 		case "failed":
@@ -145,6 +146,9 @@ func drawApp(w io.Writer, a client.App) {
 		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
 		for _, wl := range e.Workloads {
 			drawWorkload(w, e.Name, wl)
+			if wide {
+				drawInstances(w, wl)
+			}
 		}
 		for _, x := range e.Accessories {
 			drawAccessory(w, x)
@@ -188,6 +192,21 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 	}
 	if r := wl.Rollout; r != nil && !r.Over() {
 		fmt.Fprintf(w, "│  ▸ #%d %s  %s\n", r.ID, percent(r.Weight), progress(*r, time.Now()))
+	}
+}
+
+// drawInstances lists every instance, not those alone that something is the matter with.
+func drawInstances(w io.Writer, wl client.Workload) {
+	rows := [][]string{{"│  instance", "version", "state", "since", "restarts", "pid", "address"}}
+	for _, i := range wl.Instances {
+		pid := ""
+		if i.PID != 0 {
+			pid = strconv.Itoa(i.PID)
+		}
+		rows = append(rows, []string{"│  " + i.ID, "v" + strconv.Itoa(i.Version), i.State, span(time.Since(i.Since)), strconv.Itoa(i.Restarts), pid, i.Addr})
+	}
+	if len(wl.Instances) > 0 {
+		table(w, rows)
 	}
 }
 

@@ -16,6 +16,7 @@ func (s *session) tokenCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	var expires duration
+	var role string
 	create := &cobra.Command{
 		Use: "create NAME", Short: "make a token; it is shown this once", Args: between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -23,7 +24,10 @@ func (s *session) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			req := client.TokenRequest{Name: args[0]}
+			if roleText(role) == "" {
+				return usage("--role %s: viewer, deployer, approver or admin\n  help    titrate explain T0809 tells what each may", role)
+			}
+			req := client.TokenRequest{Name: args[0], Role: role}
 			if cmd.Flags().Changed("expires") {
 				at := time.Now().Add(time.Duration(expires)).UTC().Truncate(time.Second)
 				req.Expires = &at
@@ -36,10 +40,11 @@ func (s *session) tokenCommand() *cobra.Command {
 			if about, err := c.Server(cmd.Context()); err == nil && about.URL != "" {
 				where = about.URL
 			}
-			fmt.Fprintf(s.Err, "The token %s%s. It is not shown again; it is for: titrate login %s\n", t.Name, until(t.Expires), where)
+			fmt.Fprintf(s.Err, "The token %s is for %s%s. It is not shown again: titrate login %s\n", t.Name, roleText(t.Role), until(t.Expires), where)
 			return s.emit(t, func(w io.Writer) { fmt.Fprintln(w, t.Secret) })
 		},
 	}
+	create.Flags().StringVar(&role, "role", "deployer", "what it may: viewer, deployer, approver or admin")
 	create.Flags().Var(&expires, "expires", "how long it is good, as in 90d (default: until it is revoked)")
 	c.AddCommand(
 		create,
@@ -59,9 +64,9 @@ func (s *session) tokenCommand() *cobra.Command {
 						fmt.Fprintln(w, "No token. The data folder's own is for this machine; titrate token create NAME makes one for elsewhere.")
 						return
 					}
-					rows := [][]string{{"name", "made", "by", "used", "expires"}}
+					rows := [][]string{{"name", "role", "made", "by", "used", "expires"}}
 					for _, t := range list {
-						rows = append(rows, []string{t.Name, day(&t.Made), t.By, day(t.Used), expiry(t)})
+						rows = append(rows, []string{t.Name, t.Role, day(&t.Made), t.By, day(t.Used), expiry(t)})
 					}
 					table(w, rows)
 				})
@@ -100,4 +105,19 @@ func expiry(t client.Token) string {
 		return "✖ expired " + day(t.Expires)
 	}
 	return day(t.Expires)
+}
+
+// roleText says what a role is for; empty when there is none of that name.
+func roleText(role string) string {
+	switch role {
+	case "viewer":
+		return "looking"
+	case "deployer":
+		return "pushing, secrets, pausing and going back"
+	case "approver":
+		return "a deployer's, and for promoting, resuming, retrying and weights"
+	case "admin":
+		return "everything"
+	}
+	return ""
 }

@@ -357,7 +357,7 @@ func (s *session) versionCommand() *cobra.Command {
 			if err != nil { // what this program is can be told all the same
 				fmt.Fprintln(s.Err, s.typed(sentence(err)))
 			}
-			if s.output == "json" {
+			if s.forPrograms() {
 				return s.emitLine(v)
 			}
 			fmt.Fprintln(s.Out, "titrate", v.Program)

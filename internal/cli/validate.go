@@ -47,7 +47,7 @@ func (s *session) validateCommand() *cobra.Command {
 			if app == nil {
 				return exit(exitUsage)
 			}
-			if s.output == "text" {
+			if !s.forPrograms() {
 				fmt.Fprintf(s.Out, "✔ %s: %s\n", path, describeApp(app))
 			}
 			return nil
@@ -83,7 +83,7 @@ func readManifest(path string) ([]byte, error) {
 }
 
 func (s *session) showProblems(ps manifest.Problems) error {
-	if s.output == "json" {
+	if s.forPrograms() {
 		if ps == nil {
 			ps = manifest.Problems{}
 		}

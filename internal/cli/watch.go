@@ -54,7 +54,7 @@ func (s *session) watch(ctx context.Context, c *client.Client, rs []client.Rollo
 	asking := *c
 	asking.Patience = lookIn
 	v := &watcher{session: s, client: &asking, rollouts: rs, said: map[int64]string{}}
-	live := s.output == "text" && s.live(s.Out)
+	live := !s.forPrograms() && s.live(s.Out)
 	every := redrawEvery
 	if !live {
 		every = time.Second / 2
@@ -155,7 +155,7 @@ func (v *watcher) lines() error {
 			continue
 		}
 		v.said[r.ID], v.spoke = text, now
-		if v.output == "json" {
+		if v.forPrograms() {
 			if err := v.emitLine(r); err != nil {
 				return err
 			}
@@ -166,7 +166,7 @@ func (v *watcher) lines() error {
 			fmt.Fprintf(v.Out, "::error title=%s::%s\n", title(r), r.Why)
 		}
 	}
-	if now.Sub(v.spoke) > heartbeatEvery && v.output == "text" {
+	if now.Sub(v.spoke) > heartbeatEvery && !v.forPrograms() {
 		v.spoke = now
 		for _, r := range v.rollouts {
 			if !r.Over() {

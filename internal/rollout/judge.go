@@ -113,6 +113,15 @@ func (m *Member) asksOfRequests(alarm string) bool {
 	return i < 0 || m.Alarms[i].Metric.OfRequests()
 }
 
+// period is how long a data point of the member's alarm is; 0: it has none of that name.
+func (m *Member) period(alarm string) time.Duration {
+	i := slices.IndexFunc(m.Alarms, func(a analysis.Alarm) bool { return a.Name == alarm })
+	if i < 0 {
+		return 0
+	}
+	return m.Alarms[i].Period
+}
+
 // verdict is what a reading says of the weight that is served now: one of a
 // window that closed before it arrived says nothing (R13).
 func (l *look) verdict(s State, r *analysis.Reading) analysis.Verdict {

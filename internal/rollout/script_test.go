@@ -30,7 +30,8 @@ import (
 //	same         stable is the candidate's artifact and config under another number
 //	errors=pass  a verdict of the alarm: pass fail inconclusive no-data down abstain;
 //	             latency/pause=fail is another alarm with that reaction;
-//	             errors=fail@90s is of a window that closed then
+//	             errors=fail@90s is of a window that closed then; errors=2of6@90s is
+//	             inconclusive, 2 of the 6 data points of 10 s that must breach do
 //	preTraffic=0 how a hook ends: an exit code, lost, timeout, running; carts.preTraffic=1
 //	ada:promote  a command; ada:pause/30m/lunch, ada:set-weight/30%, ada:retry/2 (a step)
 //	ahead alone  another rollout is first, or not any more
@@ -190,7 +191,7 @@ func (r *script) planLine(line string) {
 			m := rollout.Member{Workload: key, Candidate: 2, Instances: r.number(count), Worker: kind == "worker"}
 			switch kind {
 			case "":
-				m.Alarms = []analysis.Alarm{{Name: "errors", Metric: analysis.Errors}}
+				m.Alarms = []analysis.Alarm{{Name: "errors", Metric: analysis.Errors, Period: 10 * time.Second}}
 			case "cpu":
 				m.Alarms = []analysis.Alarm{{Name: "cpu", Metric: analysis.CPU}}
 			}
@@ -389,6 +390,9 @@ func (r *script) member(i int, name, value string, given bool) {
 		}
 		if dated {
 			reading.Closed = r.start.Add(r.duration(closed))
+		}
+		if n, of, ok := strings.Cut(value, "of"); ok {
+			reading.Verdict, reading.Breaching, reading.M, reading.N = analysis.Inconclusive, r.number(n), r.number(of), r.number(of)
 		}
 		switch value {
 		case "none":

@@ -3,6 +3,8 @@ package rollout
 import (
 	"fmt"
 	"time"
+
+	"titrate/internal/analysis"
 )
 
 // Wait is what a rollout waits for, until when, and what happens then (R21).
@@ -88,6 +90,7 @@ func (l *look) waitStep(s State) Wait {
 		then = s.at(l.plan, next)
 	}
 	asks := Wait{Until: s.Unjudged.Add(l.plan.NoDataTimeout), Then: thenAsks}
+	breach, trips := l.breach(s)
 	switch {
 	case s.Weight > s.goal(l.plan):
 		w := Wait{For: "the stable version's instances to be ready for " + (Full - s.goal(l.plan)).String(), Then: s.at(l.plan, s.Step)}
@@ -97,6 +100,8 @@ func (l *look) waitStep(s State) Wait {
 	case s.Arrived.IsZero() || !s.Unserved.IsZero():
 		asks.For = l.why(s, verdict)
 		return asks
+	case l.now.Before(trips):
+		return Wait{For: breach.why, Until: trips, Then: breach.then() + ", unless it ends before"}
 	case s.Phase == Shifting && l.plan.Steps[s.Step].Approve && !s.NoBaseline:
 		return Wait{For: "a person's approval of " + s.at(l.plan, s.Step), Then: then, Person: true}
 	case l.holds(s) && s.Phase == Shifting:
@@ -105,9 +110,46 @@ func (l *look) waitStep(s State) Wait {
 		return Wait{For: "the bake", Until: s.Since.Add(s.Gap + l.plan.Bake), Then: then}
 	case !verdict.well:
 		asks.For = l.why(s, verdict)
+		if breach != nil && !breach.asks {
+			asks.Then += "; " + thenBack + " as soon as the alarm trips"
+		}
 		return asks
 	}
 	return Wait{For: "the next look", Until: l.now, Then: then}
+}
+
+// breach is the breach under way that trips first if it goes on, and when that is;
+// nil where there is none.
+func (l *look) breach(s State) (first *fault, trips time.Time) {
+	if !l.observed() || s.NoBaseline {
+		return nil, trips
+	}
+	for i := range l.plan.Members {
+		if !s.moves(l.plan, i) {
+			continue
+		}
+		readings := l.seen.Members[i].Readings
+		for n := range readings {
+			r := &readings[n]
+			if r.Abstains || r.Reaction == analysis.ReactNotify || r.Breaching == 0 || l.verdict(s, r) != analysis.Inconclusive || l.waived(s, l.alarmCause(s, i, r)) {
+				continue
+			}
+			at := r.Closed.Add(time.Duration(r.M-r.Breaching) * l.plan.Members[i].period(r.Alarm))
+			if first == nil || at.Before(trips) {
+				asks := r.Reaction == analysis.ReactPause || l.plan.Kind == Rollback && s.Took
+				first, trips = &fault{why: fmt.Sprintf("%s of %s: %s", r.Alarm, l.plan.Members[i].Workload, r.Text), member: i, asks: asks}, at
+			}
+		}
+	}
+	return first, trips
+}
+
+// then is what the fault brings.
+func (f fault) then() string {
+	if f.asks {
+		return thenAsks
+	}
+	return thenBack
 }
 
 func (l *look) waitReturning(s State) Wait {
