@@ -23,8 +23,24 @@ const inside = "TITRATE_TEST_INSIDE"
 
 // Run runs a test with an engine. The engine and the test share namespaces, so that
 // addresses and process numbers agree: the test's program runs once more inside of
-// them, for this test alone. Such a test is a top-level one and begins with Run.
+// them, for this test alone. Such a test is a top-level one and begins with Run,
+// or with t.Parallel and Run.
 func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	run(t, nil, test)
+}
+
+// RunOnline is [Run] with a way out of the network, by slirp4netns: what runs in the
+// engine reaches what this machine reaches.
+func RunOnline(t *testing.T, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	if _, err := exec.LookPath("slirp4netns"); err != nil {
+		t.Skip("needs a network for an engine: no slirp4netns here")
+	}
+	run(t, &egress{}, test)
+}
+
+func run(t *testing.T, out *egress, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {
 		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
@@ -45,6 +61,7 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 		if out, err := exec.CommandContext(t.Context(), "ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
 			t.Fatalf("bring the loopback up: %v\n%s", err, out)
 		}
+		out.await(t)
 		d := &Daemon{dir: dir(t)}
 		if podman() { // what it keeps in places that cannot be told it
 			hide(t, "/run", "/var/lib")
@@ -61,21 +78,27 @@ func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	args := []string{
 		"--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
 		// The shell is the first process: it reaps what a killed engine leaves behind.
-		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=5m",
+		"sh", "-c", `"$@"; exit $?`, "sh", self, "-test.run=^" + t.Name() + "$", "-test.timeout=20m",
 	}
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
 	cmd := exec.CommandContext(t.Context(), "unshare", args...)
 	cmd.Env = append(os.Environ(), inside+"=1")
-	out, err := cmd.CombinedOutput()
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.open(t, cmd.Process.Pid)
+	err = cmd.Wait()
 	switch {
-	case bytes.Contains(out, []byte("--- SKIP")) && err == nil && !bytes.Contains(out, []byte("--- PASS")):
-		t.Skipf("%s", out)
+	case bytes.Contains(said.Bytes(), []byte("--- SKIP")) && err == nil && !bytes.Contains(said.Bytes(), []byte("--- PASS")):
+		t.Skipf("%s", &said)
 	case err != nil:
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("%v\n%s", err, &said)
 	default:
-		t.Logf("%s", out)
+		t.Logf("%s", &said)
 	}
 }
 
