@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything: go vet, every test (the slow ones too), the demo. Installs what the
-# tests need and the machine lacks (PostgreSQL, languages, slirp4netns, where that is
-# possible); a test that cannot run says so.
+# tests need and the machine lacks (PostgreSQL, languages, slirp4netns, debootstrap, where
+# that is possible); a test that cannot run says so.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,10 +9,12 @@ export TITRATE_TEST_SLOW=1
 . test/postgres.sh
 start_postgres
 trap stop_postgres EXIT
-if ! command -v slirp4netns >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-	(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slirp4netns) >/dev/null 2>&1 ||
-		echo "slirp4netns cannot be installed: the test that needs it is skipped" >&2
-fi
+for tool in slirp4netns debootstrap; do
+	if ! command -v $tool >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+		(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $tool) >/dev/null 2>&1 ||
+			echo "$tool cannot be installed: tests that need it are skipped" >&2
+	fi
+done
 . test/languages.sh
 install_languages
 
