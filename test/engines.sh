@@ -1,16 +1,18 @@
-# The container engines that the tests run, beside Docker. To be sourced. install_engines
-# installs what the machine lacks, where that is possible; a test without its engine
+# The container engines that the tests run. To be sourced. install_engines installs what
+# the machine lacks, where that is possible, and starts none; a test without its engine
 # skips and says so.
 
 install_engines() {
 	local wanted=()
+	command -v dockerd >/dev/null || wanted+=(docker.io)
 	command -v podman >/dev/null || wanted+=(podman)
 	command -v iptables >/dev/null || wanted+=(iptables)
 	command -v slirp4netns >/dev/null || wanted+=(slirp4netns)
 	command -v newuidmap >/dev/null || wanted+=(uidmap)
-	command -v rootlesskit >/dev/null || ! command -v dockerd >/dev/null || wanted+=(rootlesskit)
+	command -v rootlesskit >/dev/null || wanted+=(rootlesskit)
+	command -v debootstrap >/dev/null || wanted+=(debootstrap) # base images
 	[ "${#wanted[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
 	echo "installing ${wanted[*]} for the tests" >&2
-	(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}") >/dev/null 2>&1 ||
+	(apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${wanted[@]}") >/dev/null 2>&1 ||
 		echo "not all of them could be installed: tests that need them are skipped" >&2
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -85,6 +86,23 @@ func (s *session) access() (access, error) {
 	return s.here(a)
 }
 
+// serviceData is where the server of Titrate's package keeps its data. It belongs to a
+// user of its own, who alone can look into it.
+const serviceData = "/var/lib/titrate"
+
+// noServer says that none is up for this user, and how to come to one: that of the
+// package, where service is there, or one of their own.
+func noServer(dir, service, user string) error {
+	if _, err := os.Stat(service); err != nil || service == dir {
+		return &exitError{exitFailed, fmt.Errorf("no server is up on this machine\n  where   %s\n  help    titrate up; or titrate login URL, where one is up elsewhere", dir)}
+	}
+	if !plainWord.MatchString(user) {
+		user = "me"
+	}
+	return &exitError{exitFailed, fmt.Errorf("no server of yours is up on this machine; the package's has to know you first\n  where   %s; the package's is in %s\n"+
+		"  help    sudo -u titrate titrate token create %s --data %s | titrate login http://%s", dir, service, user, service, daemon.DefaultAPI)}
+}
+
 // take completes what is known of a server by a login to it, if there is one.
 func (a *access) take(known *logins, url string) {
 	l, ok := known.of(url)
@@ -111,7 +129,7 @@ func (s *session) here(a access) (access, error) {
 			return a, err
 		}
 		if len(known.list) == 0 {
-			return a, &exitError{exitFailed, fmt.Errorf("no server is up on this machine\n  where   %s\n  help    titrate up; or titrate login URL, where one is up elsewhere", dir)}
+			return a, noServer(dir, serviceData, s.variable("USER"))
 		}
 		a.from = "TITRATE_TOKEN"
 		a.take(known, known.list[0].URL)

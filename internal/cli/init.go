@@ -118,7 +118,7 @@ func (s *session) addRemote(ctx context.Context, app string, repository bool) er
 	if err != nil {
 		var e *exitError
 		if errors.As(err, &e) {
-			fmt.Fprintln(s.Err, s.typed("No git remote was added: no server is up.\n  help    titrate up, then titrate init again"))
+			fmt.Fprintln(s.Err, s.typed("No git remote was added: "+e.Error()+"\n          then titrate init again"))
 			return s.emit(initAnswer{App: app}, nothing)
 		}
 		return err

@@ -62,17 +62,35 @@ const (
 // Run runs a test with Docker or, with TITRATE_TEST_ENGINE=podman, with podman.
 func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
-	k := Docker
+	run(t, ordinary(), nil, test)
+}
+
+func ordinary() Kind {
 	if os.Getenv("TITRATE_TEST_ENGINE") == "podman" {
-		k = Podman
+		return Podman
 	}
-	RunWith(t, k, test)
+	return Docker
+}
+
+// RunOnline is [Run] with a way out of the network, by slirp4netns: what runs in the
+// engine reaches what this machine reaches.
+func RunOnline(t *testing.T, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	if _, err := exec.LookPath("slirp4netns"); err != nil {
+		t.Skip("needs a network for an engine: no slirp4netns here")
+	}
+	run(t, ordinary(), &egress{}, test)
 }
 
 // RunWith runs a test with an engine. The engine and the test share namespaces, so that
 // addresses and process numbers agree: the test's program runs once more inside of
 // them, for this test alone. Such a test is a top-level one and begins with RunWith.
 func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	run(t, k, nil, test)
+}
+
+func run(t *testing.T, k Kind, out *egress, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {
 		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
@@ -96,11 +114,12 @@ func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
 		if err := os.Chmod(all, 0o777|os.ModeSticky); err != nil {
 			t.Fatal(err)
 		}
-		again(t, []string{inside + "=root", "TMPDIR=" + all}, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+		again(t, out, []string{inside + "=root", "TMPDIR=" + all}, "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
 			// The shell is the first process: it reaps what a killed engine leaves behind.
 			"sh", "-c", `"$@"; exit $?`, "sh", self)
 	case at != asUser:
 		shell(t, "ip link set lo up")
+		out.await(t)
 		if k.Rootless {
 			user(t)
 			return
@@ -117,23 +136,30 @@ func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
 	}
 }
 
-// again runs this test once more, by a command that runs the program which follows it.
-func again(t *testing.T, env []string, command ...string) {
+// again runs this test once more, by a command that runs the program which follows it,
+// and gives it a way out where there is one.
+func again(t *testing.T, out *egress, env []string, command ...string) {
 	t.Helper()
-	args := append(command, "-test.run=^"+t.Name()+"$", "-test.timeout=5m")
+	args := append(command, "-test.run=^"+t.Name()+"$", "-test.timeout=20m")
 	if testing.Verbose() {
 		args = append(args, "-test.v")
 	}
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
-	out, err := cmd.CombinedOutput()
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.open(t, cmd.Process.Pid)
+	err := cmd.Wait()
 	switch {
-	case bytes.Contains(out, []byte("--- SKIP")) && err == nil && !bytes.Contains(out, []byte("--- PASS")):
-		t.Skipf("%s", out)
+	case bytes.Contains(said.Bytes(), []byte("--- SKIP")) && err == nil && !bytes.Contains(said.Bytes(), []byte("--- PASS")):
+		t.Skipf("%s", &said)
 	case err != nil:
-		t.Fatalf("%v\n%s", err, out)
+		t.Fatalf("%v\n%s", err, &said)
 	default:
-		t.Logf("%s", out)
+		t.Logf("%s", &said)
 	}
 }
 
@@ -162,7 +188,7 @@ func user(t *testing.T) {
 		chown 64000:64000 . xdg
 	`, home, self)
 	t.Cleanup(func() { shell(t, `umount /etc/passwd /etc/group /etc/subuid /etc/subgid`) })
-	again(t, []string{inside + "=" + asUser, "HOME=" + home, "USER=tester", "XDG_RUNTIME_DIR=" + filepath.Join(home, "xdg")},
+	again(t, nil, []string{inside + "=" + asUser, "HOME=" + home, "USER=tester", "XDG_RUNTIME_DIR=" + filepath.Join(home, "xdg")},
 		"setpriv", "--reuid=64000", "--regid=64000", "--clear-groups", filepath.Join(home, "self"))
 }
 
