@@ -118,7 +118,7 @@ func (r *run) manage(ctx context.Context, tree fs.FS, w Workload, m manager, p *
 	if missing == nil {
 		if ok, err := fits(t, asked); err != nil || ok {
 			p.tools = append(p.tools, t)
-			return "", nil //nolint:nilerr // npm brings what is missing
+			return "", nil //nolint:nilerr // a release that cannot be read is its own to judge
 		}
 	}
 	by, err := r.find(ctx, w, "npm")
