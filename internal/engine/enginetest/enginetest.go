@@ -319,6 +319,18 @@ func (d *Daemon) lastLog() string {
 func (d *Daemon) Kill() {
 	_ = syscall.Kill(-d.cmd.Process.Pid, syscall.SIGKILL) // not reaped yet, or ended before
 	<-d.ended
+	// Docker's containerd ends by itself then. One that found it ending would wait for it
+	// to answer.
+	text, err := os.ReadFile(filepath.Join(d.dir, "exec", "containerd", "containerd.pid"))
+	if err != nil || d.Rootless { // or it has another number for us
+		return
+	}
+	at := filepath.Join("/proc", strings.TrimSpace(string(text)), "exe")
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
+		if name, err := os.Readlink(at); err != nil || filepath.Base(name) != "containerd" {
+			return
+		}
+	}
 }
 
 // Open returns a client of it.
