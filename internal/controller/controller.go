@@ -34,6 +34,7 @@ type Controller struct {
 	Config
 
 	deciding sync.Mutex // held by the one writer, from reading the memory to applying what was stored
+	unsure   bool       // guarded by deciding: the store may hold what memory does not
 
 	mu     sync.RWMutex // guards what follows; never held while calling out, except to log
 	memory *memory
@@ -85,8 +86,8 @@ func (c *Controller) Start(ctx context.Context) error {
 	return nil
 }
 
-// reread reads the store anew after a conflict: something was stored that this
-// controller was not told of. It may want another world, which is asked for.
+// reread reads the store anew when something may be stored that this controller was
+// not told of. It may want another world, which is asked for.
 func (c *Controller) reread(ctx context.Context) error {
 	if err := c.reload(ctx, world.Stamp{Token: c.token, Revision: c.want.revision + 1}); err != nil {
 		return err
@@ -115,7 +116,7 @@ func (c *Controller) reload(ctx context.Context, stamp world.Stamp) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m.inherit(c.memory, stamp)
-	c.memory = m
+	c.memory, c.unsure = m, false
 	return nil
 }
 
@@ -123,18 +124,26 @@ func (c *Controller) reload(ctx context.Context, stamp world.Stamp) error {
 // a stored time does.
 func (c *Controller) now() time.Time { return c.Now().Round(0).UTC() }
 
-// commit stores ch and then takes it into memory. After a conflict memory is read
-// anew, so that the next look sees what is stored. The caller is the writer.
+// commit stores ch and then takes it into memory. After an error memory is read anew,
+// so that what follows goes by what is stored: after a conflict something else is, and
+// when the store's answer was lost ch may be. The caller is the writer.
 func (c *Controller) commit(ctx context.Context, ch rollout.Change) error {
 	if ch.Empty() {
 		return nil
 	}
+	if c.unsure { // and so ch may rest on what is not so any more
+		if err := c.reread(ctx); err != nil {
+			return err
+		}
+		return fmt.Errorf("what is stored was not known: %w", rollout.ErrConflict)
+	}
 	ch.Token = c.token
 	if err := c.Store.Commit(ctx, ch); err != nil {
-		if errors.Is(err, rollout.ErrConflict) {
-			return errors.Join(err, c.reread(ctx))
+		if final(err) {
+			return err
 		}
-		return err
+		c.unsure = true
+		return errors.Join(err, c.reread(ctx))
 	}
 	if err := c.secrets.fill(ctx, c.Vault, ch.Versions); err != nil {
 		// Stored is stored; the fleet comes up without the value until it is known.

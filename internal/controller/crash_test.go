@@ -3,6 +3,7 @@ package controller_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -139,4 +140,54 @@ func killAfter(t *testing.T, folder string, lines int) (map[int64]int64, rollout
 		t.Fatalf("it decided nothing: %s", complaints.String())
 	}
 	return revisions, release
+}
+
+// silent is a store whose answer to a promotion is lost once.
+type silent struct {
+	*store.Store
+	lost bool
+}
+
+var errNoAnswer = errors.New("no answer")
+
+func (s *silent) Commit(ctx context.Context, c rollout.Change) error {
+	err := s.Store.Commit(ctx, c)
+	if err == nil && len(c.Promotions) > 0 && !s.lost {
+		s.lost = true
+		return errNoAnswer
+	}
+	return err
+}
+
+func TestR8_aPushAfterALostAnswerTakesNoPromotionBack(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	s := &silent{Store: p.store}
+	p.Controller = controller.New(controller.Config{
+		Store: s, Target: target{p.hands, p}, Router: target{p.hands, p}, Meter: target{p.hands, p}, Vault: p.vault, Now: func() time.Time { return p.now },
+	})
+	if err := p.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p1"})
+	for range 600 {
+		p.now = p.now.Add(time.Second)
+		p.Measure(p.hands.windows(p.now))
+		p.Observe(p.hands.seen(p.now))
+		if _, err := p.Step(t.Context(), p.now); errors.Is(err, errNoAnswer) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !s.lost {
+		t.Fatal("nothing was promoted")
+	}
+	p.deliver(cofe, map[string]string{"orders": "o2", "payments": "p2"})
+	p.settle()
+	p.tick()
+	if f := p.hands.fleets("orders"); f[2].Count == 0 || f[1].Count != 0 {
+		t.Errorf("v2 was promoted, and what is wanted is %v", f)
+	}
 }
