@@ -33,6 +33,21 @@ func (p Place) Making() string { return filepath.Join(p.Dir, "making") }
 // Addr is where it listens.
 func (p Place) Addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(p.Port)) }
 
+// Port is the port that an accessory of the spec is usually at, by which others know
+// it; 0: there is none.
+func Port(s rollout.AccessorySpec) int {
+	switch {
+	case s.Use == "postgres":
+		return 5432
+	case s.Use == "redis":
+		return 6379
+	case s.Image != "" && s.Artifact != nil:
+		return rollout.OwnPort(s.Port, s.Artifact.Image)
+	default:
+		return s.Port
+	}
+}
+
 // Command is a program to be started in Dir.
 type Command struct {
 	Argv []string

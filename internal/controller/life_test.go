@@ -3,6 +3,7 @@ package controller_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -201,6 +202,22 @@ func TestStep_hooksRunWithTheCandidatesEnvironment(t *testing.T) {
 	}
 	p.hands.hooks[h.Key] = rollout.HookResult{Exit: 1, Log: "no"}
 	p.ended(d.Rollouts[0], rollout.Failed)
+}
+
+// Fellow services have its name for a service before it runs.
+func TestWanted_portsOfWhatDoesNotRunYet(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	text := strings.Replace(cofe, "route: /orders", "route: /orders, port: 3000, hooks: { release: ./migrate }", 1)
+	p.deliver(text, map[string]string{"orders": "o1", "payments": "p1"})
+	p.until("the hook is asked for", func() bool { return len(p.Wanted().Hooks) == 1 })
+	got := map[string]string{}
+	for _, w := range p.Wanted().Workloads {
+		got[w.Key.Workload] = fmt.Sprint(len(w.Fleets), w.Ports)
+	}
+	if got["orders"] != "0 [3000]" || got["payments"] != "1 [8080]" {
+		t.Errorf("%v", got)
+	}
 }
 
 // TestR24_aRetryKnowsHowTheReleaseHookEnded retries when the node has long

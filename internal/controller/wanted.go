@@ -86,6 +86,12 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 	}
 	m.apart(w, &wl, counts)
 	for _, v := range slices.Sorted(maps.Keys(counts)) {
+		if r := w.versions[v]; r != nil && !r.Config.Worker {
+			// Also before it runs, and while it does not.
+			if port := rollout.OwnPort(r.Config.Port, r.Artifact.Image); !slices.Contains(wl.Ports, port) {
+				wl.Ports = append(wl.Ports, port)
+			}
+		}
 		if counts[v] > 0 {
 			wl.Fleets = append(wl.Fleets, w.fleet(v, counts[v], s))
 		}

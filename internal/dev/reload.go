@@ -151,6 +151,9 @@ func (d *dev) version(a *app, s manifest.Service, built pipeline.Artifact, at ti
 		}
 	}
 	v.route = world.Workload{Key: d.key(s.Name), Worker: s.Worker}
+	if !s.Worker {
+		v.route.Ports = []int{rollout.OwnPort(s.Port, built.Image)}
+	}
 	if s.Host != "" {
 		v.route.Hosts, v.route.Routes = a.hosts(s), []string{s.Route}
 	}

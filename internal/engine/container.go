@@ -20,6 +20,7 @@ type Container struct {
 	Env      []string
 	Labels   map[string]string
 	Network  string
+	Hosts    []string // NAME:ADDRESS, that it finds in its /etc/hosts
 	Limits   Limits
 	ReadOnly bool // nothing to write to but memory: /tmp is some
 	Mounts   []Mount
@@ -75,7 +76,7 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
 		// Programs are given outputs of ours: the engine sees what keeps one from that.
 		LogConfig:   container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m", "max-file": "1"}},
-		NetworkMode: container.NetworkMode(c.Network), ReadonlyRootfs: c.ReadOnly,
+		NetworkMode: container.NetworkMode(c.Network), ExtraHosts: c.Hosts, ReadonlyRootfs: c.ReadOnly,
 		// Docker has it so: whoever a program is, it may listen at any port.
 		Sysctls:   map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"},
 		Resources: container.Resources{Memory: c.Limits.Memory, MemorySwap: c.Limits.Memory, NanoCPUs: int64(c.Limits.CPU * 1e9)},

@@ -120,17 +120,25 @@ func (c *composition) waits(u *unit, name string, k stocked, from *node) {
 	})
 }
 
-// knows notes that a service waits for another one and no variable names it: the name
-// by which its code may reach it leads nowhere here.
+// knows notes that a service waits for another one that no variable names, where the name
+// by which its code may reach it leads nowhere.
 func (c *composition) knows(u, to *unit, name string, from *node) {
-	if slices.ContainsFunc(c.uses, func(x use) bool { return x.of == u && c.mentions(x.value) == name }) {
+	if slices.ContainsFunc(c.uses, func(x use) bool { return x.of == u && c.mentions(x.value) == name }) || c.reaches(u, to, name) {
 		return
 	}
+	why := name + " is no name of a machine here"
 	instead := "its address is in " + addressVariable(to) + "; env: { NAME: { service: " + to.name + " } } gives it another name"
+	if c.contained(u) && to.name == name && c.alike(u, to) {
+		why = "both listen at the same port, and it does not reach " + name + " by its name then"
+		instead = "give one of them another port; or " + instead
+	}
 	if to.has("worker") {
 		instead = "if it takes requests, give it a port instead of worker: then " + instead
+		if c.contained(u) && to.name == name {
+			instead = "if it takes requests, give it a port instead of worker: then its name leads there"
+		}
 	}
 	c.notes = append(c.notes, Note{
-		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: " + name + " is no name of a machine here", instead,
+		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: " + why, instead,
 	})
 }

@@ -169,6 +169,14 @@ func (w *wiring) connect(x use, name string, k stock, a *unit) {
 			a.set("secret", given, x.from)
 		}
 		w.secret(x.of, given, x.from)
+		if a.name == name && w.contained(x.of) && !isSecret(x.name, x.value) {
+			x.of.add("env", x.name, x.value, x.from)
+			w.notes = append(w.notes, Note{
+				x.from.where(), x.from.path, Changed, name + " is reached by its name; its user and password are made here",
+				"the whole address, with both, is in the secret " + given + ": read them there",
+			})
+			break
+		}
 		w.notes = append(w.notes, Note{
 			x.from.where(), x.from.path, Lost, x.name + " is a part of the address of " + name + ", which is not the same at each start",
 			"the whole address, with user and password, is in the secret " + given + ": read it there",
@@ -213,6 +221,9 @@ func (w *wiring) address(x use, to *unit) {
 		say = append(say, said{"as", "hostport", x.from})
 	case !strings.ContainsAny(x.value, ":/@=, "):
 		say = append(say, said{"as", "host", x.from})
+	case w.named(x):
+		x.of.add("env", x.name, x.value, x.from)
+		return
 	default:
 		w.note(x.from, Lost, "the address of "+to.name+" stands inside of other text", "the program finds it in "+addressVariable(to))
 		return

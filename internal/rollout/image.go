@@ -32,3 +32,17 @@ func (a Artifact) Same() Artifact {
 	}
 	return a
 }
+
+// OwnPort is the port at which a program listens, as it knows it itself where it has a
+// network of its own: the manifest's, else the only one that its image names.
+func OwnPort(port int, img *Image) int {
+	const usual = 8080
+	switch {
+	case port != 0:
+		return port
+	case img != nil && len(img.Ports) == 1:
+		return img.Ports[0]
+	default:
+		return usual
+	}
+}

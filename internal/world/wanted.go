@@ -41,6 +41,9 @@ type Workload struct {
 	Hosts  []string    `json:"hosts,omitempty"`  // exact host names routed here, without port
 	Routes []string    `json:"routes,omitempty"` // path prefixes routed here, on whole segments; with Hosts: on these hosts only
 	Fleets []Fleet     `json:"fleets"`
+	// Ports are those at which its versions listen, as they know them: fellow workloads
+	// that have a network of their own reach it by its name there.
+	Ports []int `json:"ports,omitempty"`
 	// Split is empty when nothing has traffic yet (503); else the shares sum to
 	// rollout.Full and each names a fleet.
 	Split []Share `json:"split,omitempty"`

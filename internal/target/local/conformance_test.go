@@ -3,6 +3,7 @@ package local
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"titrate/internal/rollout"
+	"titrate/internal/target/local/namespaces"
 	"titrate/internal/target/local/within"
 	"titrate/internal/world"
 )
@@ -61,6 +63,7 @@ var promises = []promise{
 	{"what is killed is started again and counted", isKilled, false},
 	{"an unwell instance is not drawn", unwell, false},
 	{"fellow services are reached", fellows, true},
+	{"fellows are reached by name", byName, true},
 	{"secrets stay out of the log", secretsStay, false},
 	{"its usage is told", samples, true},
 	{"limits are kept", limitsKept, true},
@@ -311,6 +314,57 @@ func fellows(tr trial) {
 				t.Errorf("%s: %q", url, got)
 			}
 		}
+	}
+}
+
+func byName(tr trial) {
+	t, k, dir := tr.t, tr.k, tr.dir
+	if !k.image {
+		t.Skip("a process has the machine's names")
+	}
+	ln, err := net.Listen("tcp", "127.16.0.9:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Host+r.URL.Path) }))
+	back.Listener.Close()
+	back.Listener = ln
+	back.Start()
+	t.Cleanup(back.Close)
+	t.Cleanup(func() {
+		if err := namespaces.Remove(filepath.Join(dir, "accessories"), insideThis); err != nil { // who made them are not all we
+			t.Error(err)
+		}
+	})
+	b := newBench(t, dir, func(c *Config) {
+		c.URLs = func(_ rollout.Key, names []string) map[string]string {
+			out := map[string]string{}
+			for _, name := range names {
+				out[name] = back.URL
+			}
+			return out
+		}
+	})
+	f := k.fleet(run(1, 1, "serve"))
+	f.Port, f.Uses, f.Accessories = 8080, []string{"back", "same", "later"}, map[string]string{"DATABASE_URL": "db"}
+	fellow := func(name string, ports ...int) world.Workload {
+		return world.Workload{Key: rollout.Key{App: orders.App, Env: orders.Env, Workload: name}, Ports: ports}
+	}
+	b.apply(world.Wanted{
+		Workloads:   []world.Workload{{Key: orders, Ports: []int{8080}, Fleets: []world.Fleet{f}}, fellow("back", 9911, 3000), fellow("same", 8080), fellow("unused", 9912)},
+		Accessories: []world.Accessory{remembering("one", k.fleet(run(1, 1, "serve")))},
+	})
+	e := b.untilReady(1, 1)[0]
+	for url, want := range map[string]string{
+		"http://back:9911/a": "back:9911/a", "http://back:3000/b": "back:3000/b", "http://back/c": "back/c", "http://db:3306/exists": "404",
+	} {
+		if got := get(t, e.Addr, "/fetch?url="+url); !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+	// The first listens where the program does, which would answer for it.
+	if hosts := get(t, e.Addr, "/cat?path=/etc/hosts"); !strings.Contains(hosts, "back") || regexp.MustCompile("same|later|unused").MatchString(hosts) {
+		t.Errorf("hosts: %s", hosts)
 	}
 }
 

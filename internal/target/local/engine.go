@@ -48,8 +48,8 @@ func (s *Supervisor) launchContainer(ctx context.Context, pl place, argv, env []
 		Container: engine.Container{
 			Name: "titrate-" + owner + "-" + pl.key.App + "-" + pl.key.Env + "-" + containerName(pl), Image: pl.fleet.Image.Digest, Command: argv, Env: env,
 			Labels:  map[string]string{engine.LabelInstance: pl.id},
-			Network: network,
-			Limits:  engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
+			Network: network, Hosts: extraHosts(frame.Named),
+			Limits: engine.Limits{Memory: l.Memory, CPU: float64(l.CPU) / 1000, Processes: int64(l.Processes)}, ReadOnly: pl.fleet.ReadOnly,
 			Mounts: mounts, Unlabelled: e.Known().SELinux,
 		},
 	}}}, nil

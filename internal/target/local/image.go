@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/rollout"
 	"titrate/internal/target/local/container"
 	"titrate/internal/target/local/namespaces"
 	"titrate/internal/target/local/shim"
@@ -112,6 +113,7 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 	frame := shim.Frame{
 		Host: pl.port, Port: imagePort(pl.fleet), Reach: s.reached(pl, env), Listens: filepath.Join(pl.dir, listens), Stop: stop,
 	}
+	frame.Named = s.named(pl)
 	if img.Engine {
 		return s.launchContainer(ctx, pl, argv, env, frame)
 	}
@@ -120,7 +122,7 @@ func (s *Supervisor) launchImage(ctx context.Context, pl place, argv, env []stri
 		Frame:  frame,
 		Container: namespaces.Spec{
 			Users: namespaces.Block(pl.key.App + "/" + pl.key.Env),
-			Name:  pl.id, Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
+			Name:  pl.id, Hosts: hostLines(frame.Named), Root: filepath.Join(s.cfg.Artifacts, pl.fleet.Artifact), Dir: filepath.Join(pl.dir, "image"),
 			Mounts: s.imageMounts(pl), ReadOnly: pl.fleet.ReadOnly,
 			Egress: egress(), Argv: argv, Env: env, User: img.User, WorkDir: img.WorkingDir,
 		},
@@ -162,19 +164,8 @@ func egress() string {
 	return program
 }
 
-// imagePort is the port at which the program of an image is to listen: the manifest's,
-// else the only one that the image names.
-func imagePort(f world.Fleet) int {
-	const usual = 8080
-	switch {
-	case f.Port != 0:
-		return f.Port
-	case len(f.Image.Ports) == 1:
-		return f.Image.Ports[0]
-	default:
-		return usual
-	}
-}
+// imagePort is the port at which the program of an image is to listen.
+func imagePort(f world.Fleet) int { return rollout.OwnPort(f.Port, f.Image) }
 
 // imageEnv is what a program of an image begins with.
 func imageEnv(img world.Image) map[string]string {

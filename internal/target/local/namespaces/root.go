@@ -248,9 +248,10 @@ func (in *inside) names() error {
 	if in.Egress != "" {
 		resolve = "nameserver " + nameServer + "\n"
 	}
+	hosts := append([]string{"127.0.0.1\tlocalhost " + in.Name, "::1\tlocalhost ip6-localhost ip6-loopback"}, in.Hosts...)
 	for name, text := range map[string]string{
 		"hostname":    in.Name + "\n",
-		"hosts":       "127.0.0.1\tlocalhost " + in.Name + "\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+		"hosts":       strings.Join(hosts, "\n") + "\n",
 		"resolv.conf": resolve,
 	} {
 		file := filepath.Join("/etc", name)

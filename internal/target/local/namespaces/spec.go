@@ -2,7 +2,8 @@ package namespaces
 
 // Spec says what a container is made of.
 type Spec struct {
-	Name string `json:"name"` // its host name
+	Name  string   `json:"name"`            // its host name
+	Hosts []string `json:"hosts,omitempty"` // further lines of its /etc/hosts
 	// Users is the first of the 65536 users of this machine that are the container's
 	// where root can have it so, see [Block]; 0: there are none.
 	Users    uint32   `json:"users,omitempty"`

@@ -54,7 +54,7 @@ func (f Frame) awaitProgram(ctx context.Context, n Network) bool {
 		}
 		age := time.Since(began)
 		if age > 50*time.Millisecond && f.Listens != "" {
-			if text := Listening(n.Listening(), f.Reach); text != told {
+			if text := Listening(n.Listening(), f.within()); text != told {
 				told = text
 				_ = os.WriteFile(f.Listens, []byte(text), 0o600) // a hint only
 			}
@@ -71,15 +71,41 @@ func (f Frame) awaitProgram(ctx context.Context, n Network) bool {
 // reach listens within for what the program is to reach of this machine.
 func (f Frame) reach(n Network) error {
 	for _, at := range f.Reach {
-		ln, err := n.Listen(at)
-		if err != nil {
-			return fmt.Errorf("listen on %s for what is there on this machine: %w", at, err)
+		if err := lead(n, at, at); err != nil {
+			return err
 		}
-		go forward(ln, func() (net.Conn, error) {
-			return (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", at.String())
-		})
+	}
+	for _, named := range f.Named {
+		for _, port := range named.Ports {
+			if err := lead(n, netip.AddrPortFrom(named.At, port), named.To); err != nil { // a program that does not use it runs as well without
+				fmt.Fprintf(os.Stderr, "titrate: %s:%d is not reached by its name: %v\n", named.Name, port, err)
+			}
+		}
 	}
 	return nil
+}
+
+// lead carries connections to an address within to one of this machine.
+func lead(n Network, at, to netip.AddrPort) error {
+	ln, err := n.Listen(at)
+	if err != nil {
+		return fmt.Errorf("listen on %s within for %s of this machine: %w", at, to, err)
+	}
+	go forward(ln, func() (net.Conn, error) {
+		return (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", to.String())
+	})
+	return nil
+}
+
+// within lists the addresses within that are not the program's own.
+func (f Frame) within() []netip.AddrPort {
+	all := slices.Clone(f.Reach)
+	for _, named := range f.Named {
+		for _, port := range named.Ports {
+			all = append(all, netip.AddrPortFrom(named.At, port))
+		}
+	}
+	return all
 }
 
 // forward joins each connection that ln accepts with one that dial makes, until ln

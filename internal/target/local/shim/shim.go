@@ -8,7 +8,7 @@
 //   - It listens on this machine while the program accepts connections at its port,
 //     and not before or after, so that "accepts connections" keeps its meaning.
 //   - Addresses of this machine that the program is to reach are reached by it at
-//     the same addresses within.
+//     the same addresses within, and at those that its names for them have.
 //
 // What makes and ends the program is a [Container].
 package shim
@@ -64,10 +64,20 @@ type Frame struct {
 	Host  int              `json:"host,omitempty"`  // the port on 127.0.0.1 of this machine; 0: nobody calls the program
 	Port  int              `json:"port,omitempty"`  // the port within at which the program is to listen
 	Reach []netip.AddrPort `json:"reach,omitempty"` // addresses of this machine that it reaches at the same within
+	Named []Named          `json:"named,omitempty"` // what it reaches by name
 	// Listens is a file that tells where the program listens while it does not at
 	// Port: the text of [Listening].
 	Listens string      `json:"listens,omitempty"`
 	Stop    unix.Signal `json:"stop,omitempty"` // what asks the program to end; 0: SIGTERM
+}
+
+// Named is something that a program reaches by a name. That the name has the address
+// within is the container's to see to.
+type Named struct {
+	Name  string         `json:"name"`
+	At    netip.Addr     `json:"at"`    // of the loopback within
+	Ports []uint16       `json:"ports"` // within, each of which leads to To
+	To    netip.AddrPort `json:"to"`    // on this machine
 }
 
 // Run runs the program of c until it has ended, and returns how. It calls started

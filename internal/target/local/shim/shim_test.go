@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,12 +167,20 @@ func TestRun_endsAsTheProgramDoes(t *testing.T) {
 	started := make(chan error, 1)
 	got := make(chan Exit, 1)
 	there := netip.MustParseAddrPort("127.0.0.1:5432")
-	go func() { got <- Run(c, Frame{Reach: []netip.AddrPort{there}}, func(err error) { started <- err }) }()
+	by := Named{Name: "db", At: netip.MustParseAddr("127.240.0.1"), Ports: []uint16{5432, 80}, To: there}
+	f := Frame{Reach: []netip.AddrPort{there}, Named: []Named{by}}
+	go func() { got <- Run(c, f, func(err error) { started <- err }) }()
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	if at := <-c.reached; at != there {
-		t.Errorf("it listens on %s", at)
+	all := []netip.AddrPort{there, netip.MustParseAddrPort("127.240.0.1:5432"), netip.MustParseAddrPort("127.240.0.1:80")}
+	for _, want := range all {
+		if at := <-c.reached; at != want {
+			t.Errorf("it listens on %s, want %s", at, want)
+		}
+	}
+	if own := f.within(); !slices.Equal(own, all) {
+		t.Errorf("its own are %v", own)
 	}
 	c.exit <- Exit{Code: 7}
 	if e := <-got; e.Code != 7 {

@@ -167,7 +167,7 @@ func listen(at netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-const mostListen = 64 // that are told: a packet holds them
+const mostListen = 512 // that are told: a packet holds them
 
 // resolver is where Docker itself listens in a container, for names.
 var resolver = netip.AddrFrom4([4]byte{127, 0, 0, 11})
