@@ -131,7 +131,7 @@ func (d *dev) key(workload string) rollout.Key {
 // open makes the parts.
 func (d *dev) open(ctx context.Context) error {
 	var err error
-	d.builder, err = pipeline.Open(pipeline.Config{Dir: d.Dir, Launcher: []string{"/proc/self/exe"}, Network: true, Log: d.Log})
+	d.builder, err = pipeline.Open(pipeline.Config{Dir: d.Dir, Launcher: []string{"/proc/self/exe"}, Network: true, Waited: true, Log: d.Log})
 	if err != nil {
 		return err
 	}
