@@ -63,13 +63,20 @@ func commandDev(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// commandDevSays waits until titrate dev has said something.
+// commandDevSays waits until titrate dev has said something, or, as ! devsays, sees
+// that it has not.
 func commandDevSays(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: devsays REGEXP")
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] devsays REGEXP")
 	}
 	want, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
+	if neg {
+		if said := want.FindString(developer(ts).text()); said != "" {
+			ts.Fatalf("titrate dev says %s", said)
+		}
+		return
+	}
 	until(ts, func() (string, bool) { said := developer(ts).text(); return said, want.MatchString(said) })
 }
 

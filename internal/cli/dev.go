@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ import (
 func (s *session) devCommand() *cobra.Command {
 	cfg := dev.Config{}
 	var split string
-	var faults, only, logs []string
+	var faults, only, logs, repos []string
 	c := &cobra.Command{
 		Use: "dev", Short: "run every service of this folder here; reload on save", Args: between(0, 0),
 		Long: "Builds what is saved, in the sandbox that a push is built in, and runs it behind a real gateway on one local address. A new\n" +
@@ -44,6 +45,9 @@ func (s *session) devCommand() *cobra.Command {
 				}
 				cfg.Faults = append(cfg.Faults, f)
 			}
+			if cfg.Repos, err = s.repoFolders(repos); err != nil {
+				return err
+			}
 			for _, file := range []*string{&cfg.Record, &cfg.Replay} {
 				if *file != "" && !filepath.IsAbs(*file) {
 					*file = filepath.Join(s.Dir, *file)
@@ -64,6 +68,7 @@ func (s *session) devCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringSliceVar(&only, "only", nil, "services to run, by name: checkout,payments (default: all)")
+	f.StringArrayVar(&repos, "repo", nil, "NAME=FOLDER: where a further repository of the app is, as in orders=../orders (default: a git checkout of that name beside this one)")
 	f.StringSliceVar(&logs, "logs", nil, "show what services write whose names begin so (default: all)")
 	f.StringVar(&cfg.Gateway, "gateway", "127.0.0.1:7090", "the one address; port 0 takes a free one")
 	f.StringVar(&split, "split", "", "run the committed version beside the edited one: 90/10 gives the edited one 10 % of the requests")
@@ -85,6 +90,28 @@ func parseSplit(text string) (rollout.Weight, error) {
 		return w, nil
 	}
 	return 0, usage("--split %s: two shares that make 100, as in 90/10", text)
+}
+
+// repoFolders reads NAME=FOLDER: where further repositories of the app are.
+func (s *session) repoFolders(texts []string) (map[string]string, error) {
+	out := map[string]string{}
+	for _, text := range texts {
+		name, dir, ok := strings.Cut(text, "=")
+		if !ok || name == "" || dir == "" {
+			return nil, usage("--repo %s: a repository, as repo: has it in %s, and its folder, as in --repo orders=../orders", text, manifest.File)
+		}
+		if other, twice := out[name]; twice {
+			return nil, usage("--repo %s: %s is at %s already", text, name, other)
+		}
+		if !filepath.IsAbs(dir) {
+			dir = filepath.Join(s.Dir, dir)
+		}
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, usage("--repo %s: there is no folder %s", text, dir)
+		}
+		out[name] = filepath.Clean(dir)
+	}
+	return out, nil
 }
 
 // devDir is where builds, logs and the state of services of a folder are kept from one

@@ -15,7 +15,9 @@ import (
 // app is what the files of a folder ask for.
 type app struct {
 	name     string
-	services []manifest.Service
+	services []manifest.Service  // those whose files are here
+	further  []string            // repositories beside the app's own that what is to run is built from
+	of       map[string][]string // the services of each of these
 	logins   map[string]manifest.Registry
 	vars     map[string]string // of .env
 }
@@ -38,12 +40,15 @@ func (d *dev) read(root string) (*app, error) {
 			return nil, fmt.Errorf("%s has no environment %s", m.Name, d.Env)
 		}
 	}
-	a := &app{name: m.Name, logins: m.Registries}
+	a := &app{name: m.Name, of: map[string][]string{}, logins: m.Registries}
 	for _, s := range e.Services {
-		if s.Repo == "" {
+		if d.wanted(s.Name) {
+			a.from(s.Repo, s.Name)
+		}
+		if d.repo(s.Repo) != nil {
 			a.services = append(a.services, s)
 		} else if slices.Contains(d.Only, s.Name) {
-			return nil, fmt.Errorf("%s is built from another repository, %s, whose files are not here", s.Name, s.Repo)
+			return nil, fmt.Errorf("%s is built from another repository, %s, whose files are not here\n  help    titrate dev --repo %s=PATH, or a git checkout at %s", s.Name, s.Repo, s.Repo, d.beside(s.Repo))
 		}
 	}
 	for _, name := range d.Only {

@@ -15,39 +15,43 @@ import (
 	"time"
 )
 
-// committed builds what HEAD holds, when that has moved.
-func (d *dev) committed(ctx context.Context, at time.Time) error {
-	head, err := d.git(ctx, "rev-parse", "--verify", "HEAD")
+// committed builds what HEAD of a repository holds, when that or the manifest that was
+// committed has moved. The app's own comes first: the manifest is in it.
+func (d *dev) committed(ctx context.Context, r *repo, at time.Time) error {
+	head, err := r.git(ctx, "rev-parse", "--verify", "HEAD")
 	if err != nil {
-		return fmt.Errorf("error[T0729]: there is no commit to compare with\n  where   %s\n  help    --split needs a git repository with a commit: git commit first", d.Root)
+		return fmt.Errorf("error[T0729]: there is no commit to compare with\n  where   %s\n  help    --split needs a git repository with a commit: git commit first", r.dir)
 	}
 	commit := strings.TrimSpace(string(head))
-	if commit == d.commit {
+	if commit == r.commit && r.base == d.base {
 		return nil
 	}
-	root := d.path("committed")
+	root := d.path(strings.TrimSuffix("committed-"+r.name, "-"))
 	if err := os.RemoveAll(root); err != nil {
 		return fmt.Errorf("export the commit: %w", err)
 	}
-	files, err := d.git(ctx, "archive", "--format=tar", commit)
+	files, err := r.git(ctx, "archive", "--format=tar", commit)
 	if err == nil {
 		err = unpack(bytes.NewReader(files), root)
 	}
 	if err != nil {
 		return fmt.Errorf("export the commit: %w", err)
 	}
-	a, err := d.read(root)
-	if err != nil {
-		return fmt.Errorf("the commit %.12s: %w", commit, err)
+	if r.own() {
+		a, err := d.read(root)
+		if err != nil {
+			return fmt.Errorf("the commit %.12s: %w", commit, err)
+		}
+		d.base = a
 	}
-	d.commit = commit
-	d.build(ctx, a, root, at, func(w *work) *slot { return &w.saved })
+	r.commit, r.base = commit, d.base
+	d.build(ctx, d.base, r, root, at, func(w *work) *slot { return &w.saved })
 	return nil
 }
 
-func (d *dev) git(ctx context.Context, args ...string) ([]byte, error) {
+func (r *repo) git(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir = d.Root
+	cmd.Dir = r.dir
 	return cmd.Output()
 }
 

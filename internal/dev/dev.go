@@ -28,11 +28,12 @@ import (
 
 // Config says what to run, and how.
 type Config struct {
-	Root    string   // the folder of titrate.yaml
-	Dir     string   // where builds, logs and state are kept from one run to the next
-	Env     string   // the environment; empty: the manifest's last
-	Only    []string // services; empty: all
-	Gateway string   // host:port
+	Root    string            // the folder of titrate.yaml
+	Dir     string            // where builds, logs and state are kept from one run to the next
+	Env     string            // the environment; empty: the manifest's last
+	Only    []string          // services; empty: all
+	Repos   map[string]string // folders of the app's further repositories, by name; those beside Root need not be here
+	Gateway string            // host:port
 	Split   rollout.Weight
 	Faults  []Fault
 	Record  string // file for a load profile; empty: none
@@ -59,8 +60,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer lock.Close()
-	d := &dev{Config: cfg, say: &teller{out: cfg.Out, colour: cfg.Colour, logs: cfg.Logs}, works: map[string]*work{}, faulty: map[versionOf]bool{}}
+	d := &dev{Config: cfg, say: &teller{out: cfg.Out, colour: cfg.Colour, logs: cfg.Logs}, repos: map[string]*repo{}, told: map[string]bool{}, changes: make(chan change), works: map[string]*work{}, faulty: map[versionOf]bool{}}
 	if d.saved, err = d.read(cfg.Root); err != nil {
+		return err
+	}
+	if err := d.named(); err != nil {
 		return err
 	}
 	if d.count, err = lastVersion(cfg.Dir); err != nil {
@@ -96,11 +100,16 @@ type dev struct {
 	front      net.Listener // where people ask; differs from on.Public while requests are recorded
 	faults     *interposer
 
-	saved    *app
+	saved    *app             // as the manifest stands
+	base     *app             // as it was committed, with --split
+	repos    map[string]*repo // whose files are here, by name
+	told     map[string]bool  // further repositories, and whether it was said that their files are here
 	works    map[string]*work // by service
 	count    rollout.Version  // the last one given
 	revision uint64
-	commit   string // of what is compared with
+
+	changes  chan change
+	watching sync.WaitGroup
 
 	mu     sync.Mutex
 	faulty map[versionOf]bool // versions that get faults
@@ -122,7 +131,7 @@ func (d *dev) key(workload string) rollout.Key {
 // open makes the parts.
 func (d *dev) open(ctx context.Context) error {
 	var err error
-	d.builder, err = pipeline.Open(pipeline.Config{Dir: d.Dir, Launcher: []string{"/proc/self/exe"}, Network: true, Log: d.Log})
+	d.builder, err = pipeline.Open(pipeline.Config{Dir: d.Dir, Launcher: []string{"/proc/self/exe"}, Network: true, Waited: true, Log: d.Log})
 	if err != nil {
 		return err
 	}
@@ -208,6 +217,9 @@ func (d *dev) sample(all []local.Sample) {
 
 // run is the loop. Everything beside it ends before it returns.
 func (d *dev) run(ctx context.Context) error {
+	defer d.watching.Wait()
+	ctx, unwatch := context.WithCancel(ctx)
+	defer unwatch()
 	parts, end := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -220,8 +232,8 @@ func (d *dev) run(ctx context.Context) error {
 			}
 		})
 	}
-	changes, err := watch(parts, d.Root)
-	if err != nil {
+	own := d.repo("")
+	if err := d.watch(ctx, own); err != nil {
 		return err
 	}
 	windows := make(chan world.VersionWindow, 256)
@@ -246,7 +258,7 @@ func (d *dev) run(ctx context.Context) error {
 	}
 	defer d.stop(parts)
 	d.say.line("%s from %s. Ctrl-C ends it.", d.saved.name, d.Root)
-	d.reload(ctx, time.Now())
+	d.reload(ctx, own, time.Now())
 	d.addresses()
 	for {
 		_, moved := d.supervisor.Seen()
@@ -256,11 +268,11 @@ func (d *dev) run(ctx context.Context) error {
 			return nil
 		case err := <-failed:
 			return err
-		case at, ok := <-changes:
-			if !ok {
-				return errors.New("the folder is not watched any more")
+		case c := <-d.changes:
+			if c.lost {
+				return fmt.Errorf("%s is not watched any more", c.in.dir)
 			}
-			d.reload(ctx, at)
+			d.reload(ctx, c.in, c.at)
 		case <-moved:
 		case w := <-windows:
 			d.judge(w)

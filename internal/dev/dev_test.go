@@ -98,10 +98,16 @@ func TestWatch_tellsOfWhatIsSavedAlsoInNewFolders(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "node_modules"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	changes, err := watch(t.Context(), root)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(root, link); err != nil {
+		t.Fatal(err)
+	}
+	changes := make(chan change)
+	run, err := watch(t.Context(), &repo{dir: link}, changes)
 	if err != nil {
 		t.Fatal(err)
 	}
+	go run()
 	save := func(name, text string) {
 		path := filepath.Join(root, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,37 +56,69 @@ type version struct {
 	waits   rollout.Version
 }
 
-// reload builds what stands in the folder, and lets what differs take its place. What
-// is wrong is said, and what runs goes on.
-func (d *dev) reload(ctx context.Context, at time.Time) {
+// reload builds what stands in a repository where something was saved, and lets what
+// differs take its place. What is wrong is said, and what runs goes on. The other
+// repositories are built where what the manifest asks of them is new.
+func (d *dev) reload(ctx context.Context, saved *repo, at time.Time) {
+	if saved.own() && !d.reread(ctx) {
+		return
+	}
+	for _, r := range d.here() {
+		if r != saved && r.base == d.base && reflect.DeepEqual(r.asked, d.saved) {
+			continue
+		}
+		if err := d.rebuild(ctx, r, at); err != nil {
+			d.say.fault(err)
+			if r.own() {
+				return
+			}
+		}
+	}
+}
+
+// reread takes in the manifest, and begins to watch the repositories that are new in it.
+func (d *dev) reread(ctx context.Context) bool {
 	a, err := d.read(d.Root)
 	if err != nil {
 		d.say.fault(err)
-		return
+		return false
 	}
 	if a.name != d.saved.name {
 		d.say.line("✖ the app is called %s now: end titrate dev and start it again", a.name)
-		return
+		return false
 	}
 	d.saved = a
-	if d.Split > 0 {
-		if err := d.committed(ctx, at); err != nil {
-			d.say.fault(err)
-			return
-		}
-	}
-	d.build(ctx, a, d.Root, at, func(w *work) *slot { return &w.edited })
 	for name := range d.works {
 		if !slices.Contains(names(a.services), name) {
 			delete(d.works, name)
 			d.say.line("↓ %s is in the manifest no more", name)
 		}
 	}
-	d.apply()
+	d.further()
+	for _, r := range d.here() {
+		if err := d.watch(ctx, r); err != nil {
+			d.say.fault(err)
+		}
+	}
+	return true
 }
 
-// build gives each service whose build or settings are new a version to come.
-func (d *dev) build(ctx context.Context, a *app, root string, at time.Time, in func(*work) *slot) {
+// rebuild builds one repository.
+func (d *dev) rebuild(ctx context.Context, r *repo, at time.Time) error {
+	if d.Split > 0 {
+		if err := d.committed(ctx, r, at); err != nil {
+			return err
+		}
+	}
+	d.build(ctx, d.saved, r, r.dir, at, func(w *work) *slot { return &w.edited })
+	r.asked = d.saved
+	d.apply()
+	return nil
+}
+
+// build gives each service of a repository whose build or settings are new a version
+// to come.
+func (d *dev) build(ctx context.Context, a *app, r *repo, root string, at time.Time, in func(*work) *slot) {
 	job := pipeline.Job{App: a.name, Label: env, Source: root, Progress: &progress{d.say}, Logins: map[string]pipeline.Login{}}
 	for host, r := range a.logins {
 		if password, ok := d.value(a, r.Password); ok { // without it the registry may still answer, or says no
@@ -94,10 +127,13 @@ func (d *dev) build(ctx context.Context, a *app, root string, at time.Time, in f
 	}
 	var services []manifest.Service
 	for _, s := range a.services {
-		if d.wanted(s.Name) {
+		if s.Repo == r.name && d.wanted(s.Name) {
 			services = append(services, s)
 			job.Workloads = append(job.Workloads, pipeline.Workload{Name: s.Name, Build: s.Build, Image: s.Image, Run: s.Run})
 		}
+	}
+	if len(services) == 0 {
+		return
 	}
 	results, err := d.builder.Build(ctx, job)
 	if ctx.Err() != nil {

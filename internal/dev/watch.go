@@ -30,8 +30,33 @@ type watcher struct {
 	folders map[int32]string
 }
 
-// watch tells when something changed, until ctx ends. The channel is closed then.
-func watch(ctx context.Context, root string) (<-chan time.Time, error) {
+// change is a save in a repository, or several at once.
+type change struct {
+	in   *repo
+	at   time.Time
+	lost bool // nothing more is told of it
+}
+
+// watch tells the loop of changes in a repository, until ctx ends.
+func (d *dev) watch(ctx context.Context, r *repo) error {
+	if r.watched {
+		return nil
+	}
+	run, err := watch(ctx, r, d.changes)
+	if err != nil {
+		return err
+	}
+	r.watched = true
+	d.watching.Go(run)
+	return nil
+}
+
+// watch makes what tells of changes in a repository from now on, and runs until ctx ends.
+func watch(ctx context.Context, r *repo, out chan<- change) (run func(), err error) {
+	root, err := filepath.EvalSymlinks(r.dir) // a link to a folder is no folder to walk through
+	if err != nil {
+		return nil, fmt.Errorf("watch a repository: %w", err)
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("watch %s: %w", root, err)
@@ -43,20 +68,19 @@ func watch(ctx context.Context, root string) (<-chan time.Time, error) {
 	}
 	_ = w.one(filepath.Join(root, ".git")) // there may be none: then there are no commits either
 	context.AfterFunc(ctx, func() { w.file.Close() })
-	events, out := make(chan struct{}, 1), make(chan time.Time)
-	go func() {
-		defer close(events)
-		w.read(ctx, events)
-	}()
-	go func() {
-		defer close(out)
-		settled(ctx, events, out)
-	}()
-	return out, nil
+	events := make(chan struct{}, 1)
+	return func() {
+		go func() {
+			defer close(events) // settled waits for it
+			w.read(ctx, events)
+		}()
+		settled(ctx, r, events, out)
+	}, nil
 }
 
-// settled passes on the first of several changes once there are no more.
-func settled(ctx context.Context, events <-chan struct{}, out chan<- time.Time) {
+// settled passes on the first of several changes once there are no more, and at last
+// that nothing is watched any more.
+func settled(ctx context.Context, r *repo, events <-chan struct{}, out chan<- change) {
 	for range events {
 		first := time.Now()
 		for calm := false; !calm && time.Since(first) < atMost; {
@@ -68,10 +92,13 @@ func settled(ctx context.Context, events <-chan struct{}, out chan<- time.Time) 
 			}
 		}
 		select {
-		case out <- first:
+		case out <- change{in: r, at: first}:
 		case <-ctx.Done():
-			return
 		}
+	}
+	select {
+	case out <- change{in: r, lost: true}:
+	case <-ctx.Done():
 	}
 }
 

@@ -10,10 +10,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// become turns this process into the step: slow, limited, without rights.
+// become turns this process into the step: slow unless it is waited for, limited,
+// without rights.
 func become(sp spec) error {
 	runtime.LockOSThread() // what follows belongs to a thread, and the one that execs counts
-	if err := yieldToOthers(sp); err != nil {
+	if !sp.Waited {
+		if err := yieldToOthers(); err != nil {
+			return err
+		}
+	}
+	if err := limit(sp); err != nil {
 		return err
 	}
 	if err := landlocked(sp); err != nil {
@@ -32,12 +38,16 @@ func become(sp spec) error {
 	return unix.Exec(sp.Args[0], sp.Args, sp.Env)
 }
 
-func yieldToOthers(sp spec) error {
+func yieldToOthers() error {
 	if err := unix.Setpriority(unix.PRIO_PROCESS, 0, 19); err != nil {
 		return fmt.Errorf("be nice: %w", err)
 	}
 	const whoProcess, idleClass = 1, 3 << 13
 	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, 0, idleClass) // not every disk scheduler knows
+	return nil
+}
+
+func limit(sp spec) error {
 	// When memory runs out, a build goes before what serves people.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0)
 	limits := map[int]uint64{unix.RLIMIT_CORE: 0}

@@ -85,6 +85,16 @@ func makeRoot(sp spec) error {
 // mount shows b under root. A link of the machine, as /bin may be, stays a link.
 func (b bind) mount(root string) error {
 	at := b.At
+	if b.Path == "" {
+		at = filepath.Join(root, at)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount("tmpfs", at, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0755,size=4m"); err != nil {
+			return fmt.Errorf("mount a folder in memory: %w", err)
+		}
+		return nil
+	}
 	if at == "" {
 		at = b.Path
 		if target, err := os.Readlink(b.Path); err == nil && strings.Count(b.Path, "/") == 1 {

@@ -41,6 +41,7 @@ type Config struct {
 	ImageNote func(rollout.Image) string
 	Limits    Limits
 	Parallel  int    // steps at one time; 0: 2
+	Waited    bool   // somebody waits for each build: steps do not yield to what else runs here
 	Go        string // the go program; empty: the one on PATH
 	Log       *slog.Logger
 }

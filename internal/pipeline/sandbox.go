@@ -32,13 +32,15 @@ type spec struct {
 	Env       []string `json:"env"`
 	Processes int      `json:"processes"`
 	FileSize  int64    `json:"file_size"`
+	Waited    bool     `json:"waited,omitempty"`
 	Probe     bool     `json:"probe,omitempty"` // make the walls and end well
 }
 
 // bind shows a file or folder of this machine to the step. At is where; empty:
-// in its own place, and always there where the machine allows no mounts.
+// in its own place, and always there where the machine allows no mounts. Without a
+// Path it is a small folder in memory, gone after the step; it needs mounts.
 type bind struct {
-	Path  string `json:"path"`
+	Path  string `json:"path,omitempty"`
 	At    string `json:"at,omitempty"`
 	Write bool   `json:"write,omitempty"`
 }
@@ -64,6 +66,7 @@ type sandbox struct {
 	launcher []string
 	limits   Limits
 	dir      string // the data folder
+	waited   bool
 
 	once    sync.Once
 	level   level
@@ -82,7 +85,7 @@ func newSandbox(cfg Config) (*sandbox, error) {
 		return nil, fmt.Errorf("builds need this program again: %w", err)
 	}
 	launcher := append([]string{program}, cfg.Launcher[1:]...)
-	return &sandbox{launcher: launcher, limits: cfg.Limits, dir: cfg.Dir}, nil
+	return &sandbox{launcher: launcher, limits: cfg.Limits, dir: cfg.Dir, waited: cfg.Waited}, nil
 }
 
 // probe finds the best level once, by trying.
@@ -175,7 +178,7 @@ func (s *sandbox) at(ctx context.Context, place, path string) string {
 // run runs a step within its limits. The error is a limit that was passed, or a
 // fault of this machine; how the step itself ended is in the outcome.
 func (s *sandbox) run(ctx context.Context, st step) (outcome, error) {
-	sp := spec{Level: s.probe(ctx), Network: st.network, Dir: st.dir, Args: st.args, Processes: s.limits.Processes, FileSize: s.limits.Disk}
+	sp := spec{Level: s.probe(ctx), Network: st.network, Dir: st.dir, Args: st.args, Processes: s.limits.Processes, FileSize: s.limits.Disk, Waited: s.waited}
 	home, tmp := filepath.Join(st.work, "home"), filepath.Join(st.work, "tmp")
 	sp.Root = filepath.Join(st.work, "root")
 	for _, dir := range []string{home, tmp, sp.Root} {

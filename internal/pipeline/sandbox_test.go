@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"titrate/internal/manifest"
 )
 
@@ -223,4 +225,31 @@ func TestConfinement_saysWhatDoesNotHold(t *testing.T) {
 			t.Errorf("all is held, but: %s", text)
 		}
 	})
+}
+
+func TestSandbox_yieldsUnlessItsBuildIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	prio, err := unix.Getpriority(unix.PRIO_PROCESS, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for waited, want := range map[bool]string{false: "19\n", true: fmt.Sprintln(20 - prio)} { // the system call returns 20 - nice
+		bb := builder(t, func(c *Config) { c.Waited = waited })
+		res := mustBuild(t, bb, files(t, "x", "y"), shell("nice > out"))
+		if got, err := os.ReadFile(filepath.Join(bb.artifacts.Path(res[0].Artifact.Digest), "out")); err != nil || string(got) != want {
+			t.Errorf("waited for: %v: nice %q, want %q (%v)", waited, got, want, err)
+		}
+	}
+}
+
+// The go command makes 256 folders there for each build, and uses none of them.
+func TestSandbox_goCommandsOwnCacheIsInMemory(t *testing.T) {
+	t.Parallel()
+	bb := builder(t, nil)
+	if bb.sandbox.probe(t.Context()) != levelFull {
+		t.Skip("this machine lets builds have no view of files of their own")
+	}
+	w := goService("shop", ".")
+	w.Build.Test = `[ "$(stat -f -c %T "$GOCACHE")" = tmpfs ] && touch "$GOCACHE/x" && [ "$(ls /cache/new | wc -l)" -lt 200 ]`
+	mustBuild(t, bb, files(t, "go.mod", goMod, "main.go", mainGo("here")), w)
 }

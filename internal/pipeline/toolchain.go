@@ -106,6 +106,12 @@ func (r *run) place(ctx context.Context, t toolchain, root, out, modCache string
 		"GOCACHE=" + s.at(ctx, "/cache/new", added),
 	}
 	if t.asks() {
+		if s.probe(ctx) == levelFull {
+			// The go command makes 256 folders in its own cache before it asks for another,
+			// and leaves them empty: on a disk that and their removal take longer than a link.
+			p.binds = append(p.binds, bind{At: "/cache/go", Write: true})
+			p.env = setEnv(p.env, "GOCACHE=/cache/go")
+		}
 		below := s.at(ctx, "/cache/shared", shared)
 		p.binds = append(p.binds, bind{Path: shared, At: "/cache/shared"}, bind{Path: s.launcher[0], At: "/cache/titrate"})
 		if exists(t.BuildCache) {
