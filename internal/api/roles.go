@@ -51,7 +51,7 @@ var (
 		"abort": auth.Deployer, "pause": auth.Deployer,
 		"resume": auth.Approver, "promote": auth.Approver, "promote-full": auth.Approver, "set-weight": auth.Approver, "retry": auth.Approver,
 	}
-	tasks = map[string]auth.Role{"backup": auth.Deployer, "rehearse": auth.Deployer, "restore": auth.Admin}
+	tasks = map[string]auth.Role{"backup": auth.Deployer, "rehearse": auth.Deployer, "restart": auth.Deployer, "restore": auth.Admin}
 )
 
 // documents begin the routes that describe the API.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,30 @@ func TestRoles_gitIsReadByAViewerAndWrittenByADeployer(t *testing.T) {
 			} else if !want && (!strings.HasPrefix(rec.Header().Get("Content-Type"), "text/plain") || !strings.Contains(rec.Body.String(), "takes a")) {
 				t.Errorf("git shows nothing of %q: %s", rec.Header().Get("Content-Type"), rec.Body)
 			}
+		}
+	}
+}
+
+// A new verb or kind that nobody gave a role fails here.
+func TestRoles_everyVerbAndTaskHasOne(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		of    reflect.Type
+		field string
+		roles map[string]auth.Role
+	}{
+		{reflect.TypeFor[client.CommandRequest](), "Verb", verbs},
+		{reflect.TypeFor[client.TaskRequest](), "Kind", tasks},
+	} {
+		f, _ := c.of.FieldByName(c.field)
+		words := strings.Split(f.Tag.Get("enum"), ",")
+		for _, word := range words {
+			if !auth.Admin.May(c.roles[word]) {
+				t.Errorf("%s %q is open to no role: give it one in roles.go", c.field, word)
+			}
+		}
+		if len(words) != len(c.roles) {
+			t.Errorf("%d of %s, and %d have a role", len(words), c.field, len(c.roles))
 		}
 	}
 }

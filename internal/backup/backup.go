@@ -112,6 +112,10 @@ func claim(dir, file string) (*os.File, error) {
 	if err == nil && filepath.IsLocal(inside) {
 		return nil, &Error{Code: "T0731", Saw: "a backup in the data folder would hold itself, and go with it", Where: file, Help: "name a file elsewhere, best on another disk"}
 	}
+	// A rename would put the archive in the place of a device, which everybody needs.
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, &Error{Code: "T0731", Saw: "what is there is no file that a backup could take the place of", Where: file, Help: "name a file; the archive cannot be written to a folder, a device or a pipe"}
+	}
 	path := filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+".part")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {

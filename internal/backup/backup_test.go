@@ -194,6 +194,17 @@ func TestBackup_leavesNothingWhenItFails(t *testing.T) {
 	wantCode(t, err, "T0731", "in the data folder")
 	_, err = Write(t.Context(), backupOf(b.Dir, filepath.Join(b.Dir, "..", "none", "x")))
 	wantCode(t, err, "T0731", "no such file")
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, there := range []string{pipe, filepath.Dir(pipe)} {
+		_, err = Write(t.Context(), backupOf(b.Dir, there))
+		wantCode(t, err, "T0731", "no file that a backup could take the place of")
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().IsRegular() {
+		t.Error("the pipe is gone", err)
+	}
 }
 
 func wantCode(t *testing.T, err error, code, saw string) {

@@ -58,7 +58,7 @@ func (s *session) status(ctx context.Context, c *client.Client, args []string, a
 	}
 	return s.emit(apps, func(w io.Writer) {
 		if server.Node != "up" {
-			fmt.Fprintln(w, "✖ the node does not answer: traffic flows on at the last weights, and nothing is measured")
+			fmt.Fprintln(w, "✖ the node does not answer: it has the gateway, so requests wait for it, and nothing is measured; titrate server doctor says why")
 		}
 		drawEngine(w, "", server.Engine)
 		for _, line := range server.Confinement {

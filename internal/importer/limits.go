@@ -16,17 +16,26 @@ func (c *composition) mounts(u *unit, s *node) {
 			continue
 		}
 		var source, target string
+		var readOnly bool
 		kind := "volume"
 		if v.kind == table {
 			v.all()
-			source, target = c.shape(v.find("source")), c.shape(v.find("target"))
+			source, target, readOnly = c.shape(v.find("source")), c.shape(v.find("target")), v.find("read_only").yes()
 			if t := v.find("type").str(); t != "" {
 				kind = t
 			}
 		} else {
-			source, target = mount(c.shape(v))
+			text := c.shape(v)
+			source, target = mount(text)
+			if parts := strings.Split(text, ":"); len(parts) > 2 {
+				readOnly = slices.Contains(strings.Split(parts[2], ","), "ro")
+			}
 		}
+		before := len(c.notes)
 		c.volume(u, v, source, target, kind)
+		if readOnly && len(c.notes) == before {
+			c.note(v, Changed, "the service can write to it, too", "")
+		}
 	}
 }
 
@@ -77,9 +86,14 @@ func (c *composition) capacity(u *unit, s *node) {
 	deploy := s.get("deploy")
 	resources := deploy.get("resources")
 	for _, n := range []*node{s.get("scale"), deploy.get("replicas")} {
-		if v, err := strconv.Atoi(c.shape(n)); err == nil && v > 1 {
+		text := c.shape(n)
+		switch v, err := strconv.Atoi(text); {
+		case text == "":
+		case err != nil:
+			c.note(n, Lost, fmt.Sprintf("%q is no number of instances", text), "scale: NUMBER")
+		case v > 1:
 			u.set("scale", v, n)
-		} else if err == nil && v == 0 {
+		case v < 1:
 			c.note(n, Lost, "a service has at least one instance", "")
 		}
 	}
@@ -95,7 +109,11 @@ func (c *composition) capacity(u *unit, s *node) {
 		{s.get("pids_limit"), "processes"},
 		{limits.get("pids"), "processes"},
 	} {
-		u.limit(l.key, c.shape(l.from), l.from)
+		text := c.shape(l.from)
+		u.limit(l.key, text, l.from)
+		if f, err := strconv.ParseFloat(text, 64); l.key != "memory" && text != "" && (err != nil || f < -1) { // 0 and -1 are none
+			c.note(l.from, Lost, fmt.Sprintf("%q cannot be a limit", text), "limits: { "+l.key+": NUMBER }")
+		}
 	}
 }
 
