@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -258,6 +259,25 @@ func TestDoctor_saysNothingOfBackupsUntilItIsAskedTo(t *testing.T) {
 	for _, f := range examine(t, dir, nil).Findings {
 		if f.Check == "backup" {
 			t.Errorf("%+v", f)
+		}
+	}
+}
+
+func TestDoctor_looksForTheEngineThatIsMeant(t *testing.T) {
+	t.Parallel()
+	socket := filepath.Join(t.TempDir(), "d.sock")
+	l, err := net.Listen("unix", socket) //nolint:noctx // it ends with the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for asked, want := range map[string]string{
+		"unix://" + socket: "a container engine answers",
+		"none":             "no container engine is to be used",
+	} {
+		r := examine(t, folder(t), func(c *Config) { c.Env = append([]string{"TITRATE_ENGINE=" + asked}, c.Env...) })
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return strings.Contains(f.What, want) }) {
+			t.Errorf("with %s it says\n%s", asked, listed(r))
 		}
 	}
 }

@@ -87,14 +87,15 @@ func namespacesSeen() Finding {
 
 // engine looks for a socket of Docker or podman that answers.
 func (p *patient) engine(ctx context.Context) {
-	var sockets []string
-	if host, ok := strings.CutPrefix(p.variable("DOCKER_HOST"), "unix://"); ok {
-		sockets = append(sockets, host)
+	asked := p.variable("TITRATE_ENGINE")
+	if asked == "none" {
+		p.note(Finding{Check: "engine", Level: Info, What: "no container engine is to be used: TITRATE_ENGINE is none"})
+		return
 	}
-	if dir := p.variable("XDG_RUNTIME_DIR"); dir != "" {
-		sockets = append(sockets, filepath.Join(dir, "docker.sock"), filepath.Join(dir, "podman", "podman.sock"))
+	sockets := p.sockets()
+	if asked != "" && asked != "auto" {
+		sockets = []string{strings.TrimPrefix(asked, "unix://")}
 	}
-	sockets = append(sockets, "/var/run/docker.sock", "/run/podman/podman.sock")
 	for _, path := range sockets {
 		d := net.Dialer{Timeout: patience}
 		c, err := d.DialContext(ctx, "unix", path)
@@ -109,6 +110,18 @@ func (p *patient) engine(ctx context.Context) {
 		}
 	}
 	p.note(Finding{Check: "engine", Level: Info, What: "no container engine answers: apps run as processes", Where: strings.Join(sockets, ", ")})
+}
+
+// sockets are the usual ones of Docker and podman.
+func (p *patient) sockets() []string {
+	var all []string
+	if host, ok := strings.CutPrefix(p.variable("DOCKER_HOST"), "unix://"); ok {
+		all = append(all, host)
+	}
+	if dir := p.variable("XDG_RUNTIME_DIR"); dir != "" {
+		all = append(all, filepath.Join(dir, "docker.sock"), filepath.Join(dir, "podman", "podman.sock"))
+	}
+	return append(all, "/var/run/docker.sock", "/run/podman/podman.sock")
 }
 
 func (p *patient) variable(name string) string {
