@@ -45,6 +45,7 @@ func (p *proposal) service(e manifest.Environment, s manifest.Service, a rollout
 	what := p.propose(w, rollout.VersionRecord{
 		Key: k, Release: p.release.Number, Commit: p.release.CommitOf(repoOf(e.App, s)), Artifact: a, Config: configOf(e, s, secrets, accessories),
 	})
+	p.change.Workloads[at].Settings.Asked = p.delivered.Workloads[len(p.delivered.Workloads)-1].Version
 	if what != Unchanged && w.Stable != 0 {
 		p.change.Workloads[at].Settings.Before = spared(before, w.Settings)
 	}

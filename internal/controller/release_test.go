@@ -507,3 +507,30 @@ func TestR14_aVersionThatNeverAnswersIsToldAsThat(t *testing.T) {
 		t.Errorf("%q", why)
 	}
 }
+
+func TestR9_aRevertedCommitIsNoMoreBehind(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	bad := map[string]string{"orders": "o2", "payments": "p1"}
+	id := p.deliver(cofe, bad).Rollouts[0]
+	p.tick()
+	if _, err := p.Command(t.Context(), id, rollout.Command{Verb: rollout.Abort, By: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	p.ended(id, rollout.Aborted)
+	for _, c := range []struct {
+		artifacts map[string]string
+		want      controller.SyncState
+	}{
+		{bad, controller.Late},
+		{map[string]string{"orders": "o1", "payments": "p1"}, controller.AsAsked},
+		{bad, controller.Late},
+	} {
+		p.deliver(cofe, c.artifacts)
+		p.tick()
+		if got := p.status("orders").Sync; got.State != c.want {
+			t.Errorf("with %v asked for it is %+v, want %s", c.artifacts, got, c.want)
+		}
+	}
+}

@@ -206,7 +206,7 @@ func (c *Controller) sync(w *work, s WorkloadStatus) Sync {
 		return Sync{State: Moving}
 	case w.Orphaned != 0:
 		return Sync{State: Unasked, Why: fmt.Sprintf("%s names it no more; it runs on until it is removed", w.Orphaned)}
-	case v != nil && v.Refused != "" && v.Number != w.Stable:
+	case v != nil && v.Refused != "" && v.Number != w.Stable && w.Settings.Asked != w.Stable: // else it was reverted
 		why := fmt.Sprintf("%s %s", v.Release, words(v.Ended))
 		if stable := w.stable(); stable != nil {
 			why += fmt.Sprintf(", %s kept", stable.Release)

@@ -113,6 +113,9 @@ type Settings struct {
 	Drain        time.Duration `json:"drain"`
 	StartTimeout time.Duration `json:"start_timeout"`
 	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
+	// Asked is the version that the newest release means, whether it may be tried or not
+	// (R9); 0: it was not kept when these were written.
+	Asked Version `json:"asked,omitempty"`
 	// Before is what the stable version keeps until a version that came with these
 	// settings is promoted (R5, R28); nil: nothing is taken from it.
 	Before *Settings `json:"before,omitempty"`
