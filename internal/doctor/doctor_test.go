@@ -266,7 +266,7 @@ func TestDoctor_saysNothingOfBackupsUntilItIsAskedTo(t *testing.T) {
 func TestDoctor_looksForTheEngineThatIsMeant(t *testing.T) {
 	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "d.sock")
-	l, err := net.Listen("unix", socket) //nolint:noctx // it ends with the test
+	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
