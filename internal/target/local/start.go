@@ -261,7 +261,8 @@ func (in *instance) keepWell(ctx context.Context) {
 	}
 	tries := newChecked(rec, rec.Addr)
 	last := in.s.cfg.Now()
-	for fails := 0; wait(ctx, probeEvery-probeEvery/20+mrand.N(probeEvery/10)); {
+	turn := mrand.N(turns)
+	for fails := 0; wait(ctx, untilTurn(time.Now(), turn)); {
 		now, known := in.s.cfg.Now(), in.snapshot()
 		calm := fails == 0 && known.State == world.InstanceReady && now.Sub(known.Since) > steady
 		if asked := in.s.cfg.Asked(rec.Addr); calm && !asked && now.Sub(last) < idleProbeEvery-probeEvery/2 {
@@ -288,6 +289,20 @@ func (in *instance) keepWell(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// turns is how many moments a second has at which instances are checked. Each has one
+// of them: what wakes a hundred times a second for a hundred instances is never idle,
+// and what checks all at once is a burst.
+const turns = 8
+
+// untilTurn returns how long it is until a turn comes round, half a second at least.
+func untilTurn(now time.Time, turn int) time.Duration {
+	at := now.Truncate(probeEvery).Add(time.Duration(turn) * probeEvery / turns)
+	for at.Sub(now) < probeEvery/2 {
+		at = at.Add(probeEvery)
+	}
+	return at.Sub(now)
 }
 
 func portOf(addr string) int {

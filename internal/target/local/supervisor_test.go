@@ -476,3 +476,19 @@ func TestSamples_tellWhatAVersionUses(t *testing.T) {
 		}
 	}
 }
+
+func TestUntilTurn_isASecondFromTurnToTurn(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 27, 7, 0, 0, 123456789, time.UTC)
+	for turn := range turns {
+		first := at.Add(untilTurn(at, turn))
+		if d := first.Sub(at); d < probeEvery/2 || d >= 3*probeEvery/2 {
+			t.Errorf("turn %d comes after %v", turn, d)
+		}
+		for _, late := range []time.Duration{0, time.Millisecond, probeEvery / 2} {
+			if next := first.Add(late + untilTurn(first.Add(late), turn)); next.Sub(first) != probeEvery {
+				t.Errorf("turn %d, looked at %v late, comes again after %v", turn, late, next.Sub(first))
+			}
+		}
+	}
+}
