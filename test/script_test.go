@@ -2,10 +2,13 @@ package test
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +40,12 @@ var builtIn string
 
 // TestMain removes what was built once no test needs it.
 func TestMain(m *testing.M) {
+	// Most of them wait for a program most of the time, so that more run side by side
+	// than there are processors, unless somebody says how many.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = f.Value.Set(strconv.Itoa(2 * runtime.GOMAXPROCS(0)))
+	}
 	code := m.Run()
 	if builtIn != "" {
 		os.RemoveAll(builtIn)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"titrate/bench/figures"
 )
 
 // traffic sends requests at a steady rate, whether or not earlier ones have been
@@ -22,18 +24,7 @@ type traffic struct {
 func startLoad(ctx context.Context, url string, rate float64) *traffic {
 	ctx, cancel := context.WithCancel(ctx)
 	t := &traffic{cancel: cancel, url: url, client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
-	t.all.Go(func() {
-		tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				t.all.Go(t.send)
-			}
-		}
-	})
+	figures.Steady(ctx, &t.all, rate, t.send)
 	return t
 }
 

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"titrate/bench/figures"
 )
 
 // host is the app's name on the web.
@@ -44,18 +46,7 @@ func (t tally) String() string {
 func begin(ctx context.Context, url string, rate float64) *load {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &load{url: url, cancel: cancel, failed: make(chan struct{}), client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}}
-	l.all.Go(func() {
-		tick := time.NewTicker(time.Duration(float64(time.Second) / rate))
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				l.all.Go(l.send)
-			}
-		}
-	})
+	figures.Steady(ctx, &l.all, rate, l.send)
 	return l
 }
 

@@ -113,7 +113,7 @@ func (s *session) lines(ctx context.Context, read func(yield func(client.LogLine
 // buildLogs writes what the newest build of an app printed, or the newest that
 // failed.
 func (s *session) buildLogs(ctx context.Context, c *client.Client, t target, failed bool) error {
-	if t.rollout != 0 || t.release != 0 || t.version != 0 {
+	if !t.ofWorkload() {
 		return usage("--build and --failed are of an app's newest build\n  help    titrate logs --build APP[/WORKLOAD]")
 	}
 	if err := s.known(ctx, c, t); err != nil {

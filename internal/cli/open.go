@@ -17,18 +17,8 @@ func (s *session) openCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "open [APP[/WORKLOAD]]", Short: "its address, in the browser where there is one", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := s.connect()
+			c, t, err := s.workload(cmd.Context(), args, "open is of an app or a service of it\n  help    titrate open APP/WORKLOAD")
 			if err != nil {
-				return err
-			}
-			t, err := s.target(cmd.Context(), c, args)
-			if err != nil {
-				return err
-			}
-			if t.rollout != 0 || t.release != 0 || t.version != 0 {
-				return usage("open is of an app or a service of it\n  help    titrate open APP/WORKLOAD")
-			}
-			if err := s.known(cmd.Context(), c, t); err != nil {
 				return err
 			}
 			a, err := c.App(cmd.Context(), t.app)

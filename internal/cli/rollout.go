@@ -235,18 +235,8 @@ func (s *session) rollbackCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "rollback [APP[/WORKLOAD]]", Short: "back to the version before, now", Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := s.connect()
+			c, t, err := s.workload(cmd.Context(), args, "a rollback is of an app or a workload: "+strings.Join(args, " ")+" says where to only with --to\n  help    titrate rollback APP[/WORKLOAD] --to v17")
 			if err != nil {
-				return err
-			}
-			t, err := s.target(cmd.Context(), c, args)
-			if err != nil {
-				return err
-			}
-			if t.rollout != 0 || t.release != 0 || t.version != 0 {
-				return usage("a rollback is of an app or a workload: %s says where to only with --to\n  help    titrate rollback APP[/WORKLOAD] --to v17", args[0])
-			}
-			if err := s.known(cmd.Context(), c, t); err != nil {
 				return err
 			}
 			a, err := c.Rollback(cmd.Context(), t.app, client.RollbackRequest{Env: s.env, Workload: t.workload, To: to})

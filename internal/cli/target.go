@@ -47,6 +47,26 @@ func parseTarget(text string) (target, error) {
 	return t, nil
 }
 
+// ofWorkload reports whether t names an app or a workload, and nothing of it.
+func (t target) ofWorkload() bool { return t.rollout == 0 && t.release == 0 && t.version == 0 }
+
+// workload connects, and reads an argument that names an app or a workload that there
+// is; other says what to type in place of anything else.
+func (s *session) workload(ctx context.Context, args []string, other string) (*client.Client, target, error) {
+	c, err := s.connect()
+	if err != nil {
+		return nil, target{}, err
+	}
+	t, err := s.target(ctx, c, args)
+	if err != nil {
+		return nil, t, err
+	}
+	if !t.ofWorkload() {
+		return nil, t, usage("%s", other)
+	}
+	return c, t, s.known(ctx, c, t)
+}
+
 // target reads the optional first argument and fills in the app: the flag, the
 // manifest of this folder or one above it, or the only app of the server.
 func (s *session) target(ctx context.Context, c *client.Client, args []string) (target, error) {

@@ -79,23 +79,30 @@ func TestR31_aKilledNodeStillKnowsWhoWrites(t *testing.T) {
 	b.untilReady(2, 1)
 }
 
+// heldByAnother has a process that is no instance hold a volume until the lock is closed.
+func (b *bench) heldByAnother(volume string) *os.File {
+	b.t.Helper()
+	path := b.volume(orders, volume) + ".lock"
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	lock, err := os.Create(path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = lock.Close() }) // it may be closed
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		b.t.Fatal(err)
+	}
+	return lock
+}
+
 // TestR31_aProcessThatNobodyKnowsIsWaitedFor holds a volume by a process that is no
 // instance, as one that an instance left behind under another name would.
 func TestR31_aProcessThatNobodyKnowsIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newFolder(t))
-	path := b.volume(orders, "data") + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	lock := b.heldByAnother("data")
 	b.want(writing(1, 1, alone, "serve"))
 	b.until("it waits", func(s Seen) bool { return strings.Contains(s.instance("orders-v1-a").Why, "T0580") })
 	lock.Close()
@@ -176,18 +183,7 @@ func TestR31_whatHasFailedLetsGo(t *testing.T) {
 func TestR31_whoeverWaitsForOneVolumeHoldsNoOther(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newFolder(t))
-	path := b.volume(orders, "data") + ".lock"
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	lock, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lock.Close()
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
-		t.Fatal(err)
-	}
+	lock := b.heldByAnother("data")
 	both := rollout.Volumes{"data": {Path: "/data"}, "cache": {Path: "/cache"}}
 	b.want(writing(1, 1, both, "serve"))
 	b.until("it waits for the second", func(s Seen) bool { return strings.Contains(s.instance("orders-v1-a").Why, "the volume data (T0580)") })
