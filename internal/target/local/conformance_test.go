@@ -182,7 +182,7 @@ func wrongPort(tr trial) {
 	t, k, dir := tr.t, tr.k, tr.dir
 	b := newBench(t, dir)
 	f := k.fleet(run(1, 1, "elsewhere", "3911"))
-	f.StartTimeout = 700*time.Millisecond + k.slack
+	f.StartTimeout = 3*time.Second + k.slack
 	b.want(f)
 	seen := b.until("it is late", func(s Seen) bool { return s.fleet(1).Failure != "" })
 	got := seen.fleet(1).Failure
