@@ -31,6 +31,7 @@ type unit struct {
 	usual string // of an accessory: the variable that its address is in, unless secret says another
 	from  *node
 	built *node // of a service that compose mounts the code of: that mount
+	front bool  // it is what a browser asks that is given the machine's name alone
 	keys  []said
 
 	folder    string // of an accessory: where its image keeps data
@@ -128,22 +129,25 @@ func (u *unit) secret(name string, from *node) {
 // services are known.
 const ownHost = "\x00host"
 
-// hosts says under which names the services marked with ownHost are reached: the
-// first as the app's, the others under their own.
+// hosts says under which names the services marked with ownHost are reached: the one
+// in front, or the first, as the app's, the others under their own.
 func (b *builder) hosts() {
-	first := true
-	for _, u := range b.services {
-		if u.value("host") != ownHost {
+	reached := func(u *unit) bool { return u.value("host") == ownHost }
+	first := slices.IndexFunc(b.services, func(u *unit) bool { return u.front && reached(u) })
+	if first < 0 {
+		first = slices.IndexFunc(b.services, reached)
+	}
+	for i, u := range b.services {
+		if !reached(u) {
 			continue
 		}
 		name := b.app + ".localhost"
-		if first && b.options.Host != "" {
+		if i == first && b.options.Host != "" {
 			name = b.options.Host
-		} else if !first {
+		} else if i != first {
 			name = u.name + "." + name
 		}
 		u.set("host", name, u.keys[u.index("host")].from)
-		first = false
 	}
 }
 

@@ -34,6 +34,7 @@ func (b *builder) compose(src []byte) error {
 	c.hooks()
 	c.wire()
 	c.waiting()
+	c.reachable()
 	c.programs()
 	c.distinct()
 	for _, r := range c.roots {
@@ -250,8 +251,8 @@ func (c *composition) one(name string, s *node) {
 	c.running(u, s)
 	c.variables(u, s)
 	c.ports(u, s)
-	c.labels(u, s.find("labels"))
-	c.labels(u, s.find("deploy").find("labels"))
+	c.labels(u, takeTable(s, "labels"))
+	c.labels(u, takeTable(s.find("deploy"), "labels"))
 	c.health(u, s.get("healthcheck"))
 	c.mounts(u, s)
 	c.capacity(u, s)

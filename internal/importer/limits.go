@@ -149,7 +149,7 @@ func memory(s string) string {
 		if n, err := strconv.ParseInt(m[1], 10, 64); err == nil && n >= 1<<20 {
 			return fmt.Sprintf("%dMB", n>>20)
 		}
-		return m[1] + "B"
+		return s // no limit of any program: the manifest's parser asks whether another unit was meant
 	case "G":
 		if f, err := strconv.ParseFloat(m[1], 64); err == nil && f != float64(int(f)) {
 			return fmt.Sprintf("%dMB", int(f*1024))

@@ -169,6 +169,7 @@ func (w *wiring) distinct() {
 func (w *wiring) setting(a *unit, name string, n *node) {
 	value, v := w.expanded(n)
 	switch {
+	case n.kind != scalar: // which is listed as such
 	case a.has("use"):
 		w.note(n, Needless, "user, password and database are made by Titrate, and put into the secret", "")
 	case passwordVariable.MatchString(name) && w.secretHere(name, n, value, v):

@@ -40,6 +40,9 @@ type use struct {
 // variable takes one variable of a service.
 func (w *wiring) variable(u *unit, name string, n *node) {
 	value, v := w.expanded(n)
+	if n.kind != scalar {
+		return // which is listed as such
+	}
 	if file, ok := strings.CutSuffix(name, "_FILE"); ok && strings.HasPrefix(value, "/run/secrets/") {
 		w.secret(u, file, n)
 		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "the secret was read from a file", "it is the variable " + file + " here: the program reads it there"})
