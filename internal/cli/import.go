@@ -30,7 +30,7 @@ func (s *session) importCommand() *cobra.Command {
 			if _, err := s.atRoot(cmd.Context()); err != nil {
 				return err
 			}
-			tree := os.DirFS(s.Dir)
+			tree := folder(s.Dir)
 			name, err := s.toImport(tree, here, args)
 			if err != nil {
 				return err

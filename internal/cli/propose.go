@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -53,7 +52,7 @@ func programs(seen pipeline.Detection) []importer.Program {
 // propose makes a manifest of what the repository has. Where several files say how
 // the app runs, the person says which is meant; --yes is the first.
 func (s *session) propose(ctx context.Context, here string, wish wish) (proposal, error) {
-	tree := os.DirFS(s.Dir)
+	tree := folder(s.Dir)
 	code, seen, codeErr := s.fromCode(tree, wish)
 	if wish.from == fromCode {
 		return code, codeErr
