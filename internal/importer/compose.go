@@ -28,6 +28,7 @@ func (b *builder) compose(src []byte) error {
 	for _, f := range c.read {
 		c.hosts = append(c.hosts, f.name)
 	}
+	c.byNameAlone()
 	for _, f := range c.read {
 		c.one(f.name, f.value)
 	}

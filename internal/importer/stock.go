@@ -19,15 +19,21 @@ func (w *wiring) stock(name, host, image string, k stock, from, says *node) *uni
 		k.secret = own
 	}
 	a.usual = k.secret
+	instead := "use: " + k.use + " if that of this machine is enough"
 	tag := ""
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
 		tag = image[i+1:]
 	}
-	if !official(image, k.use) {
-		if k.use != "" {
-			w.notes = append(w.notes, Note{says.where(), says.path, Changed, "it may hold more than " + k.use + " does, and runs as the image that it is", "use: " + k.use + " if that of this machine is enough"})
-		}
+	switch {
+	case k.use == "":
+	case !official(image, k.use):
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "it may hold more than " + k.use + " does, and runs as the image that it is", instead})
 		k.use = ""
+	case k.use == useRedis && slices.Contains(w.unaddressed, host):
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "no variable has its address, so that programs know it by its name and no password: it runs as the image that it is", "use: redis has a password, and backups: for programs that read " + k.secret})
+		k.use = ""
+	}
+	if k.use == "" {
 		a.set("image", image, says)
 		if k.port != 0 {
 			a.set("port", k.port, says)

@@ -16,8 +16,9 @@ type wiring struct {
 	byName      map[string]*unit
 	stocks      map[string]stocked // accessories, by host name
 	uses        []use
-	literal     bool  // values hold no ${NAME}
-	primary     *unit // where all have the same variables: the one that PORT is of
+	literal     bool     // values hold no ${NAME}
+	unaddressed []string // hosts that containers know by name, and whose address no variable has
+	primary     *unit    // where all have the same variables: the one that PORT is of
 }
 
 func newWiring(b *builder) *wiring {
