@@ -22,6 +22,7 @@ type builder struct {
 	registries  []said
 	code        bool // services are the code's
 	secrets     []Secret
+	files       []File
 	notes       []Note
 }
 
@@ -47,7 +48,7 @@ type said struct {
 
 // set says a key of a unit, once: a later value replaces an earlier one.
 func (u *unit) set(key string, value any, from *node) {
-	u.keys = slices.DeleteFunc(u.keys, func(s said) bool { return s.key == key })
+	u.drop(key)
 	u.keys = append(u.keys, said{key, value, from})
 }
 
@@ -71,6 +72,11 @@ func (u *unit) value(key string) any {
 		return u.keys[i].value
 	}
 	return nil
+}
+
+// drop takes a key back.
+func (u *unit) drop(key string) {
+	u.keys = slices.DeleteFunc(u.keys, func(s said) bool { return s.key == key })
 }
 
 func (u *unit) has(key string) bool { return u.index(key) >= 0 }
@@ -177,7 +183,7 @@ func (b *builder) finish() (*Draft, error) {
 	}
 	return &Draft{
 		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Code: b.code, Accessories: names(b.accessories), Manifest: text,
-		Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
+		Files: b.needed(), Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
 	}, nil
 }
 

@@ -33,6 +33,7 @@ func (b *builder) compose(src []byte) error {
 		c.one(f.name, f.value)
 	}
 	c.hooks()
+	c.upstreams()
 	c.wire()
 	c.waiting()
 	c.reachable()
@@ -289,11 +290,18 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 	}
 	c.note(s.find("image"), Needless, "it is built here, and needs no name", "")
 	says := []said{{"dir", dir, build}}
-	if f := build.get("dockerfile"); c.shape(f) != "" && c.shape(f) != "Dockerfile" {
-		says = append(says, said{"dockerfile", c.shape(f), f})
+	dockerfile := "Dockerfile"
+	if f := build.get("dockerfile"); c.shape(f) != "" && c.shape(f) != dockerfile {
+		dockerfile = c.shape(f)
+		says = append(says, said{"dockerfile", dockerfile, f})
 	}
-	if f := build.get("target"); c.shape(f) != "" {
-		says = append(says, said{"target", c.shape(f), f})
+	f := build.get("target")
+	switch target := c.shape(f); {
+	case target == "":
+	case c.forDevelopment(s, dir, dockerfile, target):
+		c.note(f, Changed, target+" is for development, with the code mounted into it: the last stage of the Dockerfile is built, which has the code", "")
+	default:
+		says = append(says, said{"target", target, f})
 	}
 	if args := c.arguments(build); len(args) > 0 {
 		says = append(says, said{"args", args, build.find("args")})

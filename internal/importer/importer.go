@@ -82,6 +82,7 @@ type Draft struct {
 	Accessories []string `json:"accessories"`
 	Code        bool     `json:"code"`     // the services are the code's, and the accessories the file's
 	Manifest    string   `json:"manifest"` // a titrate.yaml without errors
+	Files       []File   `json:"files"`    // that the manifest needs beside it, and that are not there
 	Guesses     []Guess  `json:"guesses"`  // what the manifest says, and why
 	Secrets     []Secret `json:"secrets"`  // by name
 	Notes       []Note   `json:"notes"`    // by file and line

@@ -34,6 +34,9 @@ func collected(t *testing.T, tree fstest.MapFS, name string) string {
 		t.Fatal(err)
 	}
 	text += "---\n"
+	for _, f := range b.needed() {
+		text += "-- " + f.Name + "\n" + f.Text + "---\n"
+	}
 	for _, s := range b.toSet() {
 		text += fmt.Sprintf("secret %s of %s%s from %v\n", s.Name, strings.Join(s.Services, ", "), strings.Join(append([]string{""}, s.Environments...), " in "), s.From)
 	}

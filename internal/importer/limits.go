@@ -10,6 +10,7 @@ import (
 
 // mounts reads volumes: those with a name are kept, folders of the machine are not.
 func (c *composition) mounts(u *unit, s *node) {
+	var files []copied
 	for _, v := range s.get("volumes").each() {
 		if v == u.built {
 			v.all()
@@ -31,11 +32,18 @@ func (c *composition) mounts(u *unit, s *node) {
 				readOnly = slices.Contains(strings.Split(parts[2], ","), "ro")
 			}
 		}
+		if at := c.inRepository(v, source, target); at != "" && u.has("image") {
+			files = append(files, copied{at, target, v})
+			continue
+		}
 		before := len(c.notes)
 		c.volume(u, v, source, target, kind)
 		if readOnly && len(c.notes) == before {
 			c.note(v, Changed, "the service can write to it, too", "")
 		}
+	}
+	if len(files) > 0 {
+		c.copy(u, files)
 	}
 }
 
