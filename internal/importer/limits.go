@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -54,9 +55,11 @@ func (b *builder) volume(u *unit, v *node, source, target, kind string) {
 		b.note(v, Lost, "no workload sees the engine's socket", "what watches containers is not needed here")
 	case kind == "tmpfs" || kind == "npipe" || kind == "cluster":
 		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
+	case b.hasCode(u, v, source):
+		b.note(v, Needless, "what is built has it already", "")
 	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
 		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
-	case source == "" && u.built != nil:
+	case source == "" && (u.built != nil || u.has("build") && path.Base(target) == "node_modules"):
 		b.note(v, Needless, "the folder is built, and nothing hides what is installed in it", "")
 	case source == "":
 		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")

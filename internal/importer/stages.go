@@ -34,6 +34,38 @@ func stagesOf(text string) []stage {
 	return all
 }
 
+// within reports whether a mount is of a folder of the repository, or of one in it.
+func within(v *node, source, dir string) bool {
+	at, ok := repoPath(path.Dir(v.file), source)
+	return ok && strings.HasPrefix(source, ".") && (at == dir || strings.HasPrefix(at, dir+"/") || dir == ".")
+}
+
+// hasCode reports whether what is mounted into a service is in it without that, since
+// its Dockerfile copies the whole folder.
+func (b *builder) hasCode(u *unit, v *node, source string) bool {
+	text, name := b.dockerfile(u)
+	stages := stagesOf(text)
+	if len(stages) == 0 {
+		return false
+	}
+	built := stages[len(stages)-1]
+	dir, _ := u.value("build").(string)
+	says, _ := u.value("build").([]said)
+	for _, s := range says {
+		switch word, _ := s.value.(string); s.key {
+		case "dir":
+			dir = word
+		case "target":
+			for _, g := range stages {
+				if strings.EqualFold(g.name, word) {
+					built = g
+				}
+			}
+		}
+	}
+	return name != "" && built.whole && within(v, source, dir)
+}
+
 // forDevelopment reports whether a stage has no code in it, because the compose file
 // mounts that, and the Dockerfile ends with a stage that has.
 func (c *composition) forDevelopment(s *node, dir, dockerfile, target string) bool {
@@ -52,7 +84,7 @@ func (c *composition) forDevelopment(s *node, dir, dockerfile, target string) bo
 		if v.kind == table {
 			source = c.expand(v.under("source"))
 		}
-		if at, ok := repoPath(path.Dir(v.file), source); ok && strings.HasPrefix(source, ".") && (at == dir || strings.HasPrefix(at, dir+"/") || dir == ".") {
+		if within(v, source, dir) {
 			return true
 		}
 	}

@@ -174,6 +174,9 @@ func (w *wiring) distinct() {
 // setting takes a variable of an accessory.
 func (w *wiring) setting(a *unit, name string, n *node) {
 	value, v := w.expanded(n)
+	if of, ok := strings.CutSuffix(name, "_FILE"); ok && strings.HasPrefix(value, "/run/secrets/") { // official images take it from either
+		name, value, v.missing = of, "", []string{of}
+	}
 	switch {
 	case n.kind != scalar: // which is listed as such
 	case a.has("use"):
