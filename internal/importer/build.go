@@ -36,6 +36,7 @@ type unit struct {
 	keys  []said
 
 	folder    string // of an accessory: where its image keeps data
+	inParts   bool   // its services are given host, user and password apart
 	addressed bool   // its connection string is one that a service was given
 }
 

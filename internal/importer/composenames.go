@@ -2,6 +2,7 @@ package importer
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -12,12 +13,22 @@ func (c *composition) byNameAlone() {
 	var addresses []string
 	contained := false
 	for _, f := range c.read {
-		addresses = append(addresses, c.addressesOf(f.value)...)
+		values := c.valuesOf(f.value)
+		addresses = append(addresses, slices.DeleteFunc(slices.Clone(values), func(text string) bool { return !strings.Contains(text, "://") })...)
+		if _, stock := stockOf(c.expand(f.value.under("image"))); !stock {
+			c.texts = append(c.texts, values...)
+		}
 		contained = contained || f.value.under("profiles") == nil && c.isContainer(f.value)
 	}
 	for _, f := range c.read {
-		if contained && !slices.ContainsFunc(addresses, host(f.name).MatchString) {
-			c.unaddressed = append(c.unaddressed, f.name)
+		if !contained || slices.ContainsFunc(addresses, host(f.name).MatchString) {
+			continue
+		}
+		c.unaddressed = append(c.unaddressed, f.name)
+		alone := regexp.MustCompile("^" + regexp.QuoteMeta(f.name) + `(:\d+)?$`)
+		same := func(text string) bool { return text != "" && slices.Contains(c.texts, text) }
+		if slices.ContainsFunc(c.texts, alone.MatchString) && slices.ContainsFunc(c.valuesOf(f.value), same) {
+			c.inParts = append(c.inParts, f.name)
 		}
 	}
 }
@@ -51,12 +62,16 @@ func (c *composition) expand(n *node) string {
 	return (&vars{given: c.given}).expand(n.text)
 }
 
-// addressesOf are the values of a service's variables that are addresses with a scheme,
-// wherever they stand.
-func (c *composition) addressesOf(s *node) []string {
+// valuesOf are the values of a service's variables, wherever they stand.
+func (c *composition) valuesOf(s *node) []string {
 	var all []string
-	for _, n := range s.under("environment").children() {
-		all = append(all, n.text)
+	env := s.under("environment")
+	for _, n := range env.children() {
+		text := n.text
+		if env.kind == list {
+			_, text, _ = strings.Cut(text, "=")
+		}
+		all = append(all, text)
 	}
 	for _, f := range s.under("env_file").children() {
 		if p := f.under("path"); p != nil {
@@ -68,7 +83,7 @@ func (c *composition) addressesOf(s *node) []string {
 			}
 		}
 	}
-	return slices.DeleteFunc(all, func(text string) bool { return !strings.Contains(text, "://") })
+	return all
 }
 
 // children are what stands in a value, for those who only look: the value itself where

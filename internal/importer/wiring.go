@@ -18,6 +18,8 @@ type wiring struct {
 	uses        []use
 	literal     bool     // values hold no ${NAME}
 	unaddressed []string // hosts that containers know by name, and whose address no variable has
+	inParts     []string // those of them that a variable names alone, beside others for user and password
+	texts       []string // of services' variables, as they stand
 	primary     *unit    // where all have the same variables: the one that PORT is of
 }
 
@@ -175,10 +177,12 @@ func (w *wiring) connect(x use, name string, k stock, a *unit) {
 		w.secret(x.of, given, x.from)
 		if a.name == name && w.contained(x.of) && !isSecret(x.name, x.value) {
 			x.of.add("env", x.name, x.value, x.from)
-			w.notes = append(w.notes, Note{
-				x.from.where(), x.from.path, Changed, name + " is reached by its name; its user and password are made here",
-				"the whole address, with both, is in the secret " + given + ": read them there",
-			})
+			if a.madeUp() {
+				w.notes = append(w.notes, Note{
+					x.from.where(), x.from.path, Changed, name + " is reached by its name; its user and password are made here",
+					"the whole address, with both, is in the secret " + given + ": read them there",
+				})
+			}
 			break
 		}
 		w.notes = append(w.notes, Note{
