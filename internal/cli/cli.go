@@ -37,6 +37,7 @@ type session struct {
 	form
 	app, env, server, data string
 	yes, noInput           bool
+	also                   []string // files that this call wrote beside the manifest
 }
 
 // Main runs the command line args (without the program's name) and returns the

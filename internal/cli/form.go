@@ -190,7 +190,7 @@ func (f *form) ask(w io.Writer, v any) error {
 		var err error
 		switch v := v.(type) {
 		case error:
-			return usage("--jq %s: %v\n  help    leave --jq out, with -o json, to see what it is asked of", f.jq, v)
+			return f.jqError(v)
 		case string:
 			_, err = fmt.Fprintln(w, v)
 		default:
@@ -203,6 +203,28 @@ func (f *form) ask(w io.Writer, v any) error {
 			return err
 		}
 	}
+}
+
+// jqError is the error that --jq ended with: its own words where it asked for one, by
+// error(…) or halt_error.
+func (f *form) jqError(err error) error {
+	var asked gojq.ValueError
+	var halt *gojq.HaltError
+	switch {
+	case !errors.As(err, &asked):
+		return usage("--jq %s: %v\n  help    leave --jq out, with -o json, to see what it is asked of", f.jq, err)
+	case errors.As(err, &halt) && halt.Value() == nil: // halt: it is done
+		return nil
+	}
+	text, ok := asked.Value().(string)
+	if !ok {
+		line, err := gojq.Marshal(asked.Value())
+		if err != nil {
+			return fmt.Errorf("write the error of --jq: %w", err)
+		}
+		text = string(line)
+	}
+	return usage("--jq: %s", strings.TrimRight(text, "\n"))
 }
 
 // writeYAML writes JSON as YAML, its keys in the order that they have.

@@ -36,6 +36,7 @@ func TestForm_anAnswerIsWrittenAsItIsAskedFor(t *testing.T) {
 		"secret ls -o yaml":                                                          "[]\n",
 		"import nothing --jq . -o text":                                              "",
 		"secret ls --jq length":                                                      "0\n",
+		"status --jq '1, halt, 2'":                                                   "1\n",
 	} {
 		out, said, code := call(t, "", env, words(line)...)
 		if out != want || code != exitDone && want != "" {
@@ -97,5 +98,21 @@ func TestForm_wideListsEachInstance(t *testing.T) {
 	want := "│  instance  version  state  since   restarts  pid  address\n│  web-5-a   v5       ready  1h00m  2         77   127.0.0.1:4000\n"
 	if b.String() != want && !strings.Contains(b.String(), "web-5-a   v5       ready  1h00m") {
 		t.Errorf("%s", b.String())
+	}
+}
+
+// An error that an expression asks for is told in its words, and nothing beside them.
+func TestForm_anExpressionTellsItsOwnError(t *testing.T) {
+	t.Parallel()
+	env := tiny(t)
+	for line, want := range map[string]string{
+		`status --jq 'error("web is not there")'`: "error: --jq: web is not there\n",
+		`status --jq '.[0] | error({name})'`:      `error: --jq: {"name":"tiny"}` + "\n",
+		`status --jq '.[0].name | halt_error'`:    "error: --jq: tiny\n",
+	} {
+		out, said, code := call(t, "", env, words(line)...)
+		if code != exitUsage || out != "" || said != want {
+			t.Errorf("%s: exit code %d, %q on stdout, %q", line, code, out, said)
+		}
 	}
 }

@@ -20,7 +20,7 @@ func (s *session) importCommand() *cobra.Command {
 	var profiles []string
 	c := &cobra.Command{
 		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io or Heroku", Args: between(0, 1),
-		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile. It is printed, and every line that was not carried over is listed on stderr.\n" +
+		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile. It is printed, with the files that it needs beside it, and every line that was not carried over is listed on stderr.\n" +
 			"Values of secrets are not copied: their names are, with the commands that set them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			here, err := filepath.Abs(s.Dir)
@@ -30,7 +30,7 @@ func (s *session) importCommand() *cobra.Command {
 			if _, err := s.atRoot(cmd.Context()); err != nil {
 				return err
 			}
-			tree := os.DirFS(s.Dir)
+			tree := folder(s.Dir)
 			name, err := s.toImport(tree, here, args)
 			if err != nil {
 				return err
@@ -43,12 +43,17 @@ func (s *session) importCommand() *cobra.Command {
 				return &exitError{exitUsage, err}
 			}
 			if write {
-				if err := s.writeImport(d.Manifest, force); err != nil {
-					return err
+				for _, f := range append([]importer.File{{Name: manifest.File, Text: d.Manifest}}, d.Files...) {
+					if err := s.writeImport(f, force); err != nil {
+						return err
+					}
 				}
 			}
 			if !s.forPrograms() {
 				showNotes(s.Err, d)
+				if !write {
+					showFiles(s.Err, d)
+				}
 				showSecrets(s.Err, d)
 			}
 			return s.emit(d, func(w io.Writer) {
@@ -99,24 +104,25 @@ func (s *session) inRepository(here, named string) (string, error) {
 	return filepath.ToSlash(name), nil
 }
 
-func (s *session) writeImport(text string, force bool) error {
-	at := filepath.Join(s.Dir, manifest.File)
+// writeImport writes one of the files that came of an import.
+func (s *session) writeImport(file importer.File, force bool) error {
+	at := filepath.Join(s.Dir, filepath.FromSlash(file.Name))
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if force {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
 	f, err := os.OpenFile(at, flags, 0o644) //nolint:gosec // a file to commit, for everybody to read
 	if errors.Is(err, fs.ErrExist) {
-		return usage("error[T0904]: %s is there already\n  where   %s\n  help    titrate import prints without --write; --force writes over it", manifest.File, at)
+		return usage("error[T0904]: %s is there already\n  where   %s\n  help    titrate import prints without --write; --force writes over it", file.Name, at)
 	}
 	if err != nil {
-		return fmt.Errorf("write the manifest: %w", err)
+		return fmt.Errorf("write %s: %w", file.Name, err)
 	}
-	_, err = f.WriteString(text)
+	_, err = f.WriteString(file.Text)
 	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write the manifest: %w", err)
+		return fmt.Errorf("write %s: %w", file.Name, err)
 	}
-	fmt.Fprintf(s.Err, "✔ %s written (%d lines)\n", at, strings.Count(text, "\n"))
+	fmt.Fprintf(s.Err, "✔ %s written (%d lines)\n", at, strings.Count(file.Text, "\n"))
 	return nil
 }
 
@@ -141,6 +147,16 @@ func showNotes(w io.Writer, d *importer.Draft) {
 			if n.Instead != "" {
 				fmt.Fprintf(w, "          %s\n", n.Instead)
 			}
+		}
+	}
+}
+
+// showFiles shows what is written beside the manifest.
+func showFiles(w io.Writer, d *importer.Draft) {
+	for _, f := range d.Files {
+		fmt.Fprintf(w, "To be written beside titrate.yaml, %s:\n", f.Name)
+		for line := range strings.Lines(f.Text) {
+			fmt.Fprint(w, "  ", line)
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"titrate/client"
+	"titrate/internal/importer"
 	"titrate/internal/manifest"
 )
 
@@ -73,11 +74,17 @@ func (s *session) settle(ctx context.Context, p proposal, repository bool) error
 	if !repository {
 		also = ", make a git repository"
 	}
-	if ok, err := s.ask(ctx, fmt.Sprintf("Write %s (%d lines)%s and add the git remote \"titrate\"? [Y/n] ", manifest.File, strings.Count(p.text, "\n"), also)); err != nil || !ok {
+	for _, f := range p.also {
+		s.also = append(s.also, f.Name)
+	}
+	names := strings.Join(append([]string{manifest.File}, s.also...), ", ")
+	if ok, err := s.ask(ctx, fmt.Sprintf("Write %s (%d lines)%s and add the git remote \"titrate\"? [Y/n] ", names, strings.Count(p.text, "\n"), also)); err != nil || !ok {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(s.Dir, manifest.File), []byte(p.text), 0o644); err != nil { //nolint:gosec // a file to commit, for everybody to read
-		return fmt.Errorf("write the manifest: %w", err)
+	for _, f := range append([]importer.File{{Name: manifest.File, Text: p.text}}, p.also...) {
+		if err := os.WriteFile(filepath.Join(s.Dir, filepath.FromSlash(f.Name)), []byte(f.Text), 0o644); err != nil { //nolint:gosec // a file to commit, for everybody to read
+			return fmt.Errorf("write %s: %w", f.Name, err)
+		}
 	}
 	return s.addRemote(ctx, p.app, repository)
 }
@@ -225,7 +232,7 @@ func (s *session) toPush(ctx context.Context) string {
 	_, unknown := s.gitSays(ctx, "ls-files", "--error-unmatch", manifest.File)
 	_, changed := s.gitSays(ctx, "diff", "--quiet", "HEAD", "--", manifest.File)
 	if unknown != nil || changed != nil {
-		return "git add " + manifest.File + ` && git commit -m "Titrate" && ` + push
+		return strings.Join(append([]string{"git add", manifest.File}, s.also...), " ") + ` && git commit -m "Titrate" && ` + push
 	}
 	return push
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -32,6 +31,7 @@ type proposal struct {
 	app  string
 	text string
 	code bool // its services are the code's
+	also []importer.File
 	show func(w io.Writer)
 }
 
@@ -53,7 +53,7 @@ func programs(seen pipeline.Detection) []importer.Program {
 // propose makes a manifest of what the repository has. Where several files say how
 // the app runs, the person says which is meant; --yes is the first.
 func (s *session) propose(ctx context.Context, here string, wish wish) (proposal, error) {
-	tree := os.DirFS(s.Dir)
+	tree := folder(s.Dir)
 	code, seen, codeErr := s.fromCode(tree, wish)
 	if wish.from == fromCode {
 		return code, codeErr
@@ -138,7 +138,7 @@ func (s *session) fromFile(tree fs.FS, name string, wish wish) (proposal, error)
 	if lost > 0 {
 		sum += ", " + counted(lost, "line") + " not carried over"
 	}
-	return proposal{name, sum, d.App, d.Manifest, d.Code, func(w io.Writer) { showDraft(w, d) }}, nil
+	return proposal{name, sum, d.App, d.Manifest, d.Code, d.Files, func(w io.Writer) { showDraft(w, d) }}, nil
 }
 
 // counted is a number with its noun.
@@ -168,6 +168,7 @@ func showDraft(w io.Writer, d *importer.Draft) {
 	table(w, rows)
 	showNotes(w, d)
 	fmt.Fprintf(w, "\n%s\n", d.Manifest)
+	showFiles(w, d)
 	showSecrets(w, d)
 }
 
@@ -195,7 +196,7 @@ func (s *session) fromCode(tree fs.FS, wish wish) (proposal, pipeline.Detection,
 		return proposal{}, seen, &exitError{exitUsage, problems.Err()}
 	}
 	show := func(w io.Writer) { showDetection(w, name, seen, text) }
-	return proposal{fromCode, counted(len(seen.Services), "service"), name, text, true, show}, seen, nil
+	return proposal{fromCode, counted(len(seen.Services), "service"), name, text, true, nil, show}, seen, nil
 }
 
 // draft is the manifest for what was detected.

@@ -118,7 +118,7 @@ func (s *session) manifest() (*manifest.App, string, error) {
 			return app, path, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, path, err
+			return nil, path, &exitError{exitUsage, err}
 		}
 		if dir == filepath.Dir(dir) {
 			return nil, "", usage("no %s here or above\n  help    titrate init writes one", manifestName)

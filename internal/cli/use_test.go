@@ -41,6 +41,11 @@ func TestUse_valuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"up --engine docker":                         "named by its socket",
 		"deploy /nope":                               "there is no folder /nope",
 		"explain alarmz":                             "did you mean alarms?",
+		"config explain helth":                       "did you mean health?",
+		"config explain servces":                     "did you mean services?",
+		"config explain services.web.port":           "did you mean port?",
+		"config explain limits.memroy":               "did you mean memory?",
+		"config explain health.x":                    "did you mean health?",
 		"explain T0319x":                             "did you mean T03",
 	} {
 		out, said, code := call(t, "", env, strings.Fields(line)...)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -70,7 +69,7 @@ func (s *session) expand(app *manifest.App) error {
 
 // readManifest reads a file that says it is a manifest, and stops where none ends.
 func readManifest(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
@@ -161,8 +160,11 @@ func (s *session) explainCommand() *cobra.Command {
 // nearPage asks back with the page whose name is like a word, if there is one. The
 // library knows that of commands.
 func nearPage(word string) string {
+	if near := manifest.NearKey(word); near != "" {
+		return "did you mean " + near + "? "
+	}
 	pages := &cobra.Command{SuggestionsMinimumDistance: 2}
-	for _, name := range append(manifest.KeyNames(), explain.Codes()...) {
+	for _, name := range explain.Codes() {
 		pages.AddCommand(&cobra.Command{Use: name, Run: func(*cobra.Command, []string) {}})
 	}
 	if near := pages.SuggestionsFor(word); len(near) > 0 {

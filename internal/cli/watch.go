@@ -35,6 +35,9 @@ func (s *session) rolloutWatch() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := s.unbuilt(cmd.Context(), c, args, rs); err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			if timeout > 0 {
 				var cancel context.CancelFunc
@@ -47,6 +50,29 @@ func (s *session) rolloutWatch() *cobra.Command {
 	c.Flags().StringVar(&until, "until", "released", "released or paused: with paused, a pause is success")
 	c.Flags().Var(&timeout, "timeout", "stop watching after this long; the rollout goes on")
 	return c
+}
+
+// unbuilt is an error when an app is watched whose last push failed, after the rollouts
+// that are over: git ends with 0 then, and a script that watches next must not take the
+// release before for the one that it pushed.
+func (s *session) unbuilt(ctx context.Context, c *client.Client, args []string, rs []client.Rollout) error {
+	if len(args) > 0 {
+		if t, err := parseTarget(args[0]); err != nil || t.rollout != 0 || t.release != 0 || t.version != 0 {
+			return err
+		}
+	}
+	if slices.ContainsFunc(rs, func(r client.Rollout) bool { return !r.Over() }) {
+		return nil
+	}
+	a, err := c.App(ctx, rs[0].App)
+	if err != nil || len(a.Pushes) == 0 || s.env != "" && len(a.Environments) > 1 { // it may have been for another
+		return err
+	}
+	if p := a.Pushes[0]; p.Stage == "failed" && p.At.After(rs[0].Opened) {
+		return &exitError{exitBuild, fmt.Errorf("push %.7s failed, and nothing of it moves: %s\n  help    titrate logs --build %s; titrate rollout status %s shows the last rollout",
+			p.Commit, firstLine(p.Problem), a.Name, a.Name)}
+	}
+	return nil
 }
 
 // watch follows rs until all are over. Ctrl-C detaches.

@@ -44,11 +44,24 @@ func credentialName(accessory string) string {
 // gives none, and is not begun.
 func (c *Controller) accessories(ctx context.Context, p *proposal, e manifest.Environment, artifacts map[string]rollout.Artifact) (map[string]string, error) {
 	given := map[string]string{}
+	unused := map[string]bool{} // by name: its secret is set by hand
+	needed := secretNames(e)
 	for _, a := range e.Accessories {
 		byHand, err := c.isSet(ctx, e.App, e.Name, a.Secret)
 		if err != nil {
 			return nil, err
 		}
+		if unused[a.Name] = byHand; !byHand {
+			needed = slices.DeleteFunc(needed, func(name string) bool { return name == a.Secret })
+			needed = append(needed, sortedKeys(a.Secrets)...)
+		}
+	}
+	slices.Sort(needed)
+	if _, err := c.digests(ctx, e.App, e.Name, slices.Compact(needed)); err != nil { // all that are not set are told at once
+		return nil, err
+	}
+	for _, a := range e.Accessories {
+		byHand := unused[a.Name]
 		k := rollout.Key{App: e.App, Env: e.Name, Workload: a.Name}
 		if w := p.memory.works[k]; w != nil && w.named {
 			return nil, problem(Conflict, fmt.Sprintf("titrate deploy --remove %s --env %s, or give the accessory another name", a.Name, e.Name),

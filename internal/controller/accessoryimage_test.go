@@ -156,3 +156,14 @@ func TestPush_goesOnWithoutTheRegistryOfAnAccessory(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestPush_tellsOfAllSecretsThatAreNotSet at once, of services and of accessories.
+func TestPush_tellsOfAllSecretsThatAreNotSet(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	d := delivery(t, strings.Replace(withMySQL, "secrets: [DB_URL", "secrets: [SESSION_KEY, DB_URL", 1), map[string]string{"orders": "o1"})
+	d.Artifact["db"] = mysql("a")
+	if _, err := p.Deliver(t.Context(), d); err == nil || !strings.Contains(err.Error(), "[LICENCE SESSION_KEY]") {
+		t.Error(err)
+	}
+}

@@ -195,11 +195,15 @@ func turned(s string) string {
 
 func (v vault) Digests(_ context.Context, _, _ string, names []string) (map[string]string, error) {
 	out := map[string]string{}
+	var unset []string
 	for _, n := range names {
 		if v[n] == "" {
-			return nil, fmt.Errorf("%s: %w", n, controller.ErrNoSecret)
+			unset = append(unset, n)
 		}
 		out[n] = turned(v[n])
+	}
+	if len(unset) > 0 {
+		return nil, fmt.Errorf("%v: %w", unset, controller.ErrNoSecret)
 	}
 	return out, nil
 }

@@ -180,7 +180,8 @@ func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Wri
 			}
 			delete(first, id)
 			for _, m := range r.Plan.Members {
-				fmt.Fprintf(out, "%-12s %-16s %s %s\n", r.Plan.Env, m.Workload, m.Candidate, r.State.Why)
+				why := strings.TrimPrefix(r.State.Why, m.Workload+" "+m.Candidate.String()+" ") // the line says which
+				fmt.Fprintf(out, "%-12s %-16s %s %s\n", r.Plan.Env, m.Workload, m.Candidate, why)
 			}
 		}
 		if len(first) == 0 {

@@ -22,6 +22,7 @@ type builder struct {
 	registries  []said
 	code        bool // services are the code's
 	secrets     []Secret
+	files       []File
 	notes       []Note
 }
 
@@ -31,9 +32,11 @@ type unit struct {
 	usual string // of an accessory: the variable that its address is in, unless secret says another
 	from  *node
 	built *node // of a service that compose mounts the code of: that mount
+	front bool  // it is what a browser asks that is given the machine's name alone
 	keys  []said
 
 	folder    string // of an accessory: where its image keeps data
+	inParts   bool   // its services are given host, user and password apart
 	addressed bool   // its connection string is one that a service was given
 }
 
@@ -46,7 +49,7 @@ type said struct {
 
 // set says a key of a unit, once: a later value replaces an earlier one.
 func (u *unit) set(key string, value any, from *node) {
-	u.keys = slices.DeleteFunc(u.keys, func(s said) bool { return s.key == key })
+	u.drop(key)
 	u.keys = append(u.keys, said{key, value, from})
 }
 
@@ -70,6 +73,11 @@ func (u *unit) value(key string) any {
 		return u.keys[i].value
 	}
 	return nil
+}
+
+// drop takes a key back.
+func (u *unit) drop(key string) {
+	u.keys = slices.DeleteFunc(u.keys, func(s said) bool { return s.key == key })
 }
 
 func (u *unit) has(key string) bool { return u.index(key) >= 0 }
@@ -128,22 +136,25 @@ func (u *unit) secret(name string, from *node) {
 // services are known.
 const ownHost = "\x00host"
 
-// hosts says under which names the services marked with ownHost are reached: the
-// first as the app's, the others under their own.
+// hosts says under which names the services marked with ownHost are reached: the one
+// in front, or the first, as the app's, the others under their own.
 func (b *builder) hosts() {
-	first := true
-	for _, u := range b.services {
-		if u.value("host") != ownHost {
+	reached := func(u *unit) bool { return u.value("host") == ownHost }
+	first := slices.IndexFunc(b.services, func(u *unit) bool { return u.front && reached(u) })
+	if first < 0 {
+		first = slices.IndexFunc(b.services, reached)
+	}
+	for i, u := range b.services {
+		if !reached(u) {
 			continue
 		}
 		name := b.app + ".localhost"
-		if first && b.options.Host != "" {
+		if i == first && b.options.Host != "" {
 			name = b.options.Host
-		} else if !first {
+		} else if i != first {
 			name = u.name + "." + name
 		}
 		u.set("host", name, u.keys[u.index("host")].from)
-		first = false
 	}
 }
 
@@ -173,7 +184,7 @@ func (b *builder) finish() (*Draft, error) {
 	}
 	return &Draft{
 		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Code: b.code, Accessories: names(b.accessories), Manifest: text,
-		Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
+		Files: b.needed(), Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
 	}, nil
 }
 

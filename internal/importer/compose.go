@@ -28,12 +28,15 @@ func (b *builder) compose(src []byte) error {
 	for _, f := range c.read {
 		c.hosts = append(c.hosts, f.name)
 	}
+	c.byNameAlone()
 	for _, f := range c.read {
 		c.one(f.name, f.value)
 	}
 	c.hooks()
+	c.upstreams()
 	c.wire()
 	c.waiting()
+	c.reachable()
 	c.programs()
 	c.distinct()
 	for _, r := range c.roots {
@@ -250,8 +253,8 @@ func (c *composition) one(name string, s *node) {
 	c.running(u, s)
 	c.variables(u, s)
 	c.ports(u, s)
-	c.labels(u, s.find("labels"))
-	c.labels(u, s.find("deploy").find("labels"))
+	c.labels(u, takeTable(s, "labels"))
+	c.labels(u, takeTable(s.find("deploy"), "labels"))
 	c.health(u, s.get("healthcheck"))
 	c.mounts(u, s)
 	c.capacity(u, s)
@@ -287,11 +290,18 @@ func (c *composition) what(u *unit, s *node, image string) bool {
 	}
 	c.note(s.find("image"), Needless, "it is built here, and needs no name", "")
 	says := []said{{"dir", dir, build}}
-	if f := build.get("dockerfile"); c.shape(f) != "" && c.shape(f) != "Dockerfile" {
-		says = append(says, said{"dockerfile", c.shape(f), f})
+	dockerfile := "Dockerfile"
+	if f := build.get("dockerfile"); c.shape(f) != "" && c.shape(f) != dockerfile {
+		dockerfile = c.shape(f)
+		says = append(says, said{"dockerfile", dockerfile, f})
 	}
-	if f := build.get("target"); c.shape(f) != "" {
-		says = append(says, said{"target", c.shape(f), f})
+	f := build.get("target")
+	switch target := c.shape(f); {
+	case target == "":
+	case c.forDevelopment(s, dir, dockerfile, target):
+		c.note(f, Changed, target+" is for development, with the code mounted into it: the last stage of the Dockerfile is built, which has the code", "")
+	default:
+		says = append(says, said{"target", target, f})
 	}
 	if args := c.arguments(build); len(args) > 0 {
 		says = append(says, said{"args", args, build.find("args")})

@@ -9,7 +9,7 @@ import (
 // once reports whether a service runs to its end before others start.
 func (c *composition) once(name string) bool {
 	for _, f := range c.read {
-		if d := f.value.find("depends_on").find(name); d.find("condition").str() == "service_completed_successfully" {
+		if d := f.value.find("depends_on").as(list).find(name); d.find("condition").str() == "service_completed_successfully" {
 			return true
 		}
 	}
@@ -118,6 +118,62 @@ func (c *composition) waits(u *unit, name string, k stocked, from *node) {
 		from.where(), from.path, Changed, u.name + " waits for " + name + " and no variable names it: its address is given all the same",
 		"let the program read " + given + ", or take it out of secrets",
 	})
+}
+
+// reachable gives the address of an accessory that no variable names and no service waits
+// for to all services that compose would put into one network with it: the code of any
+// may reach it by its name.
+func (c *composition) reachable() {
+	for _, a := range c.read {
+		k, ok := c.stocks[a.name]
+		if !ok {
+			continue
+		}
+		name := k.usual
+		if slices.ContainsFunc(c.accessories, func(o *unit) bool { return o != k.unit && o.value("secret") == name }) {
+			name = ownSecret(k.unit)
+		}
+		if k.has("secret") || len(givenTo(c.services, name)) > 0 {
+			continue
+		}
+		var given []string
+		for _, f := range c.read {
+			if u := c.byName[f.name]; u != nil && sharesNetwork(a.value, f.value) {
+				c.secret(u, name, a.value)
+				given = append(given, u.name)
+			}
+		}
+		if len(given) > 0 {
+			k.set("secret", name, a.value)
+			c.notes = append(c.notes, Note{
+				a.value.where(), a.value.path, Changed, "no variable names " + a.name + ", and no service waits for it: its address is given to " + strings.Join(given, ", "),
+				"take " + name + " out of the secrets of those that do not use it",
+			})
+		}
+	}
+}
+
+// sharesNetwork reports whether two services are in one network: that of the file, where
+// they name none.
+func sharesNetwork(x, y *node) bool {
+	networks := func(s *node) []string {
+		n := s.find("networks").as(list)
+		var names []string
+		for _, f := range n.entries() {
+			names = append(names, f.name)
+		}
+		if n != nil {
+			for _, i := range n.items {
+				names = append(names, i.str())
+			}
+		}
+		if len(names) == 0 {
+			return []string{"default"}
+		}
+		return names
+	}
+	theirs := networks(y)
+	return slices.ContainsFunc(networks(x), func(name string) bool { return slices.Contains(theirs, name) })
 }
 
 // knows notes that a service waits for another one that no variable names, where the name

@@ -46,14 +46,16 @@ func (c *composition) ports(u *unit, s *node) {
 func (c *composition) published(u *unit, s *node) bool {
 	type listener struct {
 		port int
+		at   string // on the machine
 		from *node
 	}
 	var all []listener
 	for _, p := range s.get("ports").each() {
 		target, protocol := c.shape(p), "tcp"
+		at := machinePort(target)
 		if p.kind == table {
 			p.all()
-			target = c.shape(p.find("target"))
+			target, at = c.shape(p.find("target")), (&vars{given: c.given}).expand(p.find("published").str())
 			if t := p.find("protocol").str(); t != "" {
 				protocol = t
 			}
@@ -67,7 +69,7 @@ func (c *composition) published(u *unit, s *node) bool {
 		case err != nil:
 			c.note(p, Lost, "a range of ports, or a port without a number, is not read", "write port: NUMBER")
 		default:
-			all = append(all, listener{n, p})
+			all = append(all, listener{n, at, p})
 		}
 	}
 	if len(all) == 0 {
@@ -75,6 +77,7 @@ func (c *composition) published(u *unit, s *node) bool {
 	}
 	taken := all[max(0, slices.IndexFunc(all, func(l listener) bool { return notHTTP[l.port] == "" }))]
 	u.set("port", taken.port, taken.from)
+	u.front = taken.at == "80" || taken.at == "443"
 	for _, l := range all {
 		if l.port != taken.port {
 			c.note(l.from, Lost, fmt.Sprintf("a service has one port: %d was taken", taken.port), "make a second service of it, if it is needed from outside")
@@ -99,6 +102,15 @@ func containerPort(s string) (port, protocol string) {
 	return s[strings.LastIndexByte(s, ':')+1:], protocol
 }
 
+// machinePort takes the machine's side of the same; empty where there is none.
+func machinePort(s string) string {
+	s, _, _ = strings.Cut(s, "/")
+	if i := strings.LastIndexByte(s, ':'); i >= 0 {
+		return s[:i][strings.LastIndexByte(s[:i], ':')+1:]
+	}
+	return ""
+}
+
 var (
 	traefikHost = regexp.MustCompile("Host\\(`([^`]+)`")
 	traefikPath = regexp.MustCompile("PathPrefix\\(`([^`]+)`")
@@ -108,11 +120,7 @@ var (
 
 // labels reads what Traefik would route by; other labels are for other tools.
 func (c *composition) labels(u *unit, n *node) {
-	if n == nil {
-		return
-	}
-	n.take()
-	for _, f := range n.keyed().entries() {
+	for _, f := range n.pairs() {
 		value := c.text(f.value)
 		host, prefix := traefikHost.FindStringSubmatch(value), traefikPath.FindStringSubmatch(value)
 		n, err := strconv.Atoi(value)
@@ -137,7 +145,6 @@ func (c *composition) labels(u *unit, n *node) {
 			c.note(f.value, Lost, "labels are for other tools", "")
 		}
 	}
-	n.all()
 }
 
 // health reads a check that asks over HTTP; any other way of asking is not one of
@@ -157,9 +164,13 @@ func (c *composition) health(u *unit, n *node) {
 	} else if test != nil {
 		c.note(test, Lost, "a command is no health check here: a service is asked over HTTP, or ready when it accepts connections", "health: /PATH")
 	}
-	start, _ := time.ParseDuration(n.get("start_period").str())
-	if start > 2*time.Minute {
-		u.set("startTimeout", n.find("start_period").str(), n.find("start_period"))
+	period := n.get("start_period")
+	start, err := time.ParseDuration(period.str())
+	switch {
+	case err != nil && period.str() != "":
+		period.odd = fmt.Sprintf("%q is no duration", period.text)
+	case start > 2*time.Minute:
+		u.set("startTimeout", period.str(), period)
 	}
 }
 

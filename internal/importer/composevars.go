@@ -54,6 +54,7 @@ func (c *composition) variables(u *unit, s *node) {
 			name = f.all().find("source").str()
 		}
 		if name == "" {
+			c.note(f, Lost, "it names no secret", "")
 			continue
 		}
 		variable := strings.ToUpper(strings.ReplaceAll(nameOf(name), "-", "_"))

@@ -32,6 +32,9 @@ func (b *builder) dockerfile(u *unit) (text, name string) {
 		return "", ""
 	}
 	name = path.Join(dir, file)
+	if text := b.made(name); text != "" {
+		return text, name
+	}
 	if !b.exists(name) {
 		return "", ""
 	}

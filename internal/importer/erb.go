@@ -45,7 +45,7 @@ func (b *builder) withoutERB(src, file string) string {
 
 // ruby reports whether a value is Ruby's to say, and notes it.
 func (b *builder) ruby(n *node) bool {
-	if !strings.Contains(n.str(), erbMark) {
+	if n == nil || !strings.Contains(n.text, erbMark) {
 		return false
 	}
 	b.note(n, Lost, "Ruby is not run: the value is not known", "write it into titrate.yaml")

@@ -5,7 +5,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -144,10 +143,6 @@ var privateHost = regexp.MustCompile(`\.(internal|flycast)\b`)
 
 // given takes a variable.
 func (f *fly) given(u *unit, name string, n *node) {
-	if n.kind != scalar {
-		f.leftover(n, flyReasons)
-		return
-	}
 	if privateHost.MatchString(n.str()) {
 		f.notes = append(f.notes, Note{n.where(), n.path, Changed, "it names a host of Fly's private network, which is not reached from here", name + ": { service: NAME } is the address of a service"})
 	}
@@ -212,10 +207,10 @@ func (f *fly) listener(s *node, web bool) {
 	port := s.get("internal_port")
 	least := s.get("min_machines_running")
 	for _, u := range f.meant(s, false) {
-		switch n, err := strconv.Atoi(port.str()); {
-		case err != nil && f.root.find("http_service") == s: // Fly's own default
+		switch n, ok := port.number(); {
+		case !ok && f.root.find("http_service") == s: // Fly's own default
 			u.set("port", 8080, s)
-		case err != nil:
+		case !ok:
 		case u.has("port") && u.value("port") != n:
 			f.note(port, Lost, fmt.Sprintf("a service has one port: %v was taken", u.value("port")), "make a second service of it")
 		default:
@@ -224,9 +219,9 @@ func (f *fly) listener(s *node, web bool) {
 		if web && !u.has("host") {
 			u.set("host", ownHost, s)
 		}
-		if n, err := strconv.Atoi(least.str()); err == nil && n > 1 {
+		if n, ok := least.number(); n > 1 {
 			u.set("scale", n, least)
-		} else if err == nil && n == 0 {
+		} else if ok && n == 0 {
 			f.note(least, Needless, "an instance that nobody asks goes on running", "")
 		}
 		for _, key := range []string{"checks", "http_checks"} {
@@ -256,7 +251,7 @@ func (f *fly) checks() {
 	for _, c := range f.root.get("checks").pairs() {
 		kind := c.value.get("type").str()
 		for _, u := range f.meant(c.value, false) {
-			if n, err := strconv.Atoi(c.value.get("port").str()); err == nil && !u.has("port") {
+			if n, ok := c.value.get("port").number(); ok && !u.has("port") {
 				u.set("port", n, c.value.find("port"))
 			}
 			if kind == "http" {

@@ -7,6 +7,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -81,6 +82,7 @@ type Draft struct {
 	Accessories []string `json:"accessories"`
 	Code        bool     `json:"code"`     // the services are the code's, and the accessories the file's
 	Manifest    string   `json:"manifest"` // a titrate.yaml without errors
+	Files       []File   `json:"files"`    // that the manifest needs beside it, and that are not there
 	Guesses     []Guess  `json:"guesses"`  // what the manifest says, and why
 	Secrets     []Secret `json:"secrets"`  // by name
 	Notes       []Note   `json:"notes"`    // by file and line
@@ -149,7 +151,7 @@ func FormatOf(name string) (Format, error) {
 }
 
 // Import reads a file of a repository: name is relative to its root. An error is an
-// *Error, or what the tree returned.
+// *Error, or is [fs.ErrNotExist].
 func Import(tree fs.FS, name string, o Options) (*Draft, error) {
 	b, format, err := read(tree, path.Clean(name), o)
 	if err != nil {
@@ -165,11 +167,14 @@ func Import(tree fs.FS, name string, o Options) (*Draft, error) {
 
 // read collects what a file says, before the manifest's parser has seen it.
 func read(tree fs.FS, name string, o Options) (*builder, Format, error) {
-	format, err := FormatOf(name)
-	if err != nil {
+	src, err := readFile(tree, name)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, "", err
 	}
-	src, err := readFile(tree, name)
+	if err != nil {
+		return nil, "", &Error{codeUnread, name, err.Error(), "name another file: titrate import FILE"}
+	}
+	format, err := FormatOf(name)
 	if err != nil {
 		return nil, "", err
 	}
@@ -225,7 +230,7 @@ func (b *builder) note(n *node, kind NoteKind, why, instead string) {
 		return
 	}
 	b.notes = append(b.notes, Note{n.where(), n.path, kind, why, instead})
-	n.all()
+	n.all().told = true
 }
 
 // unique keeps the first of equal notes: a value that stands behind an anchor is

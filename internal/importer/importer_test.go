@@ -34,6 +34,9 @@ func collected(t *testing.T, tree fstest.MapFS, name string) string {
 		t.Fatal(err)
 	}
 	text += "---\n"
+	for _, f := range b.needed() {
+		text += "-- " + f.Name + "\n" + f.Text + "---\n"
+	}
 	for _, s := range b.toSet() {
 		text += fmt.Sprintf("secret %s of %s%s from %v\n", s.Name, strings.Join(s.Services, ", "), strings.Join(append([]string{""}, s.Environments...), " in "), s.From)
 	}
@@ -50,7 +53,7 @@ func TestImport_theCodeBesideDatabases(t *testing.T) {
 	programs := []Program{{Name: "shop", Dir: ".", Health: "/healthz", Secrets: []string{"STRIPE_KEY"}}, {Name: "mailer", Dir: "cmd/mailer", Worker: true}}
 	for text, want := range map[string]string{
 		"services: { db: { image: 'postgres:16' }, cache: { image: 'redis:7' } }": "shop[build health host secrets=DATABASE_URL,REDIS_URL,STRIPE_KEY] mailer[build worker secrets=DATABASE_URL,REDIS_URL] db[use version secret] cache[use secret]",
-		"services: { db: { image: 'postgres:16' }, web: { image: nginx } }":       "web[image worker] db[use version]",
+		"services: { db: { image: 'postgres:16' }, web: { image: nginx } }":       "web[image worker secrets=DATABASE_URL] db[use version secret]",
 	} {
 		b, _, err := read(fstest.MapFS{"compose.yaml": {Data: []byte(text)}}, "compose.yaml", Options{Folder: "x", Programs: programs})
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -51,6 +50,14 @@ func (k *kamal) plain(n *node) string {
 		return ""
 	}
 	return n.str()
+}
+
+// number is a whole number, unless Ruby would say it.
+func (k *kamal) number(n *node) (v int, ok bool) {
+	if k.plain(n) == "" {
+		return 0, false
+	}
+	return n.number()
 }
 
 // unread notes a key that nobody took.
@@ -127,7 +134,7 @@ func (k *kamal) role(u *unit, says *node) {
 	}
 	k.times(u, says)
 	proxy := says.get("proxy")
-	if u == k.primary && proxy.str() != "false" || proxy.yes() || proxy != nil && proxy.kind == table {
+	if yes := proxy.yes(); u == k.primary && proxy.str() != "false" || yes || proxy != nil && proxy.kind == table {
 		k.proxied(u, proxy)
 	} else {
 		u.set("worker", true, says)
@@ -198,7 +205,7 @@ func (k *kamal) proxied(u *unit, own *node) {
 	if port == nil {
 		port = old.get("port")
 	}
-	if n, err := strconv.Atoi(k.plain(port)); err == nil {
+	if n, ok := k.number(port); ok {
 		u.set("port", n, port)
 	} else if n, from := k.dockerfilePort(u); n != 0 {
 		u.set("port", n, from)
@@ -256,7 +263,7 @@ func (k *kamal) host(u *unit, n *node) {
 func (k *kamal) times(u *unit, says *node) {
 	for _, t := range []struct{ key, name string }{{"deploy_timeout", "startTimeout"}, {"drain_timeout", "drain"}, {"stop_wait_time", "drain"}} {
 		for _, n := range []*node{k.root.find(t.key), says.get(t.key)} {
-			if s, err := strconv.Atoi(k.plain(n)); err == nil && s > 0 {
+			if s, _ := k.number(n); s > 0 {
 				u.set(t.name, fmt.Sprintf("%ds", s), n)
 			}
 		}

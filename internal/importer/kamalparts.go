@@ -27,8 +27,6 @@ func (k *kamal) environmentOf(u *unit, env *node) {
 
 func (k *kamal) given(u *unit, name string, n *node) {
 	switch {
-	case n.kind != scalar:
-		k.leftover(n, kamalReasons)
 	case strings.Contains(n.str(), erbMark):
 		k.secret(u, name, n)
 		k.notes = append(k.notes, Note{n.where(), n.path, Changed, "Ruby is not run: its value is given as a secret", "titrate secret set " + name + ", or write it under env"})
@@ -40,10 +38,10 @@ func (k *kamal) given(u *unit, name string, n *node) {
 // secretly gives a service NAME, or NAME:OTHER, which is the secret OTHER under the
 // name NAME.
 func (k *kamal) secretly(u *unit, n *node) {
-	if k.ruby(n) {
+	name, other, renamed := strings.Cut(n.str(), ":")
+	if name == "" || k.ruby(n) {
 		return
 	}
-	name, other, renamed := strings.Cut(n.str(), ":")
 	k.secret(u, name, n)
 	from := name
 	if renamed {
@@ -109,6 +107,9 @@ func (k *kamal) accessoryParts(a *unit, s *node) {
 	}
 	for _, n := range env.get("secret").each() {
 		name, _, _ := strings.Cut(n.str(), ":")
+		if name == "" {
+			continue
+		}
 		k.setting(a, name, &node{file: n.file, line: n.line, path: n.path, bare: true})
 	}
 	for _, key := range []string{"directories", "volumes"} {
@@ -198,8 +199,9 @@ func (k *kamal) destination(name string, root *node) {
 		}
 	}
 	for _, n := range env.get("secret").each() {
-		variable, _, _ := strings.Cut(n.str(), ":")
-		k.environmentSecret(e, variable, n, secrets)
+		if variable, _, _ := strings.Cut(n.str(), ":"); variable != "" {
+			k.environmentSecret(e, variable, n, secrets)
+		}
 	}
 	proxy := root.get("proxy")
 	for _, key := range []string{"host", "hosts"} {

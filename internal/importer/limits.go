@@ -2,6 +2,7 @@ package importer
 
 import (
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 // mounts reads volumes: those with a name are kept, folders of the machine are not.
 func (c *composition) mounts(u *unit, s *node) {
+	var files []copied
 	for _, v := range s.get("volumes").each() {
 		if v == u.built {
 			v.all()
@@ -31,11 +33,18 @@ func (c *composition) mounts(u *unit, s *node) {
 				readOnly = slices.Contains(strings.Split(parts[2], ","), "ro")
 			}
 		}
+		if at := c.inRepository(v, source, target); at != "" && u.has("image") {
+			files = append(files, copied{at, target, v})
+			continue
+		}
 		before := len(c.notes)
 		c.volume(u, v, source, target, kind)
 		if readOnly && len(c.notes) == before {
 			c.note(v, Changed, "the service can write to it, too", "")
 		}
+	}
+	if len(files) > 0 {
+		c.copy(u, files)
 	}
 }
 
@@ -46,9 +55,11 @@ func (b *builder) volume(u *unit, v *node, source, target, kind string) {
 		b.note(v, Lost, "no workload sees the engine's socket", "what watches containers is not needed here")
 	case kind == "tmpfs" || kind == "npipe" || kind == "cluster":
 		b.note(v, Lost, "only volumes with a name are kept", "every instance has a TMPDIR")
+	case b.hasCode(u, v, source):
+		b.note(v, Needless, "what is built has it already", "")
 	case kind == "bind" || source != "" && strings.ContainsAny(source[:1], "./~$"):
 		b.note(v, Lost, "a folder of the machine is not mounted: a version holds its files", "COPY them in the Dockerfile; what is written belongs in a volume with a name")
-	case source == "" && u.built != nil:
+	case source == "" && (u.built != nil || u.has("build") && path.Base(target) == "node_modules"):
 		b.note(v, Needless, "the folder is built, and nothing hides what is installed in it", "")
 	case source == "":
 		b.note(v, Lost, "a volume without a name is lost with its container", "volumes: { NAME: "+target+" } keeps it")
@@ -149,7 +160,7 @@ func memory(s string) string {
 		if n, err := strconv.ParseInt(m[1], 10, 64); err == nil && n >= 1<<20 {
 			return fmt.Sprintf("%dMB", n>>20)
 		}
-		return m[1] + "B"
+		return s // no limit of any program: the manifest's parser asks whether another unit was meant
 	case "G":
 		if f, err := strconv.ParseFloat(m[1], 64); err == nil && f != float64(int(f)) {
 			return fmt.Sprintf("%dMB", int(f*1024))

@@ -1,7 +1,9 @@
 package importer
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,6 +21,10 @@ type node struct {
 	fields []*field // of a table
 	items  []*node  // of a list
 	taken  bool
+
+	asked [kinds]bool // as what readers asked for it
+	odd   string      // why its text is nothing that a reader can use
+	told  bool        // it is in a note
 }
 
 type kind int
@@ -27,7 +33,40 @@ const (
 	scalar kind = iota
 	table
 	list
+	kinds
 )
+
+// kindNames are what a person calls them.
+var kindNames = [kinds]string{"one value", "a mapping", "a list"}
+
+// as says that a reader asks for a value of a kind.
+func (n *node) as(k kind) *node {
+	if n != nil {
+		n.asked[k] = true
+	}
+	return n
+}
+
+// amiss is why no reader could use the value as it stands: nobody asked for one of its
+// kind, or its text says nothing. Empty: there is no such reason.
+func (n *node) amiss() string {
+	if n.null() {
+		return ""
+	}
+	if n.odd != "" {
+		return n.odd
+	}
+	var wanted []string
+	for k, asked := range n.asked {
+		if asked {
+			wanted = append(wanted, kindNames[k])
+		}
+	}
+	if n.asked[n.kind] || len(wanted) == 0 {
+		return ""
+	}
+	return "it is " + kindNames[n.kind] + " where " + strings.Join(wanted, " or ") + " belongs"
+}
 
 type field struct {
 	name  string
@@ -35,8 +74,14 @@ type field struct {
 }
 
 // find returns the value of a key without taking it.
-func (n *node) find(name string) *node {
-	for _, f := range n.entries() {
+func (n *node) find(name string) *node { return n.as(table).under(name) }
+
+// under is what stands under a key, for those who make nodes.
+func (n *node) under(name string) *node {
+	if n == nil {
+		return nil
+	}
+	for _, f := range n.fields {
 		if f.name == name {
 			return f.value
 		}
@@ -78,7 +123,7 @@ func (n *node) each() []*node {
 	case n.kind != list:
 		return []*node{n.take()}
 	}
-	for _, i := range n.items {
+	for _, i := range n.as(list).items {
 		i.take()
 	}
 	return n.items
@@ -96,7 +141,7 @@ func (n *node) entries() []*field {
 	if n == nil {
 		return nil
 	}
-	return n.fields
+	return n.as(table).fields
 }
 
 func (n *node) null() bool {
@@ -105,7 +150,7 @@ func (n *node) null() bool {
 
 // str is the text of a scalar; empty for anything else.
 func (n *node) str() string {
-	if n == nil || n.kind != scalar || n.null() {
+	if n.as(scalar) == nil || n.kind != scalar || n.null() {
 		return ""
 	}
 	return n.text
@@ -113,14 +158,28 @@ func (n *node) str() string {
 
 // yes reports whether a scalar says true.
 func (n *node) yes() bool {
-	return slices.Contains([]string{"true", "yes", "on", "1"}, strings.ToLower(n.str()))
+	text := strings.ToLower(n.str())
+	if text != "" && !slices.Contains([]string{"true", "yes", "on", "1", "false", "no", "off", "0"}, text) {
+		n.odd = fmt.Sprintf("%q is neither true nor false", n.text)
+	}
+	return slices.Contains([]string{"true", "yes", "on", "1"}, text)
+}
+
+// number returns the whole number that a scalar says, if it says one.
+func (n *node) number() (v int, ok bool) {
+	text := n.str()
+	v, err := strconv.Atoi(text)
+	if err != nil && text != "" {
+		n.odd = fmt.Sprintf("%q is no whole number", text)
+	}
+	return v, err == nil
 }
 
 // words are the texts of a list of scalars, taken.
 func (n *node) words() []string {
 	var out []string
 	for _, i := range n.each() {
-		if i.kind == scalar {
+		if i.as(scalar).kind == scalar {
 			out = append(out, i.text)
 		}
 	}
@@ -135,7 +194,7 @@ func (n *node) where() Place {
 }
 
 // keyed makes a table of a list of KEY=VALUE, as compose writes environments and
-// labels in either way. A KEY alone has no value.
+// labels in either way. A KEY alone has no value. What is no KEY is left beside it.
 func (n *node) keyed() *node {
 	if n == nil || n.kind != list {
 		return n
@@ -145,6 +204,8 @@ func (n *node) keyed() *node {
 	for _, i := range n.items {
 		name, value, given := strings.Cut(i.text, "=")
 		if i.kind != scalar || name == "" {
+			i.odd = "it is not NAME=VALUE"
+			t.items = append(t.items, i)
 			continue
 		}
 		v := &node{file: i.file, line: i.line, path: join(n.path, name), text: value, bare: !given}
@@ -172,12 +233,12 @@ func merge(base, over *node) *node {
 		return &both
 	}
 	both := *over
-	both.fields = nil
+	both.fields, both.items = nil, append(slices.Clone(base.items), over.items...)
 	// What is left is looked for in the result: both share what is inside.
 	base.take()
 	over.take()
 	for _, f := range base.fields {
-		mine := over.find(f.name)
+		mine := over.under(f.name)
 		switch {
 		case mine == nil:
 			both.fields = append(both.fields, f)
@@ -190,19 +251,20 @@ func merge(base, over *node) *node {
 		}
 	}
 	for _, f := range over.fields {
-		if base.find(f.name) == nil {
+		if base.under(f.name) == nil {
 			both.fields = append(both.fields, f)
 		}
 	}
 	return &both
 }
 
-// left calls tell for the outermost of what nobody took, in the order of the file.
+// left calls tell for the outermost of what nobody took, or could use as it stands, in
+// the order of the file.
 func (n *node) left(tell func(*node)) {
-	if n == nil {
+	if n == nil || n.told {
 		return
 	}
-	if !n.taken {
+	if !n.taken || n.amiss() != "" {
 		tell(n)
 		return
 	}

@@ -9,8 +9,12 @@ type reason struct {
 	instead string
 }
 
-// leftover notes a key that no reader took.
+// leftover notes a key that no reader took, or could use.
 func (b *builder) leftover(n *node, known map[string]reason) {
+	if why := n.amiss(); n.taken && why != "" {
+		b.note(n, Lost, why, "")
+		return
+	}
 	key := n.path[strings.LastIndexByte(n.path, '.')+1:]
 	key, _, _ = strings.Cut(key, "[")
 	r, ok := known[key]

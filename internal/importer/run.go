@@ -21,22 +21,32 @@ func (c *composition) program(u *unit, s *node) {
 	words := func(n *node) []string {
 		var out []string
 		for _, i := range n.each() {
-			out = append(out, c.text(i))
+			if text := c.text(i); i.kind == scalar {
+				out = append(out, text)
+			}
 		}
 		return out
 	}
 	entrypoint, command := s.get("entrypoint"), s.get("command")
 	args := words(command)
 	if command != nil && command.kind != list && len(args) == 1 {
-		if split, ok := split(args[0]); ok { // compose makes arguments of a line, as a shell would
+		if split, ok := split(args[0]); ok || strings.TrimSpace(args[0]) == "" { // compose makes arguments of a line, as a shell would
 			args = split
 		}
 	}
+	first := words(entrypoint)
+	line := shellLine(append(first, args...))
+	if entrypoint != nil && entrypoint.kind == scalar {
+		line = strings.TrimSpace(strings.Join(first, "") + " " + shellLine(args))
+	}
+	const emptied = "an empty one takes away what the image itself says, which stays here"
 	switch {
-	case !entrypoint.null() && entrypoint.kind == list:
-		u.set("run", shellLine(append(words(entrypoint), args...)), entrypoint)
-	case !entrypoint.null():
-		u.set("run", strings.TrimSpace(c.text(entrypoint)+" "+shellLine(args)), entrypoint)
+	case !entrypoint.null() && line != "" && entrypoint.kind != table:
+		u.set("run", line, entrypoint)
+	case !entrypoint.null() && entrypoint.kind != table:
+		c.note(entrypoint, Lost, emptied, "run: COMMAND")
+	case !command.null() && len(args) == 0 && command.kind != table:
+		c.note(command, Lost, emptied, "run: COMMAND")
 	case len(args) > 0 && u.built != nil:
 		u.set("run", withoutInstall(args), command)
 	case len(args) > 0:

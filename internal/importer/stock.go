@@ -19,15 +19,26 @@ func (w *wiring) stock(name, host, image string, k stock, from, says *node) *uni
 		k.secret = own
 	}
 	a.usual = k.secret
+	instead := "use: " + k.use + " if that of this machine is enough"
 	tag := ""
 	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
 		tag = image[i+1:]
 	}
-	if !official(image, k.use) {
-		if k.use != "" {
-			w.notes = append(w.notes, Note{says.where(), says.path, Changed, "it may hold more than " + k.use + " does, and runs as the image that it is", "use: " + k.use + " if that of this machine is enough"})
-		}
+	switch {
+	case k.use == "":
+	case !official(image, k.use):
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "it may hold more than " + k.use + " does, and runs as the image that it is", instead})
 		k.use = ""
+	case k.use == useRedis && slices.Contains(w.unaddressed, host):
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "no variable has its address, so that programs know it by its name and no password: it runs as the image that it is", "use: redis has a password, and backups: for programs that read " + k.secret})
+		k.use = ""
+	}
+	if k.use == usePostgres && slices.Contains(w.inParts, host) {
+		w.notes = append(w.notes, Note{says.where(), says.path, Changed, "programs are given its host, user and password apart: it runs as the image that it is, which takes these", "use: postgres makes them up, and has backups: for programs that read " + k.secret})
+		k.use = ""
+	}
+	a.inParts = slices.Contains(w.inParts, host)
+	if k.use == "" {
 		a.set("image", image, says)
 		if k.port != 0 {
 			a.set("port", k.port, says)
@@ -99,24 +110,31 @@ func (w *wiring) kept(a *unit) {
 		w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, "its data is kept in a volume that begins empty", "move the data by a dump and a restore"})
 	}
 	env, _ := a.value("env").([]said)
-	user, database, password := "", "", false
+	user, database, password := "", "", ""
 	for _, s := range env {
 		value, _ := s.value.(string)
 		switch {
 		case value == "$PASSWORD":
-			password = true
+			password = value
 		case user == "" && userVariable.MatchString(s.key):
 			user = value
 		case database == "" && databaseVariable.MatchString(s.key):
 			database = "/" + value
 		}
 	}
-	if text, _ := a.value("url").(string); password && strings.HasSuffix(text, "://$HOST:$PORT") {
+	if names, _ := a.value("secrets").([]string); a.inParts {
+		for _, name := range names {
+			if passwordVariable.MatchString(name) && (password == "" || password == "$PASSWORD") {
+				password = "$" + name
+			}
+		}
+	}
+	if text, _ := a.value("url").(string); password != "" && strings.HasSuffix(text, "://$HOST:$PORT") {
 		scheme, _, _ := strings.Cut(text, "://")
 		if user == "" {
 			user = map[string]string{"mysql": "root", "postgres": "postgres", "sqlserver": "sa"}[scheme]
 		}
-		a.set("url", scheme+"://"+user+":$PASSWORD@$HOST:$PORT"+database, a.from)
+		a.set("url", scheme+"://"+user+":"+password+"@$HOST:$PORT"+database, a.from)
 	}
 }
 
@@ -133,6 +151,13 @@ func (u *unit) setRun(w *wiring, run any, n *node) {
 		return
 	}
 	u.set("run", run, n)
+}
+
+// madeUp reports whether programs find the password of an accessory in its connection
+// string alone.
+func (u *unit) madeUp() bool {
+	env, _ := u.value("env").([]said)
+	return u.has("use") || !u.inParts && slices.ContainsFunc(env, func(s said) bool { return s.value == "$PASSWORD" })
 }
 
 // ownSecret is the variable of an accessory that no other one has.
@@ -168,9 +193,16 @@ func (w *wiring) distinct() {
 // setting takes a variable of an accessory.
 func (w *wiring) setting(a *unit, name string, n *node) {
 	value, v := w.expanded(n)
+	if of, ok := strings.CutSuffix(name, "_FILE"); ok && strings.HasPrefix(value, "/run/secrets/") { // official images take it from either
+		name, value, v.missing = of, "", []string{of}
+	}
 	switch {
+	case n.kind != scalar: // which is listed as such
 	case a.has("use"):
 		w.note(n, Needless, "user, password and database are made by Titrate, and put into the secret", "")
+	case passwordVariable.MatchString(name) && a.inParts && slices.Contains(w.texts, n.text):
+		w.secret(a, name, n)
+		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "a variable of a service has the same value", "set both secrets to one password"})
 	case passwordVariable.MatchString(name) && w.secretHere(name, n, value, v):
 		a.add("env", name, "$PASSWORD", n)
 		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "the password of " + a.name + " is made up by Titrate, and put into its connection string", ""})

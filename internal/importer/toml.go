@@ -62,7 +62,7 @@ func (t *tomlReader) table(root *node, e *unstable.Node) *node {
 	at := root
 	for keys := e.Key(); keys.Next(); {
 		name, line := string(keys.Node().Data), t.lineOf(keys.Node())
-		next := at.find(name)
+		next := at.under(name)
 		if next == nil {
 			next = &node{file: t.file, line: line, path: join(at.path, name), kind: table}
 			if e.Kind == unstable.ArrayTable && keys.IsLast() {
@@ -89,13 +89,13 @@ func (t *tomlReader) keyValue(at *node, e *unstable.Node, depth int) {
 	for keys := e.Key(); keys.Next(); {
 		name, line := string(keys.Node().Data), t.lineOf(keys.Node())
 		if keys.IsLast() {
-			if at.find(name) != nil && t.err == nil {
+			if at.under(name) != nil && t.err == nil {
 				t.err = fmt.Errorf("line %d: %s stands there twice", line, name)
 			}
 			at.fields = append(at.fields, &field{name, t.value(e.Value(), line, join(at.path, name), depth+1)})
 			return
 		}
-		next := at.find(name)
+		next := at.under(name)
 		if next == nil {
 			next = &node{file: t.file, line: line, path: join(at.path, name), kind: table}
 			at.fields = append(at.fields, &field{name, next})

@@ -16,8 +16,11 @@ type wiring struct {
 	byName      map[string]*unit
 	stocks      map[string]stocked // accessories, by host name
 	uses        []use
-	literal     bool  // values hold no ${NAME}
-	primary     *unit // where all have the same variables: the one that PORT is of
+	literal     bool     // values hold no ${NAME}
+	unaddressed []string // hosts that containers know by name, and whose address no variable has
+	inParts     []string // those of them that a variable names alone, beside others for user and password
+	texts       []string // of services' variables, as they stand
+	primary     *unit    // where all have the same variables: the one that PORT is of
 }
 
 func newWiring(b *builder) *wiring {
@@ -40,6 +43,9 @@ type use struct {
 // variable takes one variable of a service.
 func (w *wiring) variable(u *unit, name string, n *node) {
 	value, v := w.expanded(n)
+	if n.kind != scalar {
+		return // which is listed as such
+	}
 	if file, ok := strings.CutSuffix(name, "_FILE"); ok && strings.HasPrefix(value, "/run/secrets/") {
 		w.secret(u, file, n)
 		w.notes = append(w.notes, Note{n.where(), n.path, Changed, "the secret was read from a file", "it is the variable " + file + " here: the program reads it there"})
@@ -171,10 +177,12 @@ func (w *wiring) connect(x use, name string, k stock, a *unit) {
 		w.secret(x.of, given, x.from)
 		if a.name == name && w.contained(x.of) && !isSecret(x.name, x.value) {
 			x.of.add("env", x.name, x.value, x.from)
-			w.notes = append(w.notes, Note{
-				x.from.where(), x.from.path, Changed, name + " is reached by its name; its user and password are made here",
-				"the whole address, with both, is in the secret " + given + ": read them there",
-			})
+			if a.madeUp() {
+				w.notes = append(w.notes, Note{
+					x.from.where(), x.from.path, Changed, name + " is reached by its name; its user and password are made here",
+					"the whole address, with both, is in the secret " + given + ": read them there",
+				})
+			}
 			break
 		}
 		w.notes = append(w.notes, Note{

@@ -25,6 +25,9 @@ func readFile(tree fs.FS, name string) ([]byte, error) {
 		return nil, fmt.Errorf("import: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was read only
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a folder, not a file", name)
+	}
 	src, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(src) > maxFile {
 		err = fmt.Errorf("%s is larger than %d bytes", name, maxFile)
@@ -105,7 +108,7 @@ func (c *conversion) fields(n *node, y *yaml.Node, depth int) {
 			continue
 		}
 		v := c.node(value, key.Line, join(n.path, key.Value), depth+1)
-		if old := n.find(key.Value); old != nil {
+		if old := n.under(key.Value); old != nil {
 			*old = *v
 		} else {
 			n.fields = append(n.fields, &field{key.Value, v})
@@ -113,7 +116,7 @@ func (c *conversion) fields(n *node, y *yaml.Node, depth int) {
 	}
 	for _, m := range merged {
 		for _, f := range m.fields {
-			if n.find(f.name) == nil {
+			if n.under(f.name) == nil {
 				n.fields = append(n.fields, f)
 			}
 		}

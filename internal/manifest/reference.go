@@ -41,6 +41,21 @@ func KeyNames() []string {
 	return slices.Compact(out)
 }
 
+// NearKey returns the key that a person who typed word most likely meant, as it stands or
+// as a path (services.web.port); empty when none is near.
+func NearKey(word string) string {
+	for part := word; ; {
+		if near := nearest(part[strings.LastIndexByte(part, '.')+1:], KeyNames()); near != "" {
+			return near
+		}
+		i := strings.LastIndexByte(part, '.')
+		if i < 0 {
+			return ""
+		}
+		part = part[:i]
+	}
+}
+
 func namesIn(place Place) []string {
 	var out []string
 	for _, k := range Keys() {
