@@ -55,7 +55,10 @@ func TestDisk(t *testing.T) {
 	})
 }
 
-// commandRoom remembers how much of the data folder's disk is used, or sees that it
+// diskKey is the folder whose disk a script looks at, where it is not the data folder's.
+type diskKey struct{}
+
+// commandRoom remembers how much of the small disk is used, or sees that it
 // is not more than that any more.
 func commandRoom(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -63,7 +66,11 @@ func commandRoom(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	mark := filepath.Join(ts.Getenv("WORK"), "used")
 	var st unix.Statfs_t
-	ts.Check(unix.Statfs(ts.Getenv("DATA"), &st))
+	disk, ok := ts.Value(diskKey{}).(string)
+	if !ok {
+		disk = ts.Getenv("DATA")
+	}
+	ts.Check(unix.Statfs(disk, &st))
 	used := (int64(st.Blocks) - int64(st.Bfree)) * st.Bsize
 	if args[0] == "mark" {
 		ts.Check(os.WriteFile(mark, []byte(strconv.FormatInt(used, 10)), 0o600))

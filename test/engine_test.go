@@ -26,6 +26,21 @@ func TestScripts_engine(t *testing.T) {
 	})
 }
 
+// TestScripts_smallEngine runs testdata/smallengine/*.txtar with a container engine on a
+// small disk of its own.
+func TestScripts_smallEngine(t *testing.T) {
+	t.Parallel()
+	enginetest.RunSmall(t, 100, func(t *testing.T, d *enginetest.Daemon) {
+		t.Helper()
+		t.Run("scripts", func(t *testing.T) {
+			scripts(t, "testdata/smallengine", func(e *testscript.Env) {
+				e.Setenv("TITRATE_ENGINE", d.Host())
+				e.Values[diskKey{}] = d.Data()
+			})
+		})
+	})
+}
+
 type engineKey struct{}
 
 // commandEngine ends the engine of the script, or starts it again.

@@ -12,7 +12,7 @@
 //   - Is it evidence? A ratio trips on at least 3 bad requests, a quantile on at
 //     least 10 slow ones (R11); a breach that has less, or has not lasted, is
 //     inconclusive.
-//   - Do few requests hide a breach? A ratio's data points that are too small to be
+//   - Do few requests hide a breach? Data points that are too small to be
 //     judged one by one are judged by their sum, too (sum.go).
 //
 // Only a pass lets a rollout go on; no-data and inconclusive hold it.

@@ -12,7 +12,7 @@ import (
 //
 // The verdict is empty before the first period has closed. A breach that has not
 // lasted, or rests on too little, is inconclusive; too few requests are no-data;
-// both hold. A ratio's data points that are too small to be judged one by one are
+// both hold. Data points that are too small to be judged one by one are
 // judged by their sum since the candidate was last seen to be well, too (R11). Relative alarms compare with stable in the same windows, or with the
 // baseline where stable has too few requests there, and abstain without either.
 // Stable and baseline may be nil. Both series must have been made for a.
@@ -20,7 +20,7 @@ func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time
 	tried := candidate.grid(a.Period)
 	j := judgement{
 		Alarm: a, baseline: baseline, origin: candidate.origin,
-		candidate: tried.points, answers: tried.answers, stable: stable.grid(a.Period).points,
+		candidate: tried.points, answers: tried.answers, slow: slices.Index(tried.limits, seconds(a.Limit)), stable: stable.grid(a.Period).points,
 	}
 	end := candidate.closed(a.Period, now)
 	j.known = candidate.known(a.Period, end)
@@ -43,6 +43,7 @@ type judgement struct {
 	known             int // the first period that is known
 	candidate, stable []point
 	answers           []answers // the candidate's
+	slow              int       // the alarm's limit in [answers].slow
 }
 
 // at judges the evaluation window that ends with the end-th period.
@@ -82,10 +83,10 @@ func (j *judgement) at(end int) (Reading, state) {
 	return j.withSum(r, st, end)
 }
 
-// withSum lets the sum of small data points speak where they let a ratio pass, or
+// withSum lets the sum of small data points speak where they let a version pass, or
 // could not tell: it makes a verdict worse, never better.
 func (j *judgement) withSum(r Reading, st state, end int) (Reading, state) {
-	if j.Metric.unit() != ratio || r.Verdict == Fail {
+	if !j.summed() || r.Verdict == Fail {
 		return r, st
 	}
 	s, ok := j.stretch(end, r.Limit)
@@ -96,7 +97,9 @@ func (j *judgement) withSum(r Reading, st state, end int) (Reading, state) {
 	case v == Fail:
 		r.Text = j.sumText(r, s, v, end)
 		r.Verdict, r.Requests, r.Bad, r.Since = v, s.requests, s.bad, j.start(s.from)
-		r.Value = divide(float64(s.bad), float64(s.requests))
+		if j.Metric.unit() == ratio { // a quantile is not a share: it stays that of the data points
+			r.Value = divide(float64(s.bad), float64(s.requests))
+		}
 		return r, stateAlarm
 	case v == Inconclusive && r.Verdict == Pass:
 		r.Verdict, r.Text = v, j.sumText(r, s, v, end)

@@ -31,6 +31,7 @@ type grid struct {
 	keep   int
 	points []point // ascending, at most keep of them
 
+	limits      []time.Duration // of latency, whose slower requests are counted in answers
 	keepAnswers int
 	answers     []answers // of the periods with requests, ascending, at most keepAnswers of them
 }
@@ -56,7 +57,10 @@ func NewSeries(alarms []Alarm) *Series {
 			s.grids = append(s.grids, grid{period: a.Period})
 		}
 		s.grids[i].keep = max(s.grids[i].keep, keep)
-		if a.Metric.unit() == ratio {
+		if d := seconds(a.Limit); a.summed() && a.Metric.unit() == latency && !slices.Contains(s.grids[i].limits, d) {
+			s.grids[i].limits = append(s.grids[i].limits, d)
+		}
+		if a.summed() {
 			// Each has a request: these hold the alarm's minimum, as far as it is one
 			// that little traffic can reach.
 			s.grids[i].keepAnswers = max(s.grids[i].keepAnswers, keep, min(a.Min, mostAnswers), 5*enough)
@@ -121,21 +125,26 @@ func (g *grid) add(k int, w Window) {
 	g.points[last].w.Merge(w)
 }
 
-// answered counts a window's requests for the sum of the ratios.
+// answered counts a window's requests for the sums.
 func (g *grid) answered(k int, w *Window) {
 	if g.keepAnswers == 0 || w.Requests == 0 {
 		return
 	}
 	last := len(g.answers) - 1
 	if last < 0 || g.answers[last].k != k {
-		if last+1 == g.keepAnswers {
+		fresh := answers{k: k}
+		if last+1 == g.keepAnswers { // the oldest makes room
+			fresh.slow = g.answers[0].slow
+			clear(fresh.slow)
 			g.answers = append(g.answers[:0], g.answers[1:]...)
 			last--
+		} else if len(g.limits) > 0 {
+			fresh.slow = make([]uint64, len(g.limits))
 		}
-		g.answers = append(g.answers, answers{k: k})
+		g.answers = append(g.answers, fresh)
 		last++
 	}
-	g.answers[last].count(w)
+	g.answers[last].count(w, g.limits)
 }
 
 // closed returns how many periods have closed at now.

@@ -7,8 +7,12 @@ import (
 )
 
 // A data point of few requests says little by itself: of a version that fails half
-// of its requests, three in a row may well be served. So a ratio's data points that
-// are too small to be judged one by one are judged by their sum, too.
+// of its requests, three in a row may well be served. So data points that are too
+// small to be judged one by one are judged by their sum, too.
+//
+// A quantile is a ratio in other words: p99 is above 800 ms where more than 1 % of the
+// requests take longer than that. One that is compared with stable has no sum: its limit
+// moves with stable's latency, and what was slower than an earlier one says nothing.
 const (
 	// enough is how many requests a data point needs to be judged by itself: R11's
 	// minimum. Of a version that fails half of them, 20 in a row are served once in
@@ -24,11 +28,34 @@ const (
 	holdsAt = 0.1
 )
 
-// answers are those of a period in which there were requests, as far as ratios ask.
+// answers are those of a period in which there were requests, as far as sums ask.
 type answers struct {
 	k        int
 	requests uint64
 	bad      [3]uint64 // by [ratioIndex]
+	timed    uint64    // whose latency is known
+	slow     []uint64  // slower than each of the grid's limits
+}
+
+// summed reports whether the data points of the alarm have a sum.
+func (a Alarm) summed() bool {
+	return a.Metric.unit() == ratio || a.Metric.unit() == latency && !a.Relative && !a.Below
+}
+
+// share is the share of bad requests that is just within the limit.
+func (a Alarm) share(limit float64) float64 {
+	if q, ok := a.Metric.quantile(); ok {
+		return float64(1000-q) / 1000
+	}
+	return limit
+}
+
+// of returns how many requests the alarm asks for, and how many of them are bad.
+func (t *answers) of(j *judgement) (requests, bad uint64) {
+	if j.Metric.unit() == latency {
+		return t.timed, t.slow[j.slow]
+	}
+	return t.requests, t.bad[ratioIndex(j.Metric)]
 }
 
 // ratioIndex is a ratio's place in answers.
@@ -43,8 +70,14 @@ func ratioIndex(m Metric) int {
 	}
 }
 
-// count adds a window.
-func (t *answers) count(w *Window) {
+// count adds a window, by limits of latency.
+func (t *answers) count(w *Window, limits []time.Duration) {
+	if len(limits) > 0 {
+		t.timed += w.Latency.Total()
+		for i, d := range limits {
+			t.slow[i] += w.Latency.Above(d)
+		}
+	}
 	t.requests += w.Requests
 	for _, m := range []Metric{Status5xx, Status4xx, Errors} {
 		t.bad[ratioIndex(m)] += m.failures(w)
@@ -64,6 +97,7 @@ type stretch struct {
 // one to judge: it has a bad request, and a data point too small to be judged by
 // itself. With [enough] requests in each data point there is none, and M of N is all.
 func (j *judgement) stretch(end int, limit float64) (s stretch, ok bool) {
+	limit = j.share(limit)
 	var group stretch
 	small := false
 	for i := len(j.answers) - 1; i >= 0; i-- {
@@ -71,9 +105,10 @@ func (j *judgement) stretch(end int, limit float64) (s stretch, ok bool) {
 		if t.k >= end {
 			continue
 		}
-		small = small || t.requests < enough
-		group.requests += t.requests
-		if bad := t.bad[ratioIndex(j.Metric)]; bad > 0 {
+		requests, bad := t.of(j)
+		small = small || requests > 0 && requests < enough
+		group.requests += requests
+		if bad > 0 {
 			group.bad += bad
 			group.from = t.k
 		}
@@ -102,7 +137,7 @@ func (j *judgement) stretch(end int, limit float64) (s stretch, ok bool) {
 // as must breach, and one of the last must breach.
 func (j *judgement) sum(r Reading, s stretch, end int) Verdict {
 	switch {
-	case s.chance <= tripsAt && s.bad >= minBad && s.requests >= uint64(j.Min) && end-s.from >= j.M && r.Breaching > 0:
+	case s.chance <= tripsAt && s.bad >= j.Metric.evidence() && s.requests >= uint64(j.Min) && end-s.from >= j.M && r.Breaching > 0:
 		return Fail
 	case s.chance <= holdsAt:
 		return Inconclusive
@@ -112,14 +147,18 @@ func (j *judgement) sum(r Reading, s stretch, end int) Verdict {
 
 // sumText is what the stretch says, as a sentence.
 func (j *judgement) sumText(r Reading, s stretch, v Verdict, end int) string {
-	share := Reading{Value: divide(float64(s.bad), float64(s.requests)), Limit: r.Limit}
-	text := fmt.Sprintf("%s was %s of %d requests in %s, %s", j.Metric, j.valueText(share), s.requests,
-		duration(time.Duration(end-s.from)*j.Period), j.limitSentence(r))
+	of, bad := Reading{Value: divide(float64(s.bad), float64(s.requests)), Limit: r.Limit}, "failed"
+	in := fmt.Sprintf("of %d requests in %s", s.requests, duration(time.Duration(end-s.from)*j.Period))
+	text := fmt.Sprintf("%s was %s %s, %s", j.Metric, j.valueText(of), in, j.limitSentence(r))
+	if j.Metric.unit() == latency {
+		bad = "slow"
+		text = fmt.Sprintf("%s: %s %% %s were slower than %s, limit %s %%", j.Metric, number(of.Value*100, 3), in, j.quantity(r.Limit, 3), number(j.share(0)*100, 3))
+	}
 	switch {
 	case v == Fail:
 		return text + ": more than chance"
-	case s.bad < minBad:
-		return fmt.Sprintf("%s; %d of the %d failed requests it takes to tell", text, s.bad, minBad)
+	case s.bad < j.Metric.evidence():
+		return fmt.Sprintf("%s; %d of the %d %s requests it takes to tell", text, s.bad, j.Metric.evidence(), bad)
 	case end-s.from < j.M:
 		return text + "; trips after " + duration(time.Duration(j.M)*j.Period)
 	}

@@ -65,6 +65,8 @@ type Report struct {
 	Changing []string `json:"changing,omitempty"`
 	// Without lists accessories whose data is not in it; their own backups are.
 	Without []string `json:"without,omitempty"`
+	// Lost lists those of which nothing is in it: they have data and no backup of their own.
+	Lost []string `json:"lost,omitempty"`
 }
 
 // Write writes the archive. What does not end well leaves nothing behind, or, if the
@@ -102,7 +104,7 @@ func Write(ctx context.Context, b Backup) (r Report, err error) {
 	}
 	return Report{
 		File: b.File, Made: b.Header.Made, Version: b.Header.Version, Files: len(w.sums), Bytes: info.Size(), Logs: b.Header.Logs,
-		Changing: w.changing, Without: w.without,
+		Changing: w.changing, Without: w.without, Lost: w.lost,
 	}, nil
 }
 

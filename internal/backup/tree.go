@@ -28,6 +28,7 @@ type writer struct {
 	sums     []string // "SHA256  NAME\n", quoted where it must be
 	changing []string
 	without  []string
+	lost     []string
 }
 
 // left are what is not kept, by path.Match: what is made anew, what belongs to the
@@ -48,7 +49,7 @@ func (w *writer) keeps(name string) bool {
 	for _, pattern := range left {
 		if ok, _ := path.Match(pattern, name); ok { // the patterns are right
 			if strings.HasSuffix(pattern, "/files") {
-				w.without = append(w.without, strings.TrimPrefix(path.Dir(name), "accessories/"))
+				w.accessory(path.Dir(name))
 			}
 			return false
 		}
@@ -63,6 +64,28 @@ func (w *writer) keeps(name string) bool {
 		return ok
 	}
 	return true
+}
+
+// accessory notes one whose data is left out: a database that runs cannot be copied as
+// files.
+func (w *writer) accessory(dir string) {
+	own, _ := filepath.Glob(filepath.Join(w.root, dir, "backups", "*.dump")) // the pattern is right
+	switch name := strings.TrimPrefix(dir, "accessories/"); {
+	case len(own) > 0:
+		w.without = append(w.without, name)
+	case hasFile(filepath.Join(w.root, dir, "files")):
+		w.lost = append(w.lost, name)
+	}
+}
+
+// hasFile reports whether there is a file somewhere in a folder, as far as we may look.
+func hasFile(dir string) bool {
+	return errors.Is(filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			return fs.ErrExist
+		}
+		return nil
+	}), fs.ErrExist)
 }
 
 // late is which names of a folder come last. In a git repository what is named must

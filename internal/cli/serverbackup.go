@@ -90,5 +90,9 @@ func drawBackup(w io.Writer, r backup.Report) {
 	if len(r.Without) > 0 {
 		fmt.Fprintf(w, "  without the data of accessories, of which the own backups are in it: %s\n", strings.Join(r.Without, ", "))
 	}
+	if len(r.Lost) > 0 {
+		fmt.Fprintf(w, "  ! without any data of accessories that have no backup of their own: %s\n", strings.Join(r.Lost, ", "))
+		fmt.Fprintln(w, "    titrate accessory backup NAME makes one of postgres and redis; of image and run see docs/accessories.md")
+	}
 	fmt.Fprintln(w, "  who has it has every secret")
 }

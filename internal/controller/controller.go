@@ -23,6 +23,7 @@ type Config struct {
 	Kept       func(digest string) bool // reports whether an artifact is still there (R8); nil: all are
 	PreviewKey []byte                   // signs preview tokens
 	Now        func() time.Time         // nil: time.Now
+	Rest       func()                   // called now and then while nothing falls due by time; nil: nobody asks
 	Log        *slog.Logger             // nil: discarded
 }
 
@@ -58,6 +59,9 @@ type intent struct {
 func New(c Config) *Controller {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Rest == nil {
+		c.Rest = func() {}
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

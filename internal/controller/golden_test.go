@@ -64,7 +64,8 @@ func TestHistories_ofEveryCoreStillLoad(t *testing.T) {
 }
 
 // decidesAlike is the oldest core whose looks the present one decides in the same way:
-// core 3 only adds what is so of versions that change places (R31).
+// core 3 only adds what is so of versions that change places (R31), and core 4 what is so
+// of a clock that was set back.
 const decidesAlike = 2
 
 func writeIncidents(t *testing.T, path string) {

@@ -39,16 +39,22 @@ func (c *Controller) Run(ctx context.Context) error {
 const (
 	beat  = 100 * time.Millisecond
 	sweep = 1000
+
+	idleBeat = time.Minute // where nothing falls due
 )
 
 // decideLoop decides whenever something was seen, measured or asked, and at each
 // beat.
 func (c *Controller) decideLoop(ctx context.Context) error {
 	delay := newBackoff()
-	tick := time.NewTicker(beat)
+	tick, idle := time.NewTicker(beat), time.NewTicker(idleBeat)
 	defer tick.Stop()
+	defer idle.Stop()
 	few := sweep
 	for ctx.Err() == nil {
+		if c.resting() {
+			c.Rest()
+		}
 		_, err := c.decide(ctx, c.Now(), few)
 		switch {
 		case err == nil:
@@ -69,6 +75,7 @@ func (c *Controller) decideLoop(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-due:
 			few = sweep
+		case <-idle.C:
 		case <-c.nudge:
 			few = 0
 		}

@@ -137,8 +137,10 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if err != nil {
 		return nil, err
 	}
+	clock := newClock(cfg.Log)
 	s.controller = controller.New(controller.Config{
-		Store: s.store, Target: s.node, Router: s.node, Meter: s.node, Builder: builder{s}, Vault: vault{s.secrets},
+		Store: s.store, Target: s.node, Router: s.node, Meter: steadyMeter{s.node, clock}, Builder: builder{s}, Vault: vault{s.secrets},
+		Now: clock.Now, Rest: clock.Rest,
 		Kept:       func(digest string) bool { _, err := s.pipeline.Artifacts().Renew(digest); return err == nil },
 		PreviewKey: previewKey, Log: cfg.Log,
 	})

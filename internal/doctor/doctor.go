@@ -35,6 +35,7 @@ type Config struct {
 	API, Gateway string // addresses where nothing is up
 	Env          []string
 	Now          func() time.Time
+	Kept         func() bool // whether something keeps this machine's clock right; nil: the kernel is asked
 }
 
 // Report is everything that was found.
@@ -49,6 +50,9 @@ type Report struct {
 // finding.
 func Examine(ctx context.Context, cfg Config, version string) Report {
 	p := &patient{Config: cfg, version: version}
+	if p.Kept == nil {
+		p.Kept = kernelKeeps
+	}
 	for _, look := range []func(context.Context){
 		p.folder, p.secrets, p.space, p.format, p.database, p.processes, p.addresses, p.clock, p.certificates, p.backups, p.disk,
 		p.git, p.confinement, p.engine,

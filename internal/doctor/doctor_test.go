@@ -167,6 +167,9 @@ func TestDoctor_saysWhatIsWrong(t *testing.T) {
 		"the clock stands at 1970": {"clock", "1970", Fault, func(_ *testing.T, _ string, cfg *Config) {
 			cfg.Now = func() time.Time { return time.Unix(0, 0) }
 		}},
+		"nobody keeps the clock": {"clock", "nothing keeps this machine's clock right", Info, func(_ *testing.T, _ string, cfg *Config) {
+			cfg.Kept = func() bool { return false }
+		}},
 		"the clock is an hour off": {"clock", "differ", Warn, func(_ *testing.T, _ string, cfg *Config) {
 			cfg.Now = func() time.Time { return time.Now().Add(time.Hour) }
 		}},

@@ -18,6 +18,8 @@ import (
 	"titrate/client"
 	"titrate/internal/daemon"
 	"titrate/internal/procfs"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long a server may take to answer.
@@ -155,7 +157,17 @@ var built = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 func (p *patient) clock(context.Context) {
 	if p.Now().Before(built) {
 		p.note(Finding{Check: "clock", Level: Fault, What: "this machine thinks that it is " + p.Now().Format(time.DateOnly), Why: "certificates are refused, and waits count wrong times", Help: "timedatectl set-ntp true"})
+		return
 	}
+	if !p.Kept() {
+		p.note(Finding{Check: "clock", Level: Info, What: "nothing keeps this machine's clock right: it thinks that it is " + p.Now().Local().Format(time.DateTime), Why: "when it is off, certificates, tokens and sign-in links are refused too early or too late, and backups are made at other times", Help: "timedatectl set-ntp true, or apt install systemd-timesyncd"})
+	}
+}
+
+// kernelKeeps reports whether the kernel was told by a time server how its clock stands.
+func kernelKeeps() bool {
+	state, err := unix.Adjtimex(&unix.Timex{})
+	return err != nil || state != unix.TIME_ERROR
 }
 
 func firstLine(err error) string {

@@ -14,16 +14,19 @@ import (
 
 // Container says what is to run, and how it is held in.
 type Container struct {
-	Name     string
-	Image    string   // its id
-	Command  []string // nil: the image's entrypoint and command
-	Env      []string
-	Labels   map[string]string
-	Network  string
-	Hosts    []string // NAME:ADDRESS, that it finds in its /etc/hosts
-	Limits   Limits
-	ReadOnly bool // nothing to write to but memory: /tmp is some
-	Mounts   []Mount
+	Name    string
+	Image   string   // its id
+	Command []string // nil: the image's entrypoint and command
+	Env     []string
+	Labels  map[string]string
+	Network string
+	// NetworkOf is the id of a container whose network it shares, in place of Network of
+	// its own: it runs as root then, and may change that network and do nothing else.
+	NetworkOf string
+	Hosts     []string // NAME:ADDRESS, that it finds in its /etc/hosts
+	Limits    Limits
+	ReadOnly  bool // nothing to write to but memory: /tmp is some
+	Mounts    []Mount
 	// Unlabelled runs it without SELinux, which would keep it from Mounts.
 	Unlabelled bool
 }
@@ -80,6 +83,9 @@ func (e *Engine) Create(ctx context.Context, c Container) (string, error) {
 		// Docker has it so: whoever a program is, it may listen at any port.
 		Sysctls:   map[string]string{"net.ipv4.ip_unprivileged_port_start": "0"},
 		Resources: container.Resources{Memory: c.Limits.Memory, MemorySwap: c.Limits.Memory, NanoCPUs: int64(c.Limits.CPU * 1e9)},
+	}
+	if c.NetworkOf != "" {
+		cfg.User, host.CapAdd, host.NetworkMode, host.Sysctls = "0:0", []string{"NET_ADMIN"}, container.NetworkMode("container:"+c.NetworkOf), nil
 	}
 	no := false
 	host.Init = &no // Command may be one itself, whatever the engine's own setting is

@@ -35,6 +35,8 @@ var (
 	ErrNotFound = errors.New("the engine has no such thing")
 	// ErrGone is wrapped when an engine did not answer: what it runs may run on.
 	ErrGone = errors.New("the container engine does not answer")
+	// ErrNoSpace is wrapped when an engine's disk has no room for what was asked.
+	ErrNoSpace = errors.New("the disk of the container engine is full")
 )
 
 // Engine is a container engine. Its methods are safe for many goroutines.
@@ -166,7 +168,15 @@ func (e *Engine) failed(doing string, err error) error {
 		return fmt.Errorf("%s: %w: %w", doing, ErrNotFound, err)
 	case client.IsErrConnectionFailed(err), errors.Is(err, context.DeadlineExceeded), errdefs.IsUnavailable(err):
 		return fmt.Errorf("%s: %w: %w", doing, ErrGone, err)
+	case full(err.Error()):
+		return fmt.Errorf("%s: %w: %w", doing, ErrNoSpace, err)
 	default:
 		return fmt.Errorf("%s: %w", doing, err)
 	}
+}
+
+// full reports whether an engine says that its disk is: in the kernel's words, because
+// the API has no code for it.
+func full(text string) bool {
+	return strings.Contains(text, unix.ENOSPC.Error()) || strings.Contains(text, unix.EDQUOT.Error())
 }

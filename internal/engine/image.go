@@ -94,7 +94,7 @@ func (e *Engine) Load(ctx context.Context, archive io.Reader) (string, error) {
 			continue
 		}
 		if m.Error != "" {
-			return "", fmt.Errorf("load an image: %s", m.Error)
+			return "", e.failed("load an image", errors.New(m.Error))
 		}
 		for _, said := range []string{"Loaded image ID: ", "Loaded image(s): ", "Loaded image: "} {
 			if rest, ok := strings.CutPrefix(strings.TrimSpace(m.Stream), said); ok {

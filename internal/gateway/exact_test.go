@@ -122,6 +122,28 @@ func now(g *Gateway, after uint64) int {
 	return len(g.Windows(ctx, after))
 }
 
+// TestWindowsAreAsLongAsHasPassed has a machine whose clock is set forth and back: its
+// answers know what has passed, and their text does not.
+func TestWindowsAreAsLongAsHasPassed(t *testing.T) {
+	t.Parallel()
+	var l ledger
+	began := time.Date(2026, 11, 27, 12, 0, 0, 0, time.UTC)
+	l.begin(began, 0, 1)
+	passed, wall := began, began
+	for _, c := range []struct{ set, pass time.Duration }{
+		{0, time.Second},
+		{time.Hour, time.Second},
+		{0, time.Second},
+		{-time.Hour, 2 * time.Second},
+		{0, 5 * time.Second},
+	} {
+		passed, wall = passed.Add(c.pass), wall.Add(c.set+c.pass)
+		if start, ok := l.span(wall, passed); !ok || wall.Sub(start) != c.pass {
+			t.Errorf("set by %s: %s are a window of %s (%t)", c.set, c.pass, wall.Sub(start), ok)
+		}
+	}
+}
+
 func TestWindowsOfAGatewayThatWasHeldUpAreLonger(t *testing.T) {
 	t.Parallel()
 	g, at := stopped(t, Config{})

@@ -14,6 +14,7 @@ import (
 type ledger struct {
 	mu     sync.Mutex
 	last   time.Time               // where the open windows began
+	asked  time.Time               // when that was, by a clock that knows what has passed
 	cursor uint64                  // of the newest window
 	ring   [][]world.VersionWindow // one closing each, oldest first
 	keep   int
@@ -21,7 +22,7 @@ type ledger struct {
 }
 
 func (l *ledger) begin(now time.Time, after uint64, keep int) {
-	l.last, l.cursor, l.keep, l.closed = now.Round(0), after, keep, make(chan struct{})
+	l.last, l.asked, l.cursor, l.keep, l.closed = now.Round(0), now, after, keep, make(chan struct{})
 }
 
 // Windows returns the closed windows with a cursor above after, oldest first.
@@ -86,21 +87,26 @@ func (l *ledger) add(now time.Time, batch []world.VersionWindow) {
 }
 
 // span returns where the windows that close at end began, and opens the next
-// ones. ok is false when no time has passed. After the clock was set back they
-// are a second long, as if they had begun by the new time.
-func (l *ledger) span(end time.Time) (start time.Time, ok bool) {
+// ones. ok is false when no time has passed. After the clock was set, back or forth, they
+// are as long as has passed since the last ones closed, as if they had begun by the new
+// time. Now is the clock's own answer, which knows what has passed.
+func (l *ledger) span(end, now time.Time) (start time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	start = l.last
-	switch {
-	case end.Before(start.Add(-2 * time.Second)):
-		start = end.Add(-time.Second)
+	passed := max(now.Sub(l.asked).Round(time.Second), time.Second)
+	switch set := end.Sub(start) - passed; {
+	case set.Abs() >= setBy:
+		start = end.Add(-passed)
 	case !end.After(start):
 		return start, false
 	}
-	l.last = end
+	l.last, l.asked = end, now
 	return start, true
 }
+
+// setBy is how much a clock is off what has passed when it was set.
+const setBy = 2 * time.Second
 
 // closeLoop closes windows at each second of the wall clock, until ctx ends.
 func (g *Gateway) closeLoop(ctx context.Context) {
@@ -122,7 +128,7 @@ func (g *Gateway) closeLoop(ctx context.Context) {
 // instance, or something to tell. A gateway that was held up closes one longer
 // window instead of several: what it counted belongs to all of them.
 func (g *Gateway) closeWindows(end time.Time) {
-	start, ok := g.windows.span(end.Round(0))
+	start, ok := g.windows.span(end.Round(0), g.cfg.Clock())
 	if !ok {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -327,6 +328,41 @@ func TestPull_goesOnAfterTheRegistryBrokeOff(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "b")); err != nil || blobs.Load() != 1 || !strings.Contains(strings.Join(lines, "\n"), "broke off") {
 		t.Errorf("%v, %d, %q", err, blobs.Load(), lines)
+	}
+}
+
+// TestPull_twoServicesOfOneImageAtOnce pulls an image many times at once into one cache, as
+// a first push of an app does whose web and worker are one image.
+func TestPull_twoServicesOfOneImageAtOnce(t *testing.T) {
+	t.Parallel()
+	img := picture(t, runtime.GOARCH, layer(t, file("a", strings.Repeat("one", 99999))), layer(t, file("b", strings.Repeat("two", 99999))))
+	host := serve(t, func(w http.ResponseWriter, r *http.Request, next http.Handler) { next.ServeHTTP(w, r) })
+	pushed(t, host+"/a/b:1", img)
+	got, err := find(t, host+"/a/b:1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	var all sync.WaitGroup
+	for range 20 {
+		into := t.TempDir()
+		all.Go(func() {
+			p := Pull{Cache: cache, Into: into, Limit: 1 << 30, Progress: func(line string) {
+				if strings.Contains(line, "broke off") {
+					t.Error(line)
+				}
+			}, Pause: time.Millisecond}
+			if err := got.Pull(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Join(into, "b")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if left, err := os.ReadDir(cache); err != nil || len(left) > 0 {
+		t.Errorf("left in the cache: %v, %v", left, err)
 	}
 }
 

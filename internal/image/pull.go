@@ -77,20 +77,21 @@ func (p Pull) room(want int64) error {
 	return nil
 }
 
-// fetch brings a layer into the cache, compressed as it is, and returns its file.
+// fetch brings a layer into the cache, compressed as it is, and returns its file, open.
 // Each try reads it from its beginning and checks its digest.
-func (i *Image) fetch(ctx context.Context, p Pull, n int, l v1.Layer) (string, error) {
+func (i *Image) fetch(ctx context.Context, p Pull, n int, l v1.Layer) (*os.File, error) {
 	digest, err := l.Digest()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	size, err := l.Size()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	file := filepath.Join(p.Cache, digest.Hex)
-	if info, err := os.Stat(file); err == nil && info.Size() == size {
-		return file, nil
+	f, whole, err := open(ctx, file, size)
+	if err != nil || whole {
+		return f, err
 	}
 	pause := p.Pause
 	if pause == 0 {
@@ -98,10 +99,15 @@ func (i *Image) fetch(ctx context.Context, p Pull, n int, l v1.Layer) (string, e
 	}
 	p.Progress(fmt.Sprintf("layer %d of %d, %s", n+1, len(i.layers), megabytes(size)))
 	for try := 1; ; try++ {
-		err := i.copyLayer(l, file, size)
+		err := i.copyLayer(l, f, file, size)
 		var known *Error
 		if err == nil || try == tries || ctx.Err() != nil || errors.As(explained(i.Ref, err), &known) && known.Kind != Unreachable && known.Kind != Busy {
-			return file, errors.Join(err, ctx.Err())
+			if err = errors.Join(err, ctx.Err()); err != nil {
+				os.Remove(file + partly) // nobody else may have it while it is open here
+				f.Close()
+				return nil, err
+			}
+			return f, nil
 		}
 		p.Progress(fmt.Sprintf("layer %d broke off (%v); trying again, %d of %d", n+1, err, try+1, tries))
 		select {
@@ -112,24 +118,72 @@ func (i *Image) fetch(ctx context.Context, p Pull, n int, l v1.Layer) (string, e
 	}
 }
 
-// copyLayer writes a layer to a file that has its name only when it is whole.
-func (i *Image) copyLayer(l v1.Layer, file string, size int64) error {
+// open returns a layer's file: the whole one, or what is to become it, which nobody else
+// writes to while it is open. Services of one image are pulled at once, and so are images
+// that share a layer: who comes second waits for the first, and has its file, though the first
+// may have removed it by then.
+func open(ctx context.Context, file string, size int64) (f *os.File, whole bool, err error) {
+	const again = 20 * time.Millisecond
+	for {
+		if f, err := os.Open(file); err == nil {
+			if info, err := f.Stat(); err == nil && info.Size() == size {
+				return f, true, nil
+			}
+			f.Close()
+		}
+		if f, err = os.OpenFile(file+partly, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+			return nil, false, err
+		}
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil && isNamed(f, file+partly) {
+			return f, false, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, false, fmt.Errorf("lock a layer: %w", err)
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+// partly ends the name of a layer that is not whole.
+const partly = ".part"
+
+// isNamed reports whether an open file still has a name.
+func isNamed(f *os.File, name string) bool {
+	have, err := f.Stat()
+	there, terr := os.Stat(name)
+	return err == nil && terr == nil && os.SameFile(have, there)
+}
+
+// copyLayer writes a layer to f, which has its name only when it is whole.
+func (i *Image) copyLayer(l v1.Layer, f *os.File, file string, size int64) error {
 	in, err := l.Compressed()
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	part := file + ".part"
-	os.Remove(part)
-	defer os.Remove(part)
-	// One byte more than it says: a layer that goes on is not what was pinned.
-	if err := write(part, io.LimitReader(in, size+1)); err != nil {
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	if info, err := os.Stat(part); err != nil || info.Size() != size {
-		return errors.Join(err, fmt.Errorf("the layer is not %d bytes long", size))
+	if err := f.Truncate(0); err != nil {
+		return err
 	}
-	return os.Rename(part, file)
+	// One byte more than it says: a layer that goes on is not what was pinned.
+	n, err := io.Copy(f, io.LimitReader(in, size+1))
+	if err == nil && n != size {
+		err = fmt.Errorf("the layer is not %d bytes long", size)
+	}
+	if err != nil {
+		return errors.Join(err, f.Truncate(0)) // it takes no room meanwhile
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return os.Rename(file+partly, file)
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

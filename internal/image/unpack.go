@@ -49,11 +49,7 @@ func (t *tree) close() { _ = t.root.Close() } // nothing is written through it
 
 // unpackLayer puts a layer on what is there, and checks that it is the one that the
 // image's configuration names.
-func unpackLayer(ctx context.Context, t *tree, file string, l v1.Layer) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
-	}
+func unpackLayer(ctx context.Context, t *tree, f *os.File, l v1.Layer) error {
 	defer f.Close()
 	in, err := decompress(f)
 	if err != nil {

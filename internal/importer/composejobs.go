@@ -184,10 +184,6 @@ func (c *composition) knows(u, to *unit, name string, from *node) {
 	}
 	why := name + " is no name of a machine here"
 	instead := "its address is in " + addressVariable(to) + "; env: { NAME: { service: " + to.name + " } } gives it another name"
-	if c.contained(u) && to.name == name && c.alike(u, to) {
-		why = "both listen at the same port, and it does not reach " + name + " by its name then"
-		instead = "give one of them another port; or " + instead
-	}
 	if to.has("worker") {
 		instead = "if it takes requests, give it a port instead of worker: then " + instead
 		if c.contained(u) && to.name == name {

@@ -13,14 +13,9 @@ func (b *builder) contained(u *unit) bool {
 }
 
 // reaches reports whether a service reaches another one by the name that it has in the
-// file. Where both listen at the same port it would reach itself, and it does not.
+// file.
 func (b *builder) reaches(u, to *unit, name string) bool {
-	return b.contained(u) && to.name == name && !to.has("worker") && notHTTP[b.portOf(to)] == "" && !b.alike(u, to)
-}
-
-// alike reports whether two services are known to listen at the same port.
-func (b *builder) alike(u, to *unit) bool {
-	return b.portOf(u) != 0 && b.portOf(u) == b.portOf(to)
+	return b.contained(u) && to.name == name && !to.has("worker") && notHTTP[b.portOf(to)] == ""
 }
 
 // portOf is where a service is known to listen; 0: it is not known.

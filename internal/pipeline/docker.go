@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"titrate/internal/engine"
+	"titrate/internal/image"
 )
 
 // engine returns the container engine of this machine, which answers.
@@ -236,6 +237,9 @@ func (r *run) notBuilt(ctx context.Context, w Workload, log io.Writer, err error
 		return engineFault(ctx, w, StepCompile, err)
 	}
 	f := fault(w, CodeDockerfile, StepCompile, bad.Saw, "")
+	if errors.Is(err, engine.ErrNoSpace) {
+		f.Code, f.Saw, f.Help = CodeNoSpace, noRoomInEngine(bad), roomInEngine
+	}
 	name := path.Join(w.Build.Dir, w.Build.Dockerfile)
 	if w.Build.Dockerfile == "" {
 		name = path.Join(w.Build.Dir, "Dockerfile")
@@ -250,7 +254,7 @@ func (r *run) notBuilt(ctx context.Context, w Workload, log io.Writer, err error
 	if l, ok := log.(*stepLog); ok {
 		f.Tail, f.Log = l.tail(), l.path
 	}
-	if !r.cfg.Network && strings.HasPrefix(strings.ToUpper(bad.Step), "RUN") {
+	if f.Help == "" && !r.cfg.Network && strings.HasPrefix(strings.ToUpper(bad.Step), "RUN") {
 		f.Help = "steps that build have no network here; if this one needs it: titrate up --replace --network"
 	}
 	return f
@@ -265,11 +269,33 @@ func (r *run) auth() map[string]engine.Auth {
 	return out
 }
 
+// noRoomInEngine says what an engine said.
+func noRoomInEngine(err error) string {
+	text := err.Error()
+	if _, said, ok := strings.Cut(text, engine.ErrNoSpace.Error()+": "); ok {
+		text = strings.TrimPrefix(said, "Error response from daemon: ")
+	}
+	return "the image is larger than what is free on the disk of the container engine: " + text
+}
+
+// roomInEngine is what to do when an engine's disk is full.
+const roomInEngine = "free some room, then push again: docker system df shows what takes it; docker image prune, docker builder prune"
+
 // engineFault says that the engine could not do what it was asked. What ended
 // because ctx did stays what it is.
 func engineFault(ctx context.Context, w Workload, step string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if known := (*image.Error)(nil); errors.As(err, &known) {
+		return err // the image or its registry is at fault
+	}
+	if errors.Is(err, engine.ErrNoSpace) {
+		code := CodeNoSpace
+		if w.Image != "" {
+			code = CodeImage
+		}
+		return fault(w, code, step, noRoomInEngine(err), roomInEngine)
 	}
 	help := "the engine's own log says more: journalctl -u docker"
 	if errors.Is(err, engine.ErrGone) {

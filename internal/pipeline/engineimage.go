@@ -82,7 +82,7 @@ func (r *run) toEngine(ctx context.Context, e *engine.Engine, w Workload, img *i
 		if img.Pinned != "" {
 			name, err = img.Pinned, e.Pull(ctx, img.Pinned, engine.Auth(img.Login))
 		}
-		if ctx.Err() == nil && err != nil && !errors.Is(err, engine.ErrGone) {
+		if ctx.Err() == nil && err != nil && !errors.Is(err, engine.ErrGone) && !errors.Is(err, engine.ErrNoSpace) {
 			if name != loaded { // it may not reach the registry as this process does
 				say("the engine could not pull it, so it is pulled here: " + err.Error())
 			}

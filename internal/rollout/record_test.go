@@ -148,7 +148,7 @@ func TestReplay_namesWhatDiffers(t *testing.T) {
 	}
 	look.Core = 0
 	err = look.Replay(p)
-	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 3: refused") {
+	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 4: refused") {
 		t.Errorf("got %v", err)
 	}
 }

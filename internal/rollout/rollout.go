@@ -83,7 +83,7 @@ func New(p Plan, now time.Time) State {
 // same arguments give the same answer.
 func Next(p Plan, s State, seen Seen, now time.Time) State {
 	l := &look{plan: &p, seen: &seen, now: moment(now)}
-	s = l.note(s)
+	s = l.note(l.past(s))
 	for _, decide := range life[s.Phase] {
 		next, decided := decide(l, s)
 		if decided {

@@ -9,7 +9,7 @@ import (
 // CoreVersion is written into each history row, so that a replay knows which
 // rules decided. It grows when the same plan, state, seen and now may give
 // another answer than before.
-const CoreVersion = 3
+const CoreVersion = 4
 
 // Phase says how far a rollout has come.
 type Phase string

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -62,7 +63,7 @@ const (
 // Run runs a test with Docker or, with TITRATE_TEST_ENGINE=podman, with podman.
 func Run(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
-	run(t, ordinary(), nil, test)
+	run(t, ordinary(), nil, 0, test)
 }
 
 func ordinary() Kind {
@@ -72,6 +73,13 @@ func ordinary() Kind {
 	return Docker
 }
 
+// RunSmall runs a test with Docker on a disk of its own of so many megabytes, which asks a
+// registry that breaks off once and not for minutes.
+func RunSmall(t *testing.T, megabytes int, test func(t *testing.T, d *Daemon)) {
+	t.Helper()
+	run(t, Docker, nil, megabytes, test)
+}
+
 // RunOnline is [Run] with a way out of the network, by slirp4netns: what runs in the
 // engine reaches what this machine reaches.
 func RunOnline(t *testing.T, test func(t *testing.T, d *Daemon)) {
@@ -79,7 +87,7 @@ func RunOnline(t *testing.T, test func(t *testing.T, d *Daemon)) {
 	if _, err := exec.LookPath("slirp4netns"); err != nil {
 		t.Skip("needs a network for an engine: no slirp4netns here")
 	}
-	run(t, ordinary(), &egress{}, test)
+	run(t, ordinary(), &egress{}, 0, test)
 }
 
 // RunWith runs a test with an engine. The engine and the test share namespaces, so that
@@ -87,10 +95,10 @@ func RunOnline(t *testing.T, test func(t *testing.T, d *Daemon)) {
 // them, for this test alone. Such a test is a top-level one and begins with RunWith.
 func RunWith(t *testing.T, k Kind, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
-	run(t, k, nil, test)
+	run(t, k, nil, 0, test)
 }
 
-func run(t *testing.T, k Kind, out *egress, test func(t *testing.T, d *Daemon)) {
+func run(t *testing.T, k Kind, out *egress, small int, test func(t *testing.T, d *Daemon)) {
 	t.Helper()
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {
 		t.Skip("needs a container engine: set TITRATE_TEST_SLOW=1")
@@ -126,7 +134,10 @@ func run(t *testing.T, k Kind, out *egress, test func(t *testing.T, d *Daemon)) 
 		}
 		fallthrough
 	default:
-		d := &Daemon{Kind: k, dir: dir(t)}
+		d := &Daemon{Kind: k, dir: dir(t), small: small > 0}
+		if d.small {
+			shell(t, `mkdir "$1" && mount -t tmpfs -o size="$2"m none "$1"`, d.Data(), strconv.Itoa(small))
+		}
 		if k == Podman { // what it keeps in places that cannot be told it
 			hide(t, "/run", "/var/lib")
 		}
@@ -226,11 +237,15 @@ type Daemon struct {
 	// holds from the next Start on.
 	Forgets bool
 
-	dir string
-	cmd *exec.Cmd
+	dir   string
+	small bool // see [RunSmall]
+	cmd   *exec.Cmd
 
 	ended chan struct{} // closed when cmd has
 }
+
+// Data returns the folder where it keeps images.
+func (d *Daemon) Data() string { return filepath.Join(d.dir, "data") }
 
 // Host returns where it answers.
 func (d *Daemon) Host() string { return "unix://" + filepath.Join(d.dir, "d.sock") }
@@ -286,6 +301,9 @@ func (d *Daemon) dockerd(t *testing.T) *exec.Cmd {
 		return exec.CommandContext(context.WithoutCancel(t.Context()), dockerdRootless, append(args, "--storage-driver", "vfs")...)
 	}
 	args = append(args, "--cgroup-parent", "/"+filepath.Base(d.dir))
+	if d.small {
+		args = append(args, "--max-download-attempts", "1")
+	}
 	if !d.Forgets {
 		args = append(args, "--live-restore")
 	}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -42,7 +43,16 @@ func (h *held) backups() []world.Backup {
 		}
 		all = append(all, b)
 	}
-	slices.SortFunc(all, func(a, b world.Backup) int { return strings.Compare(a.Name, b.Name) })
+	// One of the future was made before the clock was set right: all others are newer.
+	future := func(b world.Backup) int {
+		if b.At.After(h.s.cfg.Now().Add(time.Minute)) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortFunc(all, func(a, b world.Backup) int {
+		return cmp.Or(future(a)-future(b), strings.Compare(a.Name, b.Name))
+	})
 	return all
 }
 
@@ -144,6 +154,9 @@ func (h *held) due(spec rollout.AccessorySpec) time.Time {
 	since := h.made()
 	if b, ok := newest(h.backups(), ""); ok {
 		since = b.At
+	}
+	if since.After(h.s.cfg.Now().Add(time.Minute)) { // by a clock that was wrong: nobody knows when
+		return time.Time{}
 	}
 	return spec.Due(since, time.Local)
 }

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -140,11 +141,47 @@ func TestBackup_isMadeByItselfWhenItIsDueAndOldOnesGo(t *testing.T) {
 	}
 }
 
+// What was made while the clock was wrong, and stands in the future, neither keeps the
+// next backup from being made nor takes its place.
+func TestBackup_ofTheFutureIsNotTheNewest(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	h := &held{dir: t.TempDir(), s: &Supervisor{cfg: Config{Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }}}}
+	if err := os.MkdirAll(h.backupDir(), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	keep := func(at time.Time) string {
+		b := world.Backup{Name: at.Format("20060102T150405Z"), At: at}
+		if err := errors.Join(h.describe(b), os.WriteFile(h.backupFile(b.Name), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		return b.Name
+	}
+	hourly := rollout.AccessorySpec{Every: time.Hour}
+	keep(now.AddDate(4, 0, 0))
+	later := keep(now.AddDate(4, 0, 1))
+	if due := h.due(hourly); due.After(now) {
+		t.Errorf("the next one is made at %s", due)
+	}
+	made := keep(now)
+	if due := h.due(hourly); !due.Equal(now.Add(time.Hour)) {
+		t.Errorf("the next one after that is made at %s", due)
+	}
+	h.pruneBackups(2)
+	var left []string
+	for _, b := range h.backups() {
+		left = append(left, b.Name)
+	}
+	if want := []string{later, made}; !slices.Equal(left, want) {
+		t.Errorf("%v are left, want %v", left, want)
+	}
+}
+
 // Files of a backup that was interrupted go; the newest good one and what cannot be
 // read for damage stay.
 func TestPruneBackups_keepsWhatIsGood(t *testing.T) {
 	t.Parallel()
-	h := &held{dir: t.TempDir(), s: &Supervisor{cfg: Config{Log: slog.New(slog.DiscardHandler)}}}
+	h := &held{dir: t.TempDir(), s: &Supervisor{cfg: Config{Log: slog.New(slog.DiscardHandler), Now: time.Now}}}
 	if err := os.MkdirAll(h.backupDir(), 0o700); err != nil {
 		t.Fatal(err)
 	}

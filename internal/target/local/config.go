@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"titrate/internal/cgroup"
 	"titrate/internal/engine"
 	"titrate/internal/rollout"
+	"titrate/internal/target/local/namespaces"
 )
 
 // Config is what a supervisor needs. Dir, Data, Artifacts and Logs are absolute paths.
@@ -32,6 +34,10 @@ type Config struct {
 	// Engine returns the container engine that holds images, as [engine.Seeker.Engine]
 	// does. Nil: there is none.
 	Engine func(context.Context) (*engine.Engine, error)
+
+	// Redirects tells whether this machine's kernel can lead connections of a program past
+	// the program itself. Nil: it is tried once, when it is needed.
+	Redirects func() bool
 
 	// Groups is where control groups of workloads are made. Nil: where this program may
 	// make some, in a folder that is named after Dir.
@@ -101,6 +107,15 @@ func (c *Config) complete() error {
 			return fmt.Errorf("find this program: %w", err)
 		}
 		c.Program = program
+	}
+	if c.Redirects == nil {
+		c.Redirects = sync.OnceValue(func() bool {
+			err := namespaces.CheckRedirects(insideThis)
+			if err != nil {
+				c.Log.Warn("services that listen at the same port have no names for each other, see docs/images.md", slog.Any("error", err))
+			}
+			return err == nil
+		})
 	}
 	if c.OnReady == nil {
 		c.OnReady = func(rollout.Key, rollout.Version, []Endpoint) {}

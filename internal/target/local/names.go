@@ -15,8 +15,9 @@ import (
 // accessories that it is given, at the ports that they listen at as they know them. A
 // name leads where the environment does, so that calls are split and measured.
 //
-// A port that the program listens at itself is its own at every address within: in
-// place of a fellow of the same port it would answer itself. Such a fellow has no name.
+// A port that the program listens at itself is its own at every address within: what is
+// sent to a fellow of the same port is led past it. Where the kernel cannot do that the
+// program would answer itself, and such a fellow has no name.
 func (s *Supervisor) named(pl place) []shim.Named {
 	own, free := ownPorts(pl.fleet), webPort(pl.fleet)
 	var out []shim.Named
@@ -24,20 +25,29 @@ func (s *Supervisor) named(pl place) []shim.Named {
 	urls := s.cfg.URLs(pl.key, pl.fleet.Uses)
 	for name, ports := range services {
 		to, ok := loopbackURL(urls[name])
-		if !ok || slices.ContainsFunc(ports, own) {
+		if !ok || slices.ContainsFunc(ports, own) && !s.cfg.Redirects() {
 			continue
 		}
 		n := shim.Named{Name: name, At: to.Addr(), To: to}
 		for _, port := range append(ports, free...) {
-			if at := uint16(port); at != to.Port() && !slices.Contains(n.Ports, at) { // that one it reaches anyway
+			switch at := uint16(port); {
+			case slices.Contains(n.Ports, at) || slices.Contains(n.Taken, at):
+			case own(port):
+				n.Taken = append(n.Taken, at)
+			case at != to.Port(): // that one it reaches anyway
 				n.Ports = append(n.Ports, at)
 			}
 		}
 		out = append(out, n)
 	}
 	for name, a := range s.givenAccessories(pl) {
-		if _, taken := services[name]; !taken && a.known != 0 && !own(a.known) {
+		_, service := services[name]
+		switch {
+		case service || a.known == 0:
+		case !own(a.known):
 			out = append(out, shim.Named{Name: name, Ports: []uint16{uint16(a.known)}, To: a.addr})
+		case s.cfg.Redirects():
+			out = append(out, shim.Named{Name: name, Taken: []uint16{uint16(a.known)}, To: a.addr})
 		}
 	}
 	slices.SortFunc(out, func(a, b shim.Named) int { return strings.Compare(a.Name, b.Name) })

@@ -133,7 +133,7 @@ func (c *Container) begin(ctx context.Context, ln *net.UnixListener, prepare fun
 	if err := c.line.Keep(c.keeps); err != nil {
 		return err
 	}
-	if err := prepare(c.line); err != nil {
+	if err := prepare(network{c.line, c}); err != nil {
 		return err
 	}
 	if c.spec.PID != "" {
@@ -199,10 +199,12 @@ const (
 	removeMost = 10 * time.Second
 )
 
-func (c *Container) remove() {
+func (c *Container) remove() { c.removeOne(c.id) }
+
+func (c *Container) removeOne(id string) {
 	ctx, cancel := context.WithTimeout(context.Background(), removeMost)
 	defer cancel()
-	_ = c.engine.Remove(ctx, c.id) // see removeMost
+	_ = c.engine.Remove(ctx, id) // see removeMost
 }
 
 // lost tells how a program ended whose first process did not say: it was killed, and the

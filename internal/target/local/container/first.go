@@ -18,13 +18,17 @@ import (
 
 // What is mounted into a container, and where.
 const (
-	programAt  = "/run/titrate/program" // this program
-	socketAt   = "/run/titrate/socket"  // where its shim listens
-	socketName = "socket"               // in the container's folder outside
+	programAt  = "/run/titrate/program"  // this program
+	socketAt   = "/run/titrate/socket"   // where its shim listens
+	redirectAt = "/run/titrate/redirect" // is not there, so no image's command: see [network]
+	socketName = "socket"                // in the container's folder outside
 )
 
 // First is the life of a container's first process, which runs argv. It ends the process.
 func First(argv []string) {
+	if len(argv) == 2 && argv[0] == redirectAt {
+		os.Exit(lead(argv[1])) //nolint:forbidigo // as below
+	}
 	first, err := enter()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "titrate:", err)

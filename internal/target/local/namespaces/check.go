@@ -6,9 +6,21 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"titrate/internal/target/local/shim"
 )
+
+// CheckRedirects tries whether connections of a program can be led elsewhere, see
+// [shim.Network]: the kernel needs nf_tables for it. The command is that of [New].
+func CheckRedirects(command []string) error {
+	all, err := mappings(identity{}, 0)
+	if err != nil {
+		return err
+	}
+	_, err = errand(command, syscall.CLONE_NEWNET, all[len(all)-1], inner{Try: true})
+	return err
+}
 
 // Check tries whether containers can be had: all but the program. An [Error] says what
 // the machine lacks. It needs a folder on the disk on which they will be, and leaves

@@ -188,10 +188,10 @@ func fork(command []string, flags uintptr, m mapping, in inner) (pid int, wire *
 	return pid, wire, nil
 }
 
-// errand has a process among the users of m do something, waits until it has ended, and
-// returns how, and what it says of what it could not do.
-func errand(command []string, m mapping, in inner) (unix.WaitStatus, error) {
-	pid, wire, err := fork(command, syscall.CLONE_NEWUSER, m, in)
+// errand has a process among the users of m, and in further namespaces, do something,
+// waits until it has ended, and returns how, and what it says of what it could not do.
+func errand(command []string, further uintptr, m mapping, in inner) (unix.WaitStatus, error) {
+	pid, wire, err := fork(command, syscall.CLONE_NEWUSER|further, m, in)
 	if err != nil {
 		return 0, err
 	}

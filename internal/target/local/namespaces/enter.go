@@ -18,7 +18,7 @@ func Enter(args, command []string) (status int, done bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
-	ws, err := errand(command, d.around(identity{}), inner{Exec: args, Spec: Spec{Env: os.Environ(), WorkDir: dir}})
+	ws, err := errand(command, 0, d.around(identity{}), inner{Exec: args, Spec: Spec{Env: os.Environ(), WorkDir: dir}})
 	if _, refused := errors.AsType[*mapError](err); refused {
 		return 0, false, nil
 	}

@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/target/local/shim"
 	"titrate/internal/target/local/within"
 )
 
@@ -21,7 +23,7 @@ func Inside() {
 	unix.CloseOnExec(wireFD)
 	var in inside
 	err := in.read()
-	if err == nil && (in.Clear != "" || len(in.Exec) > 0) {
+	if err == nil && (in.Clear != "" || in.Try || len(in.Exec) > 0) {
 		in.serve()
 	}
 	first, ferr := within.Enter(os.NewFile(wireFD, "wire"))
@@ -70,9 +72,12 @@ func (in *inside) read() error {
 // it, and ends the process.
 func (in *inside) serve() {
 	var err error
-	if in.Clear != "" {
+	switch {
+	case in.Clear != "":
 		err = clearAway(in.Clear)
-	} else {
+	case in.Try:
+		err = within.Redirect([]shim.Redirect{{From: netip.MustParseAddrPort("127.0.0.2:2"), Port: 1}})
+	default:
 		err = in.exec()
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ func Remove(dir string, command []string) error {
 	if lack != nil || os.Geteuid() == 0 {
 		return err
 	}
-	_, err = errand(command, d.around(identity{}), inner{Clear: dir})
+	_, err = errand(command, 0, d.around(identity{}), inner{Clear: dir})
 	return err
 }
 

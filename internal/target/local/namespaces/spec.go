@@ -34,5 +34,6 @@ type inner struct {
 	Way   way      `json:"way"`
 	Trees int      `json:"trees,omitempty"` // so many descriptors come along, see [mappedTrees]
 	Clear string   `json:"clear,omitempty"` // it is to remove that folder, and nothing else
+	Try   bool     `json:"try,omitempty"`   // it is to try whether connections can be led elsewhere, and nothing else
 	Exec  []string `json:"exec,omitempty"`  // it is to become this program as it is called so, in Env and WorkDir, and nothing else
 }

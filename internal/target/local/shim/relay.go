@@ -20,10 +20,10 @@ import (
 const dialTimeout = 10 * time.Second
 
 // serve carries connections from this machine to the program, until ctx ends. It
-// listens only while the program does.
-func (f Frame) serve(ctx context.Context, n Network) error {
+// listens only while the program does. What listens within at ours is not the program's.
+func (f Frame) serve(ctx context.Context, n Network, ours []netip.AddrPort) error {
 	at := fmt.Sprintf("127.0.0.1:%d", f.Host)
-	for f.awaitProgram(ctx, n) {
+	for f.awaitProgram(ctx, n, ours) {
 		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at)
 		if err != nil {
 			return fmt.Errorf("listen on %s: %w", at, err)
@@ -42,7 +42,7 @@ func (f Frame) serve(ctx context.Context, n Network) error {
 
 // awaitProgram returns true when the program accepts connections, false when ctx
 // ends before. Until then it tells where the program listens instead.
-func (f Frame) awaitProgram(ctx context.Context, n Network) bool {
+func (f Frame) awaitProgram(ctx context.Context, n Network, ours []netip.AddrPort) bool {
 	began, told := time.Now(), ""
 	for {
 		if conn, err := n.Dial(ctx, f.Port); err == nil {
@@ -54,7 +54,7 @@ func (f Frame) awaitProgram(ctx context.Context, n Network) bool {
 		}
 		age := time.Since(began)
 		if age > 50*time.Millisecond && f.Listens != "" {
-			if text := Listening(n.Listening(), f.within()); text != told {
+			if text := Listening(n.Listening(), ours); text != told {
 				told = text
 				_ = os.WriteFile(f.Listens, []byte(text), 0o600) // a hint only
 			}
@@ -68,44 +68,54 @@ func (f Frame) awaitProgram(ctx context.Context, n Network) bool {
 	}
 }
 
-// reach listens within for what the program is to reach of this machine.
-func (f Frame) reach(n Network) error {
+// reach listens within for what the program is to reach of this machine, and returns
+// where.
+func (f Frame) reach(ctx context.Context, n Network) (ours []netip.AddrPort, err error) {
 	for _, at := range f.Reach {
-		if err := lead(n, at, at); err != nil {
-			return err
+		if _, err := lead(n, at, at); err != nil {
+			return nil, err
 		}
+		ours = append(ours, at)
 	}
+	var all []Redirect
 	for _, named := range f.Named {
-		for _, port := range named.Ports {
-			if err := lead(n, netip.AddrPortFrom(named.At, port), named.To); err != nil { // a program that does not use it runs as well without
+		for _, port := range append(slices.Clone(named.Ports), named.Taken...) {
+			at := netip.AddrPortFrom(named.At, port)
+			taken := slices.Contains(named.Taken, port)
+			if taken {
+				at = netip.AddrPortFrom(named.At, 0)
+			}
+			at, err := lead(n, at, named.To)
+			if err != nil { // a program that does not use it runs as well without
 				fmt.Fprintf(os.Stderr, "titrate: %s:%d is not reached by its name: %v\n", named.Name, port, err)
+				continue
+			}
+			ours = append(ours, at)
+			if taken {
+				all = append(all, Redirect{From: netip.AddrPortFrom(named.At, port), Port: at.Port()})
 			}
 		}
 	}
-	return nil
+	if len(all) == 0 {
+		return ours, nil
+	}
+	return ours, n.Redirect(ctx, all) // without it the program would answer itself
 }
 
-// lead carries connections to an address within to one of this machine.
-func lead(n Network, at, to netip.AddrPort) error {
+// lead carries connections to an address within to one of this machine. Port 0 is one
+// that nobody uses; it returns which.
+func lead(n Network, at, to netip.AddrPort) (netip.AddrPort, error) {
 	ln, err := n.Listen(at)
 	if err != nil {
-		return fmt.Errorf("listen on %s within for %s of this machine: %w", at, to, err)
+		return at, fmt.Errorf("listen on %s within for %s of this machine: %w", at, to, err)
+	}
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && at.Port() == 0 {
+		at = netip.AddrPortFrom(at.Addr(), uint16(tcp.Port))
 	}
 	go forward(ln, func() (net.Conn, error) {
 		return (&net.Dialer{Timeout: dialTimeout}).Dial("tcp", to.String())
 	})
-	return nil
-}
-
-// within lists the addresses within that are not the program's own.
-func (f Frame) within() []netip.AddrPort {
-	all := slices.Clone(f.Reach)
-	for _, named := range f.Named {
-		for _, port := range named.Ports {
-			all = append(all, netip.AddrPortFrom(named.At, port))
-		}
-	}
-	return all
+	return at, nil
 }
 
 // forward joins each connection that ln accepts with one that dial makes, until ln

@@ -46,9 +46,18 @@ type Network interface {
 	Dial(ctx context.Context, port int) (net.Conn, error)
 	// Listen listens at an address of the loopback within.
 	Listen(at netip.AddrPort) (net.Listener, error)
+	// Redirect leads connections that the program makes elsewhere, once and for all:
+	// also where the program itself listens, which it has not begun when it is called.
+	Redirect(ctx context.Context, all []Redirect) error
 	// Listening tells where the program listens. It is asked for a sentence to people:
 	// what cannot be seen is left out.
 	Listening() []netip.AddrPort
+}
+
+// Redirect is a change of where connections lead, in the network of a program.
+type Redirect struct {
+	From netip.AddrPort `json:"from"` // an address of the loopback within
+	Port uint16         `json:"port"` // of the same address, where they come to
 }
 
 // Exit is how a program ended.
@@ -74,10 +83,12 @@ type Frame struct {
 // Named is something that a program reaches by a name. That the name has the address
 // within is the container's to see to.
 type Named struct {
-	Name  string         `json:"name"`
-	At    netip.Addr     `json:"at"`    // of the loopback within
-	Ports []uint16       `json:"ports"` // within, each of which leads to To
-	To    netip.AddrPort `json:"to"`    // on this machine
+	Name  string     `json:"name"`
+	At    netip.Addr `json:"at"`    // of the loopback within
+	Ports []uint16   `json:"ports"` // within, each of which leads to To
+	// Taken are further ports that lead to To, at which the program itself may listen.
+	Taken []uint16       `json:"taken,omitempty"`
+	To    netip.AddrPort `json:"to"` // on this machine
 }
 
 // Run runs the program of c until it has ended, and returns how. It calls started
@@ -88,9 +99,11 @@ func Run(c Container, f Frame, started func(error)) Exit {
 	asked := make(chan os.Signal, 8)
 	signal.Notify(asked, unix.SIGTERM, unix.SIGINT, unix.SIGHUP)
 	var network Network
-	err := c.Start(ctx, func(n Network) error {
+	var ours []netip.AddrPort
+	err := c.Start(ctx, func(n Network) (err error) {
 		network = n
-		return f.reach(n)
+		ours, err = f.reach(ctx, n)
+		return err
 	})
 	started(err)
 	if err != nil {
@@ -103,7 +116,7 @@ func Run(c Container, f Frame, started func(error)) Exit {
 	}()
 	if f.Host != 0 {
 		go func() {
-			if err := f.serve(ctx, network); err != nil && ctx.Err() == nil {
+			if err := f.serve(ctx, network, ours); err != nil && ctx.Err() == nil {
 				fmt.Fprintf(os.Stderr, "titrate: %v\n", err)
 				c.Signal(unix.SIGKILL)
 			}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,6 +23,7 @@ type fake struct {
 	signals chan unix.Signal
 	exit    chan Exit
 	reached chan netip.AddrPort
+	led     []Redirect
 }
 
 func newFake() *fake {
@@ -35,6 +35,11 @@ func (f *fake) Start(_ context.Context, prepare func(Network) error) error {
 }
 func (f *fake) Signal(sig unix.Signal) { f.signals <- sig }
 func (f *fake) Wait() Exit             { return <-f.exit }
+func (f *fake) Redirect(_ context.Context, all []Redirect) error {
+	f.led = all
+	return nil
+}
+
 func (f *fake) Listening() []netip.AddrPort {
 	return []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:3000")}
 }
@@ -69,7 +74,7 @@ func TestFrame_listensWhileTheProgramDoes(t *testing.T) {
 	f := Frame{Host: host, Port: inner, Listens: hint}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- f.serve(ctx, newFake()) }()
+	go func() { done <- f.serve(ctx, newFake(), nil) }()
 	at := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(host)).String()
 	answers := func() bool {
 		c, err := net.Dial("tcp", at)
@@ -167,20 +172,20 @@ func TestRun_endsAsTheProgramDoes(t *testing.T) {
 	started := make(chan error, 1)
 	got := make(chan Exit, 1)
 	there := netip.MustParseAddrPort("127.0.0.1:5432")
-	by := Named{Name: "db", At: netip.MustParseAddr("127.240.0.1"), Ports: []uint16{5432, 80}, To: there}
+	by := Named{Name: "db", At: netip.MustParseAddr("127.240.0.1"), Ports: []uint16{5432, 80}, Taken: []uint16{8080}, To: there}
 	f := Frame{Reach: []netip.AddrPort{there}, Named: []Named{by}}
 	go func() { got <- Run(c, f, func(err error) { started <- err }) }()
 	if err := <-started; err != nil {
 		t.Fatal(err)
 	}
-	all := []netip.AddrPort{there, netip.MustParseAddrPort("127.240.0.1:5432"), netip.MustParseAddrPort("127.240.0.1:80")}
+	all := []netip.AddrPort{there, netip.MustParseAddrPort("127.240.0.1:5432"), netip.MustParseAddrPort("127.240.0.1:80"), netip.MustParseAddrPort("127.240.0.1:0")}
 	for _, want := range all {
 		if at := <-c.reached; at != want {
 			t.Errorf("it listens on %s, want %s", at, want)
 		}
 	}
-	if own := f.within(); !slices.Equal(own, all) {
-		t.Errorf("its own are %v", own)
+	if len(c.led) != 1 || c.led[0].From != netip.MustParseAddrPort("127.240.0.1:8080") || c.led[0].Port == 0 {
+		t.Errorf("led elsewhere: %v", c.led)
 	}
 	c.exit <- Exit{Code: 7}
 	if e := <-got; e.Code != 7 {

@@ -113,6 +113,8 @@ func (f *First) serve(r request, fds []int) {
 		f.answer(reply{Listen: listening()}, nil)
 	case r.Signal != 0:
 		f.answer(reply{}, f.signal(r.Signal))
+	case len(r.Lead) > 0:
+		f.answer(reply{}, Redirect(r.Lead))
 	default:
 		fd, err := socket(r)
 		if err != nil {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"titrate/internal/target/local/shim"
 )
 
 // Dial connects to a port of the loopback within. See [shim.Network].
@@ -101,6 +103,12 @@ func (l *Line) Listen(at netip.AddrPort) (net.Listener, error) {
 	f := os.NewFile(uintptr(fd), "within")
 	defer f.Close()
 	return net.FileListener(f)
+}
+
+// Redirect leads connections within elsewhere. See [shim.Network].
+func (l *Line) Redirect(_ context.Context, all []shim.Redirect) error {
+	_, err := l.ask(request{Lead: all})
+	return err
 }
 
 // Listening tells where programs within listen.

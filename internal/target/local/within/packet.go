@@ -18,13 +18,14 @@ import (
 type (
 	// request goes in; each is answered by a reply, in order.
 	request struct {
-		Keep   bool           `json:"keep,omitempty"`   // take over what comes along: both outputs, and what the program keeps
-		Socket int            `json:"socket,omitempty"` // make a TCP socket of this family
-		Listen netip.AddrPort `json:"listen,omitzero"`  // listen there
-		List   bool           `json:"list,omitempty"`   // tell where programs listen
-		Start  bool           `json:"start,omitempty"`  // start the program
-		Memory int64          `json:"memory,omitempty"` // with it: end all when they have more bytes in memory
-		Signal unix.Signal    `json:"signal,omitempty"` // send it to the program
+		Keep   bool            `json:"keep,omitempty"`   // take over what comes along: both outputs, and what the program keeps
+		Socket int             `json:"socket,omitempty"` // make a TCP socket of this family
+		Listen netip.AddrPort  `json:"listen,omitzero"`  // listen there
+		List   bool            `json:"list,omitempty"`   // tell where programs listen
+		Lead   []shim.Redirect `json:"lead,omitempty"`   // lead connections elsewhere
+		Start  bool            `json:"start,omitempty"`  // start the program
+		Memory int64           `json:"memory,omitempty"` // with it: end all when they have more bytes in memory
+		Signal unix.Signal     `json:"signal,omitempty"` // send it to the program
 	}
 	// reply goes out. The first answers no request: all is there for the program, or
 	// why it is not.

@@ -2,6 +2,7 @@ package within
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/procfs"
+	"titrate/internal/target/local/shim"
 )
 
 // TestMain lets this program be a first process, and what one runs.
@@ -20,6 +22,9 @@ func TestMain(m *testing.M) {
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "__first":
 		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+			panic(err)
+		}
+		if err := loopbackUp(); err != nil {
 			panic(err)
 		}
 		first, err := Enter(os.NewFile(3, "line"))
@@ -41,7 +46,21 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// begin starts a first process in a process namespace of its own.
+func loopbackUp() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	ifr, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	ifr.SetUint16(unix.IFF_UP)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, ifr)
+}
+
+// begin starts a first process in namespaces of its own.
 func begin(t *testing.T, argv ...string) (l *Line, pid int) {
 	t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
@@ -53,7 +72,7 @@ func begin(t *testing.T, argv ...string) (l *Line, pid int) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	sys := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, Setsid: true}
+	sys := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Setsid: true}
 	sys.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
 	sys.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
 	self, err := os.Executable()
@@ -200,6 +219,63 @@ func TestLine_socketsOfTheNetworkWithin(t *testing.T) {
 	}
 	if _, err := l.Dial(t.Context(), 1); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Errorf("nobody listens there: %v", err)
+	}
+}
+
+// TestLine_redirectsWhereTheProgramListensItself has a fellow at port 8080, and a program
+// that listens there at all addresses.
+func TestLine_redirectsWhereTheProgramListensItself(t *testing.T) {
+	t.Parallel()
+	l, _ := begin(t, "__sleep")
+	if err := l.Keep(nil); err != nil {
+		t.Fatal(err)
+	}
+	hear := func(at, name string) netip.AddrPort {
+		ln, err := l.Listen(netip.MustParseAddrPort(at))
+		if err != nil {
+			t.Fatalf("%s cannot listen: %v", name, err)
+		}
+		t.Cleanup(func() { ln.Close() })
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = c.Write([]byte(name))
+				c.Close()
+			}
+		}()
+		return netip.MustParseAddrPort(ln.Addr().String())
+	}
+	api, db := hear("127.16.0.9:0", "api"), hear("127.240.0.1:0", "db")
+	err := l.Redirect(t.Context(), []shim.Redirect{
+		{From: netip.MustParseAddrPort("127.16.0.9:8080"), Port: api.Port()},
+		{From: netip.MustParseAddrPort("127.16.0.9:80"), Port: api.Port()},
+		{From: netip.MustParseAddrPort("127.240.0.1:8080"), Port: db.Port()},
+	})
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EPROTONOSUPPORT) {
+		t.Skip("this kernel has no nf_tables: ", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	hear("0.0.0.0:8080", "web")
+	for at, want := range map[string]string{
+		"127.16.0.9:8080": "api", "127.16.0.9:80": "api", "127.240.0.1:8080": "db",
+		"127.0.0.1:8080": "web", "127.16.0.8:8080": "web",
+	} {
+		to := netip.MustParseAddrPort(at)
+		c, err := l.dial(t.Context(), &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, unix.AF_INET)
+		if err != nil {
+			t.Errorf("%s: %v", at, err)
+			continue
+		}
+		_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+		if got, err := io.ReadAll(c); string(got) != want {
+			t.Errorf("at %s answers %q (%v), want %s", at, got, err, want)
+		}
+		c.Close()
 	}
 }
 
