@@ -50,6 +50,30 @@ func TestUnits_systemdUnderstandsThem(t *testing.T) {
 	}
 }
 
+// Where systemd ignores DelegateSubgroup=, titrate divides its group only if the unit joins
+// it again: one without the other is a unit without limits, or one that does not start again.
+func TestUnits_groupIsJoinedAgainWhereTitrateDividesIt(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../packaging/systemd/titrate.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Delegate=yes", "DelegateSubgroup=titrate.main", "Environment=TITRATE_UNDIVIDES=yes", "ExecStopPost=-/usr/bin/titrate __undivide"} {
+		if !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("the unit does not say %s", line)
+		}
+	}
+}
+
+// After a start of the machine containers backed off, because their engine came later.
+func TestUnits_startAfterTheEngine(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../packaging/systemd/titrate.service")
+	if err != nil || !strings.Contains(string(text), "\nAfter=docker.service podman.socket\n") {
+		t.Error("the engine may start after titrate, and stop before it", err)
+	}
+}
+
 // systemd rates how far what runs in the unit is from the rest of the machine: 10 is
 // not at all. What is left out of it must not grow unseen.
 func TestUnits_areFarFromTheRestOfTheMachine(t *testing.T) {

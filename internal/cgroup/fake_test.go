@@ -87,6 +87,9 @@ func (f *fake) write(path, value string) error {
 		b, _ := os.ReadFile(path)
 		value = strings.TrimSpace(string(b) + " " + value)
 	case "cgroup.subtree_control":
+		if c, off := strings.CutPrefix(value, "-"); off {
+			return f.takeAway(dir, c)
+		}
 		c := strings.TrimPrefix(value, "+")
 		if b, _ := os.ReadFile(filepath.Join(dir, "cgroup.controllers")); !slices.Contains(strings.Fields(string(b)), c) {
 			return syscall.ENOENT
@@ -97,11 +100,52 @@ func (f *fake) write(path, value string) error {
 		b, _ := os.ReadFile(path)
 		if value = string(b); !slices.Contains(strings.Fields(value), c) {
 			value = strings.TrimSpace(value + " " + c)
+			f.give(dir, c)
 		}
 	case "cgroup.kill":
 		f.put(strings.TrimPrefix(dir, f.dir), "cgroup.procs", "")
 	}
 	return os.WriteFile(path, []byte(value), 0o600)
+}
+
+// filesOf are the files of a group that has a controller.
+var filesOf = map[string][]string{memory: {"memory.max", "memory.swap.max", "memory.oom.group", "memory.events"}, cpu: {"cpu.max"}, pids: {"pids.max", "pids.events"}}
+
+// give gives the groups below one a controller, without limits.
+func (f *fake) give(dir, c string) {
+	names, _ := f.list(dir)
+	for _, name := range names {
+		rel := strings.TrimPrefix(filepath.Join(dir, name), f.dir)
+		f.put(rel, "cgroup.controllers", strings.TrimSpace(f.get(rel, "cgroup.controllers")+" "+c))
+		for _, file := range filesOf[c] {
+			if _, err := os.Stat(filepath.Join(dir, name, file)); err != nil {
+				f.put(rel, file, "")
+			}
+		}
+	}
+}
+
+// takeAway takes a controller from the groups below one, with their limits. One that a
+// group below gives on itself cannot be taken.
+func (f *fake) takeAway(dir, c string) error {
+	without := func(text string) string {
+		return strings.Join(slices.DeleteFunc(strings.Fields(text), func(has string) bool { return has == c }), " ")
+	}
+	names, _ := f.list(dir)
+	rel := strings.TrimPrefix(dir, f.dir)
+	for _, name := range names {
+		if slices.Contains(strings.Fields(f.get(rel, name, "cgroup.subtree_control")), c) {
+			return syscall.EBUSY
+		}
+	}
+	for _, name := range names {
+		f.put(filepath.Join(rel, name), "cgroup.controllers", without(f.get(rel, name, "cgroup.controllers")))
+		for _, file := range filesOf[c] {
+			_ = os.Remove(filepath.Join(dir, name, file))
+		}
+	}
+	f.put(rel, "cgroup.subtree_control", without(f.get(rel, "cgroup.subtree_control")))
+	return nil
 }
 
 func (f *fake) mkdir(dir string) error {
@@ -114,9 +158,8 @@ func (f *fake) mkdir(dir string) error {
 		f.put(rel, name, "")
 	}
 	f.put(rel, "cgroup.controllers", string(given))
-	files := map[string][]string{memory: {"memory.max", "memory.swap.max", "memory.oom.group", "memory.events"}, cpu: {"cpu.max"}, pids: {"pids.max", "pids.events"}}
 	for _, c := range strings.Fields(string(given)) {
-		for _, name := range files[c] {
+		for _, name := range filesOf[c] {
 			f.put(rel, name, "")
 		}
 	}
@@ -146,7 +189,7 @@ func TestUnified_aScopeThatWasGivenToUs(t *testing.T) {
 	t.Parallel()
 	const unit = "/user.slice/run-1.scope"
 	f := newFake(t, unit, unit)
-	tree := find(f, "titrate-x")
+	tree := find(f, "titrate-x", Unit{})
 	if tree.Why() != "" || f.get(unit, leaf, "cgroup.procs") != "100 101 102" || f.get(unit, "cgroup.procs") != "" {
 		t.Fatalf("%q, leaf %q", tree.Why(), f.get(unit, leaf, "cgroup.procs"))
 	}
@@ -167,7 +210,7 @@ func TestUnified_aScopeThatWasGivenToUs(t *testing.T) {
 	}
 	// The next process of this program starts in the leaf, and finds the same folder.
 	f.own = unit + "/" + leaf
-	if next := find(f, "titrate-x"); next.Why() != "" || next.hierarchies[0].base != f.at(unit+"/titrate-x") {
+	if next := find(f, "titrate-x", Unit{}); next.Why() != "" || next.hierarchies[0].base != f.at(unit+"/titrate-x") {
 		t.Errorf("%+v", next)
 	}
 	f.put(dir, "cgroup.procs", "300")
@@ -191,7 +234,7 @@ func TestUnified_aService(t *testing.T) {
 		if own != unit { // the user was given all below, too
 			f.marks = append(f.marks, own, unit+"/titrate-x", unit+"/titrate-x/a")
 		}
-		tree := find(f, "titrate-x")
+		tree := find(f, "titrate-x", Unit{})
 		g, err := tree.Make("a", everything)
 		if err != nil || f.get(own, "cgroup.procs") != "100 101 102" {
 			t.Errorf("%s: %v, %q", own, err, f.get(own, "cgroup.procs"))
@@ -204,8 +247,66 @@ func TestUnified_aService(t *testing.T) {
 		}
 	}
 	f := newFake(t, unit, unit)
-	if g, err := find(f, "titrate-x").Make("a", everything); err != nil || g[0] != f.at("titrate-x/a") {
+	if g, err := find(f, "titrate-x", Unit{}).Make("a", everything); err != nil || g[0] != f.at("titrate-x/a") {
 		t.Errorf("root has the top: %v, %v", g, err)
+	}
+}
+
+// TestUnified_aServiceThatSystemdCanStartAgain is one that was not started in a leaf, with
+// ExecStopPost=titrate __undivide: it is divided. When its keeper has crashed, and what it
+// started runs on, it takes a process again, and the limits are those of before.
+func TestUnified_aServiceThatSystemdCanStartAgain(t *testing.T) {
+	t.Parallel()
+	const unit = "/system.slice/titrate.service"
+	service := Unit{Undivides: true}
+	f := newFake(t, unit, unit)
+	f.put(unit, "cgroup.subtree_control", "")
+	if err := undivide(f); err != nil {
+		t.Fatal("not divided yet:", err)
+	}
+	tree := find(f, "titrate-x", service)
+	g, err := tree.Make("a", everything)
+	if err != nil || len(g) != 1 || tree.Why() != "" || f.get(unit, moved, "cgroup.procs") != "100 101 102" || f.get(unit, "titrate-x/a/pids.max") != "200" {
+		t.Fatalf("%v, %v, %q", g, err, tree.Why())
+	}
+	f.put(unit+"/titrate-x/a", "cgroup.procs", "300")
+	f.own = unit + "/" + moved // the node was restarted
+	if next := find(f, "titrate-x", service); next.Why() != "" || next.hierarchies[0].base != f.at(unit+"/titrate-x") {
+		t.Fatalf("%+v", next)
+	}
+
+	if err := f.mkdir(f.at(unit + "/.control")); err != nil {
+		t.Fatal(err)
+	}
+	f.own = unit + "/.control"
+	if err := undivide(f); err != nil {
+		t.Fatal(err)
+	}
+	if given := f.get(unit, "cgroup.subtree_control"); given != "" || f.get(unit, "titrate-x/a/cgroup.procs") != "300" {
+		t.Fatalf("systemd cannot start it: %q is given below", given)
+	}
+
+	f.own = unit
+	f.put(unit, "cgroup.procs", "400")
+	tree = find(f, "titrate-x", service)
+	if err := tree.Restore(g, everything); err != nil || tree.Why() != "" {
+		t.Fatal(err, tree.Why())
+	}
+	for file, want := range map[string]string{"memory.max": "268435456", "cpu.max": "50000 100000", "pids.max": "200", "cgroup.procs": "300"} {
+		if got := f.get(unit, "titrate-x/a", file); got != want {
+			t.Errorf("%s: %q", file, got)
+		}
+	}
+}
+
+// TestUndivide_leavesAServiceThatStartsInTheLeaf: systemd can start that as it is.
+func TestUndivide_leavesAServiceThatStartsInTheLeaf(t *testing.T) {
+	t.Parallel()
+	const unit = "/system.slice/titrate.service"
+	f := newFake(t, unit+"/"+leaf, unit)
+	g, err := find(f, "titrate-x", Unit{Undivides: true}).Make("a", everything)
+	if err != nil || undivide(f) != nil || f.get(unit, "titrate-x/a/pids.max") != "200" {
+		t.Errorf("%v, %v: the limits are gone", g, err)
 	}
 }
 
@@ -214,7 +315,7 @@ func TestUnified_rootInAShell(t *testing.T) {
 	t.Parallel()
 	const session = "/user.slice/user-0.slice/session-3.scope"
 	f := newFake(t, session)
-	tree := find(f, "titrate-x")
+	tree := find(f, "titrate-x", Unit{})
 	g, err := tree.Make("a", Limits{Memory: 8 << 20})
 	if err != nil || tree.Why() != "" || g[0] != f.at("titrate-x/a") || f.get(session, "cgroup.procs") != "100 101 102" {
 		t.Errorf("%v, %v, %q", g, err, tree.Why())
@@ -229,7 +330,7 @@ func TestUnified_aUserWithoutAGroup(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, "/user.slice/user-1000.slice/session-3.scope")
 	f.root = false
-	tree := find(f, "titrate-x")
+	tree := find(f, "titrate-x", Unit{})
 	if tree.Memory() || tree.CPU() || tree.Processes() || tree.Why() == "" {
 		t.Errorf("%+v", tree)
 	}
@@ -244,7 +345,7 @@ func TestUnified_aControllerThatWasNotGiven(t *testing.T) {
 	const unit = "/user.slice/run-1.scope"
 	f := newFake(t, unit, unit)
 	f.put(unit, "cgroup.controllers", "memory pids")
-	tree := find(f, "titrate-x")
+	tree := find(f, "titrate-x", Unit{})
 	if !tree.Memory() || tree.CPU() || !tree.Processes() || !strings.Contains(tree.Why(), "controller cpu") {
 		t.Fatalf("%q", tree.Why())
 	}
@@ -260,7 +361,7 @@ func TestUnified_aControllerThatWasNotGiven(t *testing.T) {
 func TestSweep_removesOrphansOfOurFolderOnly(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, "/a.scope")
-	mine, other := find(f, "titrate-x"), find(f, "titrate-y")
+	mine, other := find(f, "titrate-x", Unit{}), find(f, "titrate-y", Unit{})
 	for _, name := range []string{"kept", "orphan"} {
 		for _, tree := range []*Tree{mine, other} {
 			if _, err := tree.Make(name, everything); err != nil {

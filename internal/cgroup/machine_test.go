@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // real is a tree of the machine that runs the test, which must allow it.
 func real(t *testing.T) *Tree {
 	t.Helper()
-	tree := Find(fmt.Sprintf("titrate-test-%d-%s", os.Getpid(), strings.ToLower(t.Name())))
+	tree := Find(fmt.Sprintf("titrate-test-%d-%s", os.Getpid(), strings.ToLower(t.Name())), Unit{})
 	if tree.Why() != "" {
 		t.Skip("this machine allows no control groups: " + tree.Why())
 	}

@@ -55,11 +55,16 @@ type hierarchy struct {
 	controllers []string
 }
 
+// Unit is what the service manager does for this program.
+type Unit struct {
+	Undivides bool // it has Undivide run whenever this program has ended
+}
+
 // Find looks where this program may make groups below a folder called name. What
 // it must do for that, it does: in version 2 a group with groups below it has no
 // processes, so those of this program's own group, which it must have been given
 // (see cgroups(7) on delegation), move to a leaf of it, unless they began there.
-func Find(name string) *Tree { return find(machine{}, name) }
+func Find(name string, unit Unit) *Tree { return find(machine{}, name, unit) }
 
 // None is a tree that keeps no limit, for that reason.
 func None(why string) *Tree {
@@ -70,7 +75,7 @@ func None(why string) *Tree {
 	return t
 }
 
-func find(k kernel, name string) *Tree {
+func find(k kernel, name string, unit Unit) *Tree {
 	mounts, err := mountsOf(k)
 	if err != nil {
 		return None(err.Error())
@@ -79,7 +84,7 @@ func find(k kernel, name string) *Tree {
 	t.k, t.mounts = k, places(mounts)
 	for _, m := range mounts {
 		if m.unified {
-			t.addUnified(m, name)
+			t.addUnified(m, name, unit)
 			continue
 		}
 		h := hierarchy{base: filepath.Join(m.point, name)}
@@ -158,6 +163,21 @@ func (t *Tree) Make(name string, l Limits) (Group, error) {
 		}
 	}
 	return g, nil
+}
+
+// Restore gives a group that was made before its limits once more: a group that was
+// divided anew has forgotten those of the groups below it. What their processes held in
+// memory then stays counted above them.
+func (t *Tree) Restore(g Group, l Limits) error {
+	var errs []error
+	for _, h := range t.hierarchies {
+		for _, dir := range g {
+			if filepath.Dir(dir) == h.base && h.bounds(l) {
+				errs = append(errs, h.limit(t.k, dir, l))
+			}
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // bounds reports whether a hierarchy keeps any of the limits.

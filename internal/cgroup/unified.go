@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -12,25 +13,31 @@ import (
 // leaf holds this program's own processes where its group has been given to it.
 const leaf = "titrate.main"
 
-// undivided is why a service is not divided that was not started in the leaf. What
-// it started outlives it, so that the group stays divided, and systemd could not
-// start it again: a divided group takes no process.
+// moved is the leaf of a service that was not started in one, as systemd before 254
+// does not. Its service manager has Undivide run when the service has stopped.
+const moved = "titrate.moved"
+
+// undivided is why a service is not divided that was neither started in the leaf nor
+// will be undivided. What it started outlives it, so that the group stays divided, and
+// systemd could not start it again: a divided group takes no process.
 const undivided = "the unit has no DelegateSubgroup=" + leaf + " (systemd 254)"
 
 // addUnified takes what the version 1 hierarchies have left: a controller is in
 // one hierarchy alone. Groups are made in our own group when it is ours to divide,
 // else, as root, at the top, where the rule of no processes does not hold.
-func (t *Tree) addUnified(m mount, name string) {
-	own, inLeaf, err := ownGroup(t.k, m)
+func (t *Tree) addUnified(m mount, name string, unit Unit) {
+	own, home, err := ownGroup(t.k, m)
 	if err != nil {
 		return // told by what stays missing
 	}
 	parent, why := m.point, ""
-	switch given := t.k.delegated(own); {
-	case given && !inLeaf && strings.HasSuffix(own, ".service"):
+	switch given, service := t.k.delegated(own), strings.HasSuffix(own, ".service"); {
+	case given && home == "" && service && !unit.Undivides:
 		why = undivided
+	case given && home == "" && service:
+		parent, home = own, moved
 	case given:
-		parent = own
+		parent, home = own, cmp.Or(home, leaf)
 	}
 	b, err := t.k.read(filepath.Join(parent, "cgroup.controllers"))
 	if err != nil {
@@ -48,7 +55,7 @@ func (t *Tree) addUnified(m mount, name string) {
 		return
 	}
 	if parent == own {
-		err = divide(t.k, own, h.controllers)
+		err = divide(t.k, own, home, h.controllers)
 	} else {
 		err = enable(t.k, parent, h.controllers)
 	}
@@ -62,11 +69,11 @@ func (t *Tree) addUnified(m mount, name string) {
 }
 
 // ownGroup is the folder of the group that was given to this program: the one it
-// is in, or the one above its leaf.
-func ownGroup(k kernel, m mount) (dir string, inLeaf bool, err error) {
+// is in, or the one above its leaf, whose name is home.
+func ownGroup(k kernel, m mount) (dir, home string, err error) {
 	b, err := k.read("/proc/self/cgroup")
 	if err != nil {
-		return "", false, err
+		return "", "", err
 	}
 	for line := range strings.Lines(string(b)) {
 		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
@@ -75,18 +82,18 @@ func ownGroup(k kernel, m mount) (dir string, inLeaf bool, err error) {
 		}
 		// In a container the mount may begin below the top that the path begins at.
 		path = strings.TrimPrefix(path, strings.TrimSuffix(m.root, "/"))
-		if inLeaf = filepath.Base(path) == leaf; inLeaf {
-			path = filepath.Dir(path)
+		if base := filepath.Base(path); slices.Contains([]string{leaf, moved, control}, base) {
+			path, home = filepath.Dir(path), base
 		}
-		return filepath.Join(m.point, path), inLeaf, nil
+		return filepath.Join(m.point, path), home, nil
 	}
-	return "", false, errors.New("this program is in no control group of version 2")
+	return "", "", errors.New("this program is in no control group of version 2")
 }
 
 // divide makes our own group ready for groups below it: its processes move to the
 // leaf first. Those that are forked meanwhile are found at the next look.
-func divide(k kernel, own string, want []string) error {
-	home := filepath.Join(own, leaf)
+func divide(k kernel, own, home string, want []string) error {
+	home = filepath.Join(own, home)
 	if err := k.mkdir(home); err != nil && !errors.Is(err, syscall.EEXIST) {
 		return err
 	}

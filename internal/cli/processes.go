@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"titrate/examples/cofe/builtin"
+	"titrate/internal/cgroup"
 	"titrate/internal/daemon"
 	"titrate/internal/keeper"
 	"titrate/internal/pipeline"
@@ -39,8 +40,12 @@ func (s *session) processCommands() []*cobra.Command {
 			})
 		}),
 		hidden("__node", func(cmd *cobra.Command, _ []string) error {
-			return daemon.Node(cmd.Context(), daemon.NodeConfig{Dir: s.data, Engine: s.variable(daemon.EngineVar), Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node")})
+			return daemon.Node(cmd.Context(), daemon.NodeConfig{
+				Dir: s.data, Engine: s.variable(daemon.EngineVar), Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node"),
+				Unit: cgroup.Unit{Undivides: s.variable(daemon.UndividesVar) != ""},
+			})
 		}),
+		hidden("__undivide", func(*cobra.Command, []string) error { return cgroup.Undivide() }),
 		hidden("__git-hook", func(_ *cobra.Command, args []string) error {
 			return result(source.Hook(strings.Join(args, " "), s.In, s.Out, s.Env))
 		}),

@@ -45,6 +45,14 @@ func (s *session) doctorCommand() *cobra.Command {
 	return c
 }
 
+// things counts them: "1 thing does", "2 things do".
+func things(n int, one, many string) string {
+	if n == 1 {
+		return "1 thing " + one
+	}
+	return fmt.Sprintf("%d things %s", n, many)
+}
+
 // drawFindings shows what is wrong last, where a person looks.
 func (s *session) drawFindings(w io.Writer, r doctor.Report) {
 	marks := map[doctor.Level]string{doctor.OK: "✔", doctor.Info: "·", doctor.Warn: "▲", doctor.Fault: "✖"}
@@ -68,9 +76,9 @@ func (s *session) drawFindings(w io.Writer, r doctor.Report) {
 	}
 	switch {
 	case !r.Healthy:
-		fmt.Fprintf(w, "\n%d things do not work.\n", count[doctor.Fault])
+		fmt.Fprintf(w, "\n%s not work.\n", things(count[doctor.Fault], "does", "do"))
 	case count[doctor.Warn] > 0:
-		fmt.Fprintf(w, "\nIt works; %d things will need you.\n", count[doctor.Warn])
+		fmt.Fprintf(w, "\nIt works; %s need you.\n", things(count[doctor.Warn], "will", "will"))
 	default:
 		fmt.Fprintln(w, "\nNothing is wrong.")
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"testing"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/world"
@@ -24,7 +25,7 @@ func TestR31_whatIsNotTakenBackYetIsNotShownAsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, slog.New(slog.DiscardHandler))
+	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

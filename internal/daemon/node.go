@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/engine"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
@@ -23,9 +24,10 @@ import (
 
 // NodeConfig is what the node's process is started with.
 type NodeConfig struct {
-	Dir     string // the data folder
-	Sockets string // the content of keeper.SocketsVar
-	Engine  string // the container engine: a setting of engine.Seek
+	Dir     string      // the data folder
+	Sockets string      // the content of keeper.SocketsVar
+	Engine  string      // the container engine: a setting of engine.Seek
+	Unit    cgroup.Unit // what the service manager does for its control groups
 	Log     *slog.Logger
 }
 
@@ -57,7 +59,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Log)
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Unit, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -83,7 +85,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, unit cgroup.Unit, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	}
 	m.supervisor, err = local.New(local.Config{
 		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
-		Engine: seeker.Engine, Log: log,
+		Engine: seeker.Engine, Unit: unit, Log: log,
 		Open: m.gateway.OpenAt, Asked: m.gateway.Asked,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))

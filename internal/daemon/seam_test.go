@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"titrate/internal/cgroup"
 	"titrate/internal/controller/seamtest"
 	"titrate/internal/engine"
 	"titrate/internal/gateway"
@@ -88,7 +89,7 @@ func openNode(t *testing.T) seamtest.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, log)
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,6 +51,10 @@ const NetworkVar = "TITRATE_BUILD_NETWORK"
 // EngineVar names the variable that holds the setting of the container engine.
 const EngineVar = "TITRATE_ENGINE"
 
+// UndividesVar names the variable by which a systemd unit says that it has
+// ExecStopPost=titrate __undivide, as cgroup.Unit wants it.
+const UndividesVar = "TITRATE_UNDIVIDES"
+
 // Up keeps server and node running on a data folder until ctx ends; then it stops
 // the workloads and both of them. ready is told once the sockets are open.
 func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {

@@ -119,12 +119,22 @@ func (c *Context) skips(name string) (skip, into bool, err error) {
 	return skip, c.ignored.Exclusions() || strings.HasPrefix(c.dockerfile, name+"/"), nil
 }
 
+// modeOf is the mode that git would check a file out with: anybody can read it, and only
+// whether it is a program differs. That of the disk is also by the umask of who wrote it:
+// under systemd ours leaves nothing to an image's USER.
+func modeOf(info fs.FileInfo) int64 {
+	if info.IsDir() || info.Mode()&0o100 != 0 {
+		return 0o755
+	}
+	return 0o644
+}
+
 func (c *Context) add(out *tar.Writer, name string, d fs.DirEntry) error {
 	info, err := d.Info()
 	if err != nil {
 		return err
 	}
-	h := &tar.Header{Name: name, Mode: int64(info.Mode().Perm()), ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
+	h := &tar.Header{Name: name, Mode: modeOf(info), ModTime: time.Unix(0, 0), Format: tar.FormatPAX}
 	switch {
 	case d.IsDir():
 		h.Typeflag, h.Name = tar.TypeDir, name+"/"

@@ -122,6 +122,7 @@ func (s *Supervisor) takeBack(in *instance, proc *process) {
 	in.volumes = in.rec.Fleet.Volumes
 	rec := in.rec
 	s.mu.Unlock()
+	s.restoreLimits(rec.Group, groupLimits(rec.Fleet))
 	in.f.redact.add(given(in.family(), rec.Secrets))
 	if err := in.openOutputs(s.layout.runDir(rec.Key, rec.ID)); err != nil {
 		// It runs on; what it writes is not read until it is started again.

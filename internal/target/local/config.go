@@ -42,6 +42,8 @@ type Config struct {
 	// Groups is where control groups of workloads are made. Nil: where this program may
 	// make some, in a folder that is named after Dir.
 	Groups *cgroup.Tree
+	// Unit is what the service manager does for that, where Groups is nil.
+	Unit cgroup.Unit
 
 	Log *slog.Logger
 	Now func() time.Time // nil: time.Now

@@ -57,7 +57,8 @@ type hookRecord struct {
 	Started  time.Time           `json:"started"`
 	Limits   world.Limits        `json:"limits,omitzero"`
 	Group    cgroup.Group        `json:"group,omitempty"`
-	Over     bool                `json:"over,omitempty"` // it was killed by us, for its memory
+	Bounds   cgroup.Limits       `json:"bounds,omitzero"` // of the group
+	Over     bool                `json:"over,omitempty"`  // it was killed by us, for its memory
 	Result   *rollout.HookResult `json:"result,omitempty"`
 	Finished time.Time           `json:"finished,omitzero"`
 }
@@ -179,7 +180,7 @@ func (h *hook) start(ctx context.Context) error {
 		return err
 	}
 	h.s.mu.Lock()
-	h.rec.Group = l.Group
+	h.rec.Group, h.rec.Bounds = l.Group, groupLimits(fleet)
 	h.s.mu.Unlock()
 	proc, failed, err := h.s.spawn(l, h.out)
 	if err != nil {
@@ -347,6 +348,7 @@ func (h *hook) resume(ctx context.Context, proc *process) {
 		h.finish(ctx, rollout.HookResult{Exit: st.shell(), Lost: !st.known, Log: h.told(strings.Join(h.logged(ctx), "\n"), st)})
 		return
 	}
+	h.s.restoreLimits(rec.Group, rec.Bounds)
 	redact := newRedactor(given(family{token: rec.Token, pid: proc.pid, start: proc.start}, rec.Secrets))
 	h.s.mu.Lock()
 	redact.add(h.s.secretsOf(fleetID{rec.Workload, rec.Version}))

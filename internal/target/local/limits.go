@@ -44,17 +44,31 @@ func ownLimits(f world.Fleet) world.Limits {
 // makeGroup makes what keeps the limits of a fleet's process that is to be started, as
 // far as this machine can; nil when that is nothing.
 func (s *Supervisor) makeGroup(name string, f world.Fleet) (cgroup.Group, error) {
-	l := ownLimits(f)
-	if l == (world.Limits{}) {
+	l := groupLimits(f)
+	if l == (cgroup.Limits{}) {
 		return nil, nil
 	}
+	return s.cfg.Groups.Make(name, l)
+}
+
+// groupLimits are those of the group of a fleet's process.
+func groupLimits(f world.Fleet) cgroup.Limits {
+	l := ownLimits(f)
 	if f.Image != nil && l.Memory > 0 {
 		l.Memory += within.Memory
 	}
 	if f.Image != nil && l.Processes > 0 {
 		l.Processes += within.Processes
 	}
-	return s.cfg.Groups.Make(name, cgroup.Limits{Memory: l.Memory, CPU: l.CPU, Processes: l.Processes})
+	return cgroup.Limits{Memory: l.Memory, CPU: l.CPU, Processes: l.Processes}
+}
+
+// restoreLimits gives what is taken back its limits once more: they are lifted while no
+// keeper runs, where systemd could not start one otherwise.
+func (s *Supervisor) restoreLimits(g cgroup.Group, l cgroup.Limits) {
+	if err := s.cfg.Groups.Restore(g, l); err != nil {
+		s.cfg.Log.Error("restore the limits of a control group", slog.Any("groups", g), slog.Any("error", err))
+	}
 }
 
 func (s *Supervisor) removeGroup(g cgroup.Group) {

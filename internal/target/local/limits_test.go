@@ -152,11 +152,36 @@ func TestLimits_outliveTheNode(t *testing.T) {
 	}
 }
 
+// TestLimits_areRestoredByTheNextNode where they were lifted, as they are under systemd
+// before 254 for as long as no keeper runs.
+func TestLimits_areRestoredByTheNextNode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t)).withGroups()
+	b.want(limited(1, world.Limits{Processes: 40}, "serve"))
+	b.untilReady(1, 1)
+	group := b.groupOf("orders-v1-a")
+	b.stop()
+	for _, dir := range group {
+		if err := os.WriteFile(filepath.Join(dir, "pids.max"), []byte("max"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b = prepare(t, b.dir)
+	b.want(limited(1, world.Limits{Processes: 40}, "serve"))
+	b.start()
+	b.untilReady(1, 1)
+	for _, dir := range group {
+		if max, err := os.ReadFile(filepath.Join(dir, "pids.max")); err != nil || string(max) != "40\n" {
+			t.Errorf("%s: %q, %v", dir, max, err)
+		}
+	}
+}
+
 // TestLimits_goOnWhenTheNodeIsKilled both for what is killed for its memory in
 // between, which the next node tells, and for what is killed after.
 func TestLimits_goOnWhenTheNodeIsKilled(t *testing.T) {
 	t.Parallel()
-	if why := cgroup.Find("titrate-none").Why(); why != "" {
+	if why := cgroup.Find("titrate-none", cgroup.Unit{}).Why(); why != "" {
 		t.Skip("this machine allows no control groups: " + why)
 	}
 	in := newInstall(t)

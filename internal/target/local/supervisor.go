@@ -68,7 +68,7 @@ func New(cfg Config) (*Supervisor, error) {
 		return nil, err
 	}
 	if cfg.Groups == nil {
-		cfg.Groups = cgroup.Find(groupsOf(boot))
+		cfg.Groups = cgroup.Find(groupsOf(boot), cfg.Unit)
 	}
 	return &Supervisor{
 		cfg: cfg, layout: layout{cfg.Dir}, boot: boot, ports: newPorts(), probe: prober{},
