@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"maps"
 	"slices"
 
 	"titrate/internal/rollout"
@@ -44,7 +45,11 @@ func (w *work) exclusive(n rollout.Version) bool {
 }
 
 func (w *work) changesPlaces(v rollout.VersionRecord) bool {
-	return v.Config.Volumes.Exclusive() || w.stable() != nil && w.stable().Config.Volumes.Exclusive()
+	if v.Config.Volumes.Exclusive() || w.stable() != nil && w.stable().Config.Volumes.Exclusive() {
+		return true
+	}
+	// One that was tried before any was stable may not have ended yet.
+	return w.Stable == 0 && slices.ContainsFunc(slices.Collect(maps.Values(w.versions)), func(o *rollout.VersionRecord) bool { return o.Config.Volumes.Exclusive() })
 }
 
 // downtime tells a person that nothing serves while a version takes the place of the

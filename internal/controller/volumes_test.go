@@ -3,6 +3,7 @@ package controller_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,4 +155,21 @@ func TestR31_whatWasSeenBeforeIsNoGround(t *testing.T) {
 	if f := p.hands.fleets("orders"); len(f) != 1 || f[1].Count != 1 {
 		t.Errorf("%+v", f)
 	}
+}
+
+// TestR31_aFirstReleaseThatIsSupersededEndsBeforeTheNextStarts: no version is stable, and
+// the next shares its volume, but the only writer before it may not have ended.
+func TestR31_aFirstReleaseThatIsSupersededEndsBeforeTheNextStarts(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.hands.broken["orders v1"] = "not ready yet"
+	first := p.deliver(volumed("data: /data", ""), map[string]string{"orders": "o1"}).Rollouts[0]
+	p.until("it starts", func() bool { return p.rollout(first).State.Phase == rollout.Starting })
+	superseding := strings.Replace(volumed("data: { path: /data, shared: true }", ""), "defaults: {", "defaults: { overlap: supersede,", 1)
+	next := p.deliver(superseding, map[string]string{"orders": "o2"}).Rollouts[0]
+	p.until("the next has its turn", func() bool { return p.rollout(next).State.Phase != rollout.Queued })
+	if s := p.rollout(next).State; !slices.Equal(s.Exclusive, []bool{true}) {
+		t.Errorf("%s: it does not wait for %s to end", s.Phase, rollout.Version(1))
+	}
+	p.ended(next, rollout.Promoted)
 }
