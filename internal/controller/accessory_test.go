@@ -115,7 +115,7 @@ func TestAskAccessory_oneThingAtATime(t *testing.T) {
 	_, err := ask("nothing")
 	refused(t, err, controller.NotFound, "titrate accessory ls")
 	_, err = ask("mail")
-	refused(t, err, controller.Invalid, "by hand")
+	refused(t, err, controller.Invalid, "backup: { command: … }")
 
 	first, err := ask("db")
 	if err != nil || first.ID != 1 || !first.At.Equal(p.now) {

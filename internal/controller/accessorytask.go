@@ -17,8 +17,8 @@ func (c *Controller) AskAccessory(ctx context.Context, k rollout.Key, t rollout.
 	if !known {
 		return t, problem(NotFound, "titrate accessory ls -a "+k.App, "there is no accessory %s", k)
 	}
-	if t.Kind != rollout.TaskRestart && a.Spec.Use == "" {
-		return t, problem(Invalid, "copy its folder by hand: titrate accessory ls shows it", "%s is neither PostgreSQL nor Redis: Titrate does not back it up", k.Workload)
+	if t.Kind != rollout.TaskRestart && a.Spec.Use == "" && a.Spec.Commands == nil {
+		return t, problem(Invalid, "add backup: { command: … } to it in titrate.yaml, and push", "nothing says how the data of %s is dumped", k.Workload)
 	}
 	seen := c.sight.accessory(k)
 	if a.Task != nil && (seen.Task.ID < a.Task.ID || seen.Task.ID == a.Task.ID && !seen.Task.State.Over()) {

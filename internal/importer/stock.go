@@ -109,6 +109,7 @@ func (w *wiring) kept(a *unit) {
 		a.add("volumes", "data", a.folder, a.from)
 		w.notes = append(w.notes, Note{a.from.where(), a.from.path, Changed, "its data is kept in a volume that begins empty", "move the data by a dump and a restore"})
 	}
+	w.dumped(a)
 	env, _ := a.value("env").([]said)
 	user, database, password := "", "", ""
 	for _, s := range env {

@@ -94,8 +94,8 @@ func accessoryKeys() []Key {
 func backupKeys() []Key {
 	return []Key{
 		{
-			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of redis none", Example: "backup: { every: 6h, keep: 28 }",
-			Doc: "Copies of the data of PostgreSQL or Redis, made while it serves. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
+			Name: "backup", Places: inAccessory, kind: backupKind(), Default: "of postgres `{ every: 24h, keep: 7 }`, of all else none", Example: "backup: { every: 6h, keep: 28 }",
+			Doc: "Copies of the data, made while it serves: of PostgreSQL and Redis by themselves, of an accessory with image or run by a command. Each is restored beside the data at once, compared and thrown away, so that it is known to be good. They stand on the same disk: copy them elsewhere. `none` makes none by itself; `titrate accessory backup` makes one at any time.",
 		},
 		{Name: "every", Places: inBackup, kind: duration(time.Minute, 366*24*time.Hour), Default: "24h", Example: "every: 6h", Doc: "The time between two backups. The first is made so long after the data."},
 		{
@@ -103,12 +103,24 @@ func backupKeys() []Key {
 			Doc: "When a backup is made each day, instead of every: by the clock and in the time zone of the machine that runs it.",
 		},
 		{Name: "keep", Places: inBackup, kind: number(10000), Default: "7", Example: "keep: 28", Doc: "How many are kept. The newest that a rehearsal found good always stays."},
+		{
+			Name: "command", Places: inBackup, kind: command(), Example: `command: mongodump -h "$HOST" --archive`,
+			Doc: "Of an accessory with image or run: the shell line that writes its data to its standard output. It runs beside the accessory, with its programs and environment, and reaches it at $HOST:$PORT. One that fails or writes nothing leaves no backup.",
+		},
+		{
+			Name: "restore", Places: inBackup, kind: command(), Default: "backups are neither rehearsed nor restored", Example: `restore: mongorestore -h "$HOST" --archive`,
+			Doc: "The shell line that reads what command wrote, into an accessory that is new and has no data. With it each backup is rehearsed.",
+		},
+		{
+			Name: "check", Places: inBackup, kind: command(), Default: "a restored backup must be dumped again", Example: `check: mysql -N -h "$HOST" -e 'select count(*) from app.orders'`,
+			Doc: "A shell line that writes what must be the same after a restore, such as counts. It is compared when it wrote the same before and after the dump.",
+		},
 	}
 }
 
 func backupKind() kind {
 	return kind{
-		accepts: "how often, and how many are kept: { every: 24h, keep: 7 }, or { at: \"03:00\" }; or none",
+		accepts: "how often, how many are kept, and by which command: { every: 24h, keep: 7 }, or { at: \"03:00\" }; or none",
 		schema:  map[string]any{"anyOf": []any{map[string]any{"$ref": "#/definitions/backup"}, map[string]any{"const": none}}},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			if n.Tag == "!!str" && n.Value == none {
@@ -129,6 +141,9 @@ func backup(l layer, a *rollout.AccessorySpec) {
 	a.At, a.Keep = pick("", "at", of), pick(defaultKeep, "keep", of)
 	if a.At == "" {
 		a.Every = pick(defaultEvery, "every", of)
+	}
+	if dump := pick("", "command", of); dump != "" {
+		a.Commands = &rollout.BackupCommands{Dump: dump, Restore: pick("", "restore", of), Check: pick("", "check", of)}
 	}
 }
 
@@ -218,9 +233,11 @@ func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
 		return "run", "a list of arguments is for accessories with image", "write a shell line, which knows $PORT"
 	case a.Version != "" && a.Use != usePostgres:
 		return "version", "only PostgreSQL has a version here", "remove version"
-	case l["backup"].key != nil && a.Use == "":
-		return "backup", "only PostgreSQL and Redis are backed up by Titrate", "remove backup, and copy " + a.Name + " by hand: its folder stands in titrate accessory ls"
-	case both(l, "every", "at"):
+	case a.Use == "" && pick(layer(nil), "backup", l) != nil && !backs(l, "command"):
+		return "backup", "nothing says how the data of " + a.Name + " is dumped", "add command: LINE, which writes it to its standard output"
+	case a.Use != "" && (backs(l, "command") || backs(l, "restore") || backs(l, "check")):
+		return "backup", "commands of a backup are for accessories with image or run", "remove them: Titrate knows how to back up " + a.Use
+	case backs(l, "every") && backs(l, "at"):
 		return "backup", "the backup of " + a.Name + " has both every and at", "keep one of them"
 	case a.Image == "" && l["volumes"].key != nil:
 		return "volumes", "volumes are for accessories with image", "remove volumes: Titrate keeps the folder that " + a.Name + " runs in"
@@ -238,11 +255,8 @@ func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
 	return "", "", ""
 }
 
-// both reports whether a backup says two keys.
-func both(l layer, a, b string) bool {
-	of := pick(layer(nil), "backup", l)
-	return of[a].key != nil && of[b].key != nil
-}
+// backs reports whether a backup says a key.
+func backs(l layer, key string) bool { return pick(layer(nil), "backup", l)[key].key != nil }
 
 // given takes what an accessory's process is given, and checks that the connection
 // string names nothing else.
@@ -324,10 +338,15 @@ func (a Accessory) backupLine() string {
 		return line("backup", none)
 	case !a.Scheduled():
 		return ""
-	case a.At != "":
-		return line("backup", flow(field{"at", quoted(a.At)}, field{"keep", strconv.Itoa(a.Keep)}))
 	}
-	return line("backup", flow(field{"every", FormatDuration(a.Every)}, field{"keep", strconv.Itoa(a.Keep)}))
+	says := []field{{"every", FormatDuration(a.Every)}, {"keep", strconv.Itoa(a.Keep)}}
+	if a.At != "" {
+		says[0] = field{"at", quoted(a.At)}
+	}
+	if c := a.Commands; c != nil {
+		says = append(says, field{"command", scalar(c.Dump)}, field{"restore", optional(c.Restore)}, field{"check", optional(c.Check)})
+	}
+	return line("backup", flow(says...))
 }
 
 // quoted writes a number as the text that it is.

@@ -147,6 +147,13 @@ func TestExamplesOfTheTable(t *testing.T) {
 				depth = len(last) - len(strings.TrimLeft(last, " ")) + 2
 			}
 			body := k.Example + "\n" + besides[k.Name]
+			if place == inBackup && slices.Contains([]string{"command", "restore", "check"}, k.Name) { // of an image
+				src := "accessories:\n  db:\n    image: mysql:8\n    backup:\n      command: x\n"
+				frame, body = strings.TrimSuffix(src, "      command: x\n"), k.Example
+				if k.Name != "command" {
+					frame = src
+				}
+			}
 			if place == inService || place == inVolume && k.Name == "path" {
 				body = k.Example // what its name needs in a build it needs there alone
 			}

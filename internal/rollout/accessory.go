@@ -24,11 +24,21 @@ type AccessorySpec struct {
 	Every  time.Duration `json:"every,omitempty"` // between backups; without At 0: none are made by themselves
 	At     string        `json:"at,omitempty"`    // "03:00": when one is made each day; empty: Every says it
 	Keep   int           `json:"keep,omitempty"`  // backups; the newest stay
+	// Commands copy the data of Image and Run; nil: it is not copied.
+	Commands *BackupCommands `json:"commands,omitempty"`
+}
+
+// BackupCommands are shell lines that copy the data of an accessory that Titrate knows
+// nothing of. They run beside it, with its programs and environment.
+type BackupCommands struct {
+	Dump    string `json:"dump"`              // writes the data to its standard output
+	Restore string `json:"restore,omitempty"` // reads that, into an accessory that is new; empty: nothing is rehearsed or restored
+	Check   string `json:"check,omitempty"`   // writes what must be the same after a restore; empty: nothing is compared
 }
 
 // Runs returns the part of the spec that its process is started with.
 func (s AccessorySpec) Runs() AccessorySpec {
-	s.Secret, s.URL, s.Every, s.At, s.Keep = "", "", 0, "", 0
+	s.Secret, s.URL, s.Every, s.At, s.Keep, s.Commands = "", "", 0, "", 0, nil
 	if s.Artifact != nil {
 		same := s.Artifact.Same()
 		s.Image, s.Artifact = "", &same // whatever it is called
@@ -56,7 +66,7 @@ func (s AccessorySpec) Due(since time.Time, zone *time.Location) time.Time {
 // Keeping returns the spec with what other says of backups and of the secret, which
 // hold at once: its process does not see them.
 func (s AccessorySpec) Keeping(other AccessorySpec) AccessorySpec {
-	s.Secret, s.Every, s.At, s.Keep = other.Secret, other.Every, other.At, other.Keep
+	s.Secret, s.Every, s.At, s.Keep, s.Commands = other.Secret, other.Every, other.At, other.Keep, other.Commands
 	return s
 }
 

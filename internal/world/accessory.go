@@ -49,13 +49,22 @@ type Backup struct {
 	Of        string        `json:"of,omitempty"`       // what was counted: [OfKeys]; empty: tables and their rows
 	Rehearsed time.Time     `json:"rehearsed,omitzero"` // when it was last restored beside the data and compared
 	Problem   string        `json:"problem,omitempty"`  // what was wrong with it then
+	Checked   string        `json:"checked,omitempty"`  // of [OfDump]: what the check wrote before and after it, where that was the same
 }
+
+// OfDump says that nothing was counted: the backup is what a command wrote.
+const OfDump = "dump"
 
 // OfKeys says that the rows of a backup are keys, and its tables Redis' databases.
 const OfKeys = "keys"
 
 // Holds says what a backup held when it was made.
-func (b Backup) Holds() string { return Holding(b.Of, b.Tables, b.Rows) }
+func (b Backup) Holds() string {
+	if b.Of == OfDump {
+		return fmt.Sprintf("a dump of %d bytes", b.Size)
+	}
+	return Holding(b.Of, b.Tables, b.Rows)
+}
 
 // Holding says what is in so many tables and rows of a kind.
 func Holding(of string, tables int, rows int64) string {

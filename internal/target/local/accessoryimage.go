@@ -30,30 +30,11 @@ func (h *held) runDir() string { return filepath.Join(h.dir, "run") }
 
 // imaged returns the launch of the accessory's image.
 func (h *held) imaged(ctx context.Context, p accessory.Place, env []string, token string) (launch, error) {
-	art := p.Spec.Artifact
-	pl := place{
-		id: h.key.Workload, token: token, key: h.key, dir: h.runDir(), home: h.dir, port: p.Port,
-		fleet: world.Fleet{Artifact: art.Digest, Command: art.Command, Image: art.Image, Port: p.Spec.Port, Volumes: p.Spec.Volumes},
-	}
-	all := imageEnv(*art.Image)
-	for _, kv := range env {
-		name, value, _ := strings.Cut(kv, "=")
-		all[name] = value
-	}
-	for name, v := range pl.fleet.Volumes {
-		all[volumeVar(name)] = v.Path
-	}
-	all["PORT"], all[stateVar], all[tokenVar] = strconv.Itoa(imagePort(pl.fleet)), imageState, token
-	all["TITRATE_APP"], all["TITRATE_ENV"] = h.key.App, h.key.Env
-	env = env[:0:0]
-	for name, value := range all {
-		env = append(env, name+"="+value)
-	}
-	slices.Sort(env)
+	pl := h.imagePlace(p, h.key.Workload, token, h.dir)
 	if err := os.Remove(filepath.Join(pl.dir, noteFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return launch{}, fmt.Errorf("clear away what it said last: %w", err)
 	}
-	l, err := h.s.launch(ctx, pl, art.Command, env)
+	l, err := h.s.launch(ctx, pl, pl.fleet.Command, h.imageVars(pl, env))
 	if err != nil {
 		return launch{}, err
 	}
@@ -63,6 +44,36 @@ func (h *held) imaged(ctx context.Context, p accessory.Place, env []string, toke
 	}
 	l.locks = []*os.File{lock}
 	return l, nil
+}
+
+// imagePlace is where a process of the accessory's image runs, with what it keeps in
+// the folder home.
+func (h *held) imagePlace(p accessory.Place, id, token, home string) place {
+	art := p.Spec.Artifact
+	return place{
+		id: id, token: token, key: h.key, dir: filepath.Join(home, "run"), home: home, port: p.Port,
+		fleet: world.Fleet{Artifact: art.Digest, Command: art.Command, Image: art.Image, Port: p.Spec.Port, Volumes: p.Spec.Volumes},
+	}
+}
+
+// imageVars is the environment of such a process: the image's, and env before that.
+func (h *held) imageVars(pl place, env []string) []string {
+	all := imageEnv(*pl.fleet.Image)
+	for _, kv := range env {
+		name, value, _ := strings.Cut(kv, "=")
+		all[name] = value
+	}
+	for name, v := range pl.fleet.Volumes {
+		all[volumeVar(name)] = v.Path
+	}
+	all["PORT"], all[stateVar], all[tokenVar] = strconv.Itoa(imagePort(pl.fleet)), imageState, pl.token
+	all["TITRATE_APP"], all["TITRATE_ENV"] = h.key.App, h.key.Env
+	env = env[:0:0]
+	for name, value := range all {
+		env = append(env, name+"="+value)
+	}
+	slices.Sort(env)
+	return env
 }
 
 // lock locks the accessory's volumes: the process that is given the file holds it.

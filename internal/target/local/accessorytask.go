@@ -94,13 +94,15 @@ func (h *held) byItself(ctx context.Context, w keeping) error {
 	ctx, cancel := context.WithTimeout(ctx, careLength)
 	defer cancel()
 	b, err := w.backup(ctx)
-	if err == nil {
+	rehearsed := false
+	if err == nil && w.c.tries() == nil {
+		rehearsed = true
 		_, err = w.rehearse(ctx, b.Name)
 	}
 	unkept := ""
 	switch {
 	case err == nil:
-		h.s.cfg.Log.Info("a backup was made and rehearsed", append(h.attrs(), slog.String("backup", b.Name), slog.Int64("bytes", b.Size))...)
+		h.s.cfg.Log.Info("a backup was made", append(h.attrs(), slog.String("backup", b.Name), slog.Int64("bytes", b.Size), slog.Bool("rehearsed", rehearsed))...)
 	case ctx.Err() != nil:
 		return err
 	default:
@@ -146,6 +148,8 @@ type copier interface {
 	// dump writes the data as it is at one moment to the file into, and says in b what
 	// it holds.
 	dump(ctx context.Context, b *world.Backup, into string) error
+	// tries returns why a backup cannot be restored beside the data; nil: it can.
+	tries() error
 	// try restores a backup beside the data, compares, and throws it away.
 	try(ctx context.Context, b world.Backup) error
 	// restore puts a backup in the place of the data, which is kept aside, and says
@@ -160,6 +164,10 @@ func (w *keeping) copied() bool {
 		return false
 	}
 	switch k := kind.(type) {
+	default:
+		if w.p.Spec.Commands != nil {
+			w.c = commands{*w, kind, *w.p.Spec.Commands}
+		}
 	case accessory.Keeper:
 		w.c = databases{*w, k}
 	case accessory.Twin:
@@ -176,6 +184,9 @@ func (w keeping) task(ctx context.Context, t rollout.AccessoryTask) (string, err
 		return fmt.Sprintf("backup %s: %s", b.Name, b.Holds()), err
 	case rollout.TaskRehearse:
 		b, err := w.rehearse(ctx, t.Backup)
+		if b.Of == world.OfDump {
+			return fmt.Sprintf("backup %s restores into a new %s, which is dumped again%s", b.Name, w.h.key.Workload, compared(b)), err
+		}
 		return fmt.Sprintf("backup %s restores to %s, as it was made", b.Name, b.Holds()), err
 	case rollout.TaskRestore:
 		b, err := w.named(t.Backup)
@@ -213,6 +224,9 @@ func (w keeping) backup(ctx context.Context) (world.Backup, error) {
 func (w keeping) rehearse(ctx context.Context, name string) (world.Backup, error) {
 	b, err := w.named(name)
 	if err != nil {
+		return b, err
+	}
+	if err := w.c.tries(); err != nil {
 		return b, err
 	}
 	err = w.c.try(ctx, b)

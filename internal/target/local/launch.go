@@ -50,6 +50,8 @@ type launch struct {
 	// its own for as long as any of its processes has one.
 	Locks int `json:"locks,omitempty"`
 	locks []*os.File
+	// What the program reads and writes in place of nothing and the outputs; nil: that.
+	stdin, stdout *os.File
 }
 
 // Launch turns this process into a workload: it reads what to become from the

@@ -60,6 +60,8 @@ var apps = map[string]func(args []string){
 			time.Sleep(time.Millisecond)
 		}
 	},
+	"keep-words": keepWords,
+	"ask-words":  askWords,
 	"remember": func([]string) {
 		file := filepath.Join(os.Getenv("TITRATE_VOLUME_DATA"), "versions")
 		before, _ := os.ReadFile(file)

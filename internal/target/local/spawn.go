@@ -50,6 +50,11 @@ func (s *Supervisor) spawnAs(l launch, out *outputs, as *int) (p *process, faile
 	}
 	defer closeAll(files)
 	fds := []uintptr{files[0].Fd(), files[1].Fd(), files[2].Fd(), specR.Fd(), errW.Fd()}
+	for i, f := range []*os.File{l.stdin, l.stdout} {
+		if f != nil {
+			fds[i] = f.Fd()
+		}
+	}
 	for _, lock := range l.locks {
 		fds = append(fds, lock.Fd())
 	}

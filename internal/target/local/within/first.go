@@ -127,16 +127,17 @@ func (f *First) serve(r request, fds []int) {
 
 // keep takes over what comes from outside.
 func (f *First) keep(fds []int) error {
-	if len(fds) < 2 {
-		return fmt.Errorf("%d outputs came from outside", len(fds))
+	const standard = 3
+	if len(fds) < standard {
+		return fmt.Errorf("%d standard files came from outside", len(fds))
 	}
-	for i, fd := range fds[:2] {
-		if err := unix.Dup3(fd, i+1, 0); err != nil {
-			return fmt.Errorf("take an output over: %w", err)
+	for i, fd := range fds[:standard] {
+		if err := unix.Dup3(fd, i, 0); err != nil {
+			return fmt.Errorf("take a standard file over: %w", err)
 		}
 		_ = unix.Close(fd)
 	}
-	for _, fd := range fds[2:] {
+	for _, fd := range fds[standard:] {
 		f.files = append(f.files, uintptr(fd)) // and keep it as well: a program may close it
 	}
 	return nil

@@ -107,7 +107,7 @@ func (l *Line) Ready() error {
 // Keep gives the program its outputs, which are this process's own, and what else it
 // is to keep open as long as any of it lives, such as locks.
 func (l *Line) Keep(files []*os.File) error {
-	fds := []int{1, 2}
+	fds := []int{0, 1, 2}
 	for _, f := range files {
 		fds = append(fds, int(f.Fd()))
 	}
