@@ -91,6 +91,7 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
+	defer k.Close() //nolint:errcheck // the process ends
 	r := Running{
 		PID: os.Getpid(), API: urlOf(k.Addr(socketAPI)), Gateway: urlOf(k.Addr(socketGateway)), Version: Version(),
 		Program: cfg.Program, Supervised: supervised(cfg.Env), Started: time.Now(),

@@ -169,9 +169,8 @@ func address(fd int) string {
 // Run keeps the children running until ctx ends, then ends them in reverse order
 // and returns. Workloads are the node's: they live on unless stop, called first,
 // ends them. When letGo is closed it returns and leaves everything running, for
-// the next keeper to take over.
+// the next keeper to take over. The data folder is this keeper's until [Keeper.Close].
 func (k *Keeper) Run(ctx context.Context, letGo <-chan struct{}, stop func(context.Context) error) error {
-	defer releaseLock(k.lock) //nolint:errcheck // the process ends
 	go k.reap.run()
 	var runs []*child
 	for _, name := range k.cfg.Children {
@@ -193,3 +192,7 @@ func (k *Keeper) Run(ctx context.Context, letGo <-chan struct{}, stop func(conte
 	}
 	return err
 }
+
+// Close lets go of the data folder, once nothing more is written or removed there: from
+// then on it may be another keeper's.
+func (k *Keeper) Close() error { return releaseLock(k.lock) }

@@ -67,6 +67,11 @@ func keep(dir string) {
 	if err := k.Run(ctx, nil, func(context.Context) error { return nil }); err != nil {
 		os.Exit(1)
 	}
+	// What stands in the folder about this keeper is put away before another may have it.
+	held := Held(dir)
+	if err := k.Close(); err != nil || !held || Held(dir) {
+		os.Exit(3)
+	}
 }
 
 func web(dir string) {
@@ -174,6 +179,17 @@ func TestKeeper_aKilledChildIsBackAndNoConnectionIsRefused(t *testing.T) {
 	// At once: the connection waits in the kept socket.
 	if second := k.get(t, "/"); second == first {
 		t.Error("the killed process answered")
+	}
+}
+
+func TestKeeper_hasTheFolderUntilItIsClosed(t *testing.T) {
+	t.Parallel()
+	k := start(t, t.TempDir())
+	if err := k.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 
