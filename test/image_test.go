@@ -207,7 +207,7 @@ func commandService(ts *testscript.TestScript, neg bool, args []string) {
 		key, value, _ := strings.Cut(a, ": ")
 		lines[key] = value
 	}
-	text := "titrate: 1\napp: app\ndefaults:\n  rollout: Linear50PercentEvery1Second\n  bake: 1s\n  startTimeout: 3s\n  alarms: { errors: 5xx > 1% for 2s min 5 }\nservices:\n  app:\n"
+	text := "titrate: 1\napp: app\ndefaults:\n  rollout: Linear50PercentEvery1Second\n  bake: 1s\n  startTimeout: 10s\n  alarms: { errors: 5xx > 1% for 2s min 5 }\nservices:\n  app:\n"
 	for key := range maps.Keys(lines) {
 		text += "    " + key + ": " + lines[key] + "\n"
 	}
