@@ -265,4 +265,5 @@ func (i *installation) await(t *testing.T, id int64, wait func(client.Rollout) b
 }
 
 func over(r client.Rollout) bool     { return r.Over() }
+func ended(r client.Rollout) bool    { return r.Phase == "ended" } // nothing more is heard of it
 func approval(r client.Rollout) bool { return r.Wait.Person }

@@ -223,7 +223,7 @@ func TestAPI_aReaderWhoseEventsAreKeptNoLongerIsToldToAskAnew(t *testing.T) {
 	i := install(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	i.release(t, "c1", over)
+	i.release(t, "c1", ended)
 	if err := i.store.Prune(ctx, time.Now().Add(31*24*time.Hour)); err != nil {
 		t.Fatal(err)
 	}
