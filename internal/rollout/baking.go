@@ -22,7 +22,8 @@ func promote(l *look, s State) (State, bool) {
 	if !l.settled(s) || l.holds(s) || !verdict.well {
 		return s, false
 	}
-	s.Unmeasured = s.Unmeasured || verdict.unmeasured
+	_, _, rare := l.rare(s)
+	s.Unmeasured = s.Unmeasured || verdict.unmeasured || rare
 	return l.promoted(s), true
 }
 

@@ -74,7 +74,7 @@ func (l *look) blind(s State) *judgement {
 // is all that was asked for.
 func (l *look) judgeMember(s State, i int) judgement {
 	member, seen := &l.plan.Members[i], &l.seen.Members[i]
-	silent := member.Worker || seen.Idle >= IdleAfter
+	silent := member.Worker || member.Function || seen.Idle >= IdleAfter
 	j := judgement{well: true, member: i}
 	measured := false
 	for n := range seen.Readings {
@@ -104,6 +104,8 @@ func (l *look) judgeMember(s State, i int) judgement {
 	case j.reading != nil && !measured && !silent && !l.plan.NoDataPasses && s.Stable[i] != 0:
 		j.well = false
 	}
+	// Whether a function was measured is asked when its bake ends: by its invocations.
+	j.unmeasured = j.unmeasured && !member.Function
 	return j
 }
 

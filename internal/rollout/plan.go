@@ -67,12 +67,15 @@ const (
 
 // Member is one workload of a rollout.
 type Member struct {
-	Workload  string           `json:"workload"`
-	Candidate Version          `json:"candidate"`
-	Instances int              `json:"instances"`        // N: what carries all of its traffic (R5)
-	Worker    bool             `json:"worker,omitempty"` // takes no requests: judged by health, restarts and resources only
-	Alarms    []analysis.Alarm `json:"alarms,omitempty"`
-	Hooks     Hooks            `json:"hooks,omitzero"`
+	Workload  string  `json:"workload"`
+	Candidate Version `json:"candidate"`
+	Instances int     `json:"instances"`        // N: what carries all of its traffic (R5)
+	Worker    bool    `json:"worker,omitempty"` // takes no requests: judged by health, restarts and resources only
+	// Function says that it is called by events, and often by none: too few of them hold
+	// no step, and its bake ends by invocations, not by time alone (R11).
+	Function bool             `json:"function,omitempty"`
+	Alarms   []analysis.Alarm `json:"alarms,omitempty"`
+	Hooks    Hooks            `json:"hooks,omitzero"`
 }
 
 // Hooks are a member's commands around a rollout, each empty when there is none (R24).

@@ -24,6 +24,8 @@ type game struct {
 
 	volumes []bool // by member: it is exclusive (R31)
 
+	invoked []uint64 // by member: its candidate's invocations when the attempt began
+
 	looked time.Time     // when it was looked at last
 	counts bool          // at that look the weight was served and could be measured
 	held   time.Duration // of the step, or the bake, that counts
@@ -180,6 +182,7 @@ func drawPlan(t *rapid.T) rollout.Plan {
 			Workload: []string{"orders", "carts", "mails"}[i], Candidate: 2, Instances: rapid.IntRange(1, 7).Draw(t, "instances"), Worker: flag("worker"),
 			Hooks: rollout.Hooks{Release: hook("release"), PreTraffic: hook("preTraffic"), PostTraffic: hook("postTraffic"), OnRollback: hook("onRollback")},
 		}
+		m.Function = !m.Worker && flag("function")
 		if !m.Worker {
 			m.Alarms = []analysis.Alarm{{Name: "errors"}}
 		}
@@ -259,6 +262,7 @@ func (g *game) wildMembers(often func(string, int) bool) {
 		m.Exclusive = g.exclusive(i)
 		m.Free = rapid.Bool().Draw(t, "free")
 		if before != nil {
+			m.Invoked = before[i].Invoked + uint64(rapid.IntRange(0, 8).Draw(t, "invoked"))
 			m.Restarts = before[i].Restarts + rapid.IntRange(0, 10).Draw(t, "restarts")/10
 		}
 		if wish.Members != nil && often("serves", 3) {
@@ -307,7 +311,7 @@ func (g *game) obey(well bool) {
 	for i, m := range g.plan.Members {
 		s := rollout.MemberSeen{Exclusive: g.exclusive(i), Stable: 1, StableReady: m.Instances, Readings: []analysis.Reading{{Alarm: "errors", Verdict: verdict, Reaction: analysis.ReactRollback, Text: "errors"}}}
 		if before != nil {
-			s.Restarts = before[i].Restarts
+			s.Restarts, s.Invoked = before[i].Restarts, before[i].Invoked+3
 		}
 		if wish.Members != nil {
 			s.Ready, s.Served = wish.Members[i].CandidateInstances, wish.Members[i].Weight
@@ -362,11 +366,31 @@ func (g *game) checkHeld(before rollout.State) {
 		if g.held < g.plan.Bake {
 			g.t.Fatalf("it baked %s of %s", g.held, g.plan.Bake)
 		}
+		g.checkInvoked()
+	}
+	if !after.Began.Equal(before.Began) {
+		g.invoked = nil
+		for _, m := range g.seen.Members {
+			g.invoked = append(g.invoked, m.Invoked)
+		}
 	}
 	if after.Arrived.IsZero() || after.Phase != before.Phase {
 		g.held = 0
 	}
 	g.looked, g.counts = g.now, !after.Arrived.IsZero() && g.measurable()
+}
+
+// checkInvoked holds that no function is promoted by time alone (R11).
+func (g *game) checkInvoked() {
+	g.t.Helper()
+	for i, m := range g.plan.Members {
+		if !m.Function || g.state.Stable[i] == m.Candidate || g.state.Stable[i] == 0 || g.state.Unmoved(i) {
+			continue
+		}
+		if len(g.seen.Members) == 0 || g.seen.Members[i].Invoked < g.invoked[i]+20 && g.held < 7*24*time.Hour {
+			g.t.Fatalf("R11: %s was promoted after %s with %d invocations, %d before", m.Workload, g.held, g.seen.Members[i].Invoked, g.invoked[i])
+		}
+	}
 }
 
 // measurable reports whether the weight is served and its alarms' source is up.

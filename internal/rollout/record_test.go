@@ -111,7 +111,7 @@ func fullLook() rollout.Look {
 	}
 	state := rollout.State{
 		Phase: rollout.Returning, Outcome: rollout.RolledBack, Why: "orders v17: 5xx was 7.9 %", Since: at, Attempt: 2, Step: 1, Weight: 2000,
-		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Same: []bool{true}, Exclusive: []bool{true}, Handed: true, Restarts: []int{3},
+		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Same: []bool{true}, Exclusive: []bool{true}, Handed: true, Restarts: []int{3}, Invoked: []uint64{40},
 		Pause: &rollout.Pause{Owner: "ada", Reason: "lunch", Since: at, Until: at, Cause: "orders/alarm errors@1"},
 		Back:  &rollout.Back{Outcome: rollout.RolledBack, Why: "5xx", Member: 1, Evidence: &reading, Since: at, From: 2000, Hurried: true, Ahead: true},
 		Hooks: []rollout.HookRecord{{Key: "k", Kind: rollout.HookStep, Member: 1, Command: "./smoke", Attempt: 2, Step: 1, Asked: at, Done: true, Exit: 1, Problem: "timed out", Waived: true}},
@@ -122,7 +122,7 @@ func fullLook() rollout.Look {
 		Rollout: 7, Sequence: 3, Core: rollout.CoreVersion, At: at, Before: state, After: state,
 		Seen: rollout.Seen{
 			Members: []rollout.MemberSeen{{
-				Stable: 16, Same: true, Exclusive: true, Free: true, Refused: "r41", Ready: 2, Unready: "404", StableReady: 4, Restarts: 3, Failure: "exit 1", Served: 2000, Open: 3, Idle: time.Minute,
+				Stable: 16, Same: true, Exclusive: true, Free: true, Refused: "r41", Ready: 2, Unready: "404", StableReady: 4, Restarts: 3, Invoked: 61, Failure: "exit 1", Served: 2000, Open: 3, Idle: time.Minute,
 				Readings: []analysis.Reading{reading},
 			}},
 			Hooks:    map[string]rollout.HookResult{"k": {Running: true, Exit: 1, TimedOut: true, Lost: true, Log: "no"}},

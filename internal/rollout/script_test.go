@@ -24,7 +24,7 @@ import (
 //
 //	ready        as many candidates are ready as are wished; also ready=2, orders.ready=2
 //	served       the gateway serves the wished shares; also served=?, served=10%
-//	stableReady=1 restarts=2 open=3 idle=12m failure=oom unready=404 refused=r42 stable=v7 (v0: none)
+//	stableReady=1 restarts=2 invoked=20 open=3 idle=12m failure=oom unready=404 refused=r42 stable=v7 (v0: none)
 //	exclusive    two versions may not write to the candidate's volumes; free: at this
 //	             look no instance of the workload lives
 //	same         stable is the candidate's artifact and config under another number
@@ -140,7 +140,7 @@ func (r *script) percent(s string) rollout.Weight {
 	return rollout.Percent(p)
 }
 
-// planLine reads `orders=4 carts=2/worker steps=10%/1m,50%/approve,100% bake=1m …`.
+// planLine reads `orders=4 carts=2/worker nightly=1/function steps=10%/1m,50%/approve,100% bake=1m …`.
 // A service has an alarm on errors; orders=2/cpu on its CPU alone, orders=2/bare none.
 // ran=3: each release hook exited 3 in an attempt before this rollout.
 func (r *script) planLine(line string) {
@@ -188,9 +188,9 @@ func (r *script) planLine(line string) {
 			}
 		default:
 			count, kind, _ := strings.Cut(value, "/")
-			m := rollout.Member{Workload: key, Candidate: 2, Instances: r.number(count), Worker: kind == "worker"}
+			m := rollout.Member{Workload: key, Candidate: 2, Instances: r.number(count), Worker: kind == "worker", Function: kind == "function"}
 			switch kind {
-			case "":
+			case "", "function":
 				m.Alarms = []analysis.Alarm{{Name: "errors", Metric: analysis.Errors, Period: 10 * time.Second}}
 			case "cpu":
 				m.Alarms = []analysis.Alarm{{Name: "cpu", Metric: analysis.CPU}}
@@ -365,6 +365,8 @@ func (r *script) member(i int, name, value string, given bool) {
 		m.StableReady = r.number(value)
 	case "restarts":
 		m.Restarts = r.number(value)
+	case "invoked":
+		m.Invoked = uint64(r.number(value))
 	case "open":
 		m.Open = r.number(value)
 	case "idle":

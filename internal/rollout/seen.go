@@ -40,6 +40,7 @@ type MemberSeen struct {
 	Unready     string             `json:"unready,omitempty"`   // while Starting: what is seen of one that is not
 	StableReady int                `json:"stable_ready"`
 	Restarts    int                `json:"restarts"`           // of the candidate, cumulative
+	Invoked     uint64             `json:"invoked,omitempty"`  // real invocations of the candidate that have ended, cumulative; of a function
 	Failure     string             `json:"failure,omitempty"`  // an instance of the candidate exited or could not start before it was ready: what was seen, with its last lines
 	Served      Weight             `json:"served"`             // the candidate's share in the table that every gateway loop has acknowledged; -1: not known
 	Open        int                `json:"open"`               // requests and connections open on the version without traffic while Retiring

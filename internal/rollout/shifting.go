@@ -73,7 +73,7 @@ func advance(l *look, s State) (State, bool) {
 func (l *look) holds(s State) bool {
 	switch {
 	case s.Phase == Baking: // R3, R20
-		return !s.NoBaseline && l.seen.Newer == nil && l.since(s, s.Since) < l.plan.Bake
+		return !s.NoBaseline && l.seen.Newer == nil && l.since(s, s.Since) < l.bakes(s)
 	case s.NoBaseline:
 		return false
 	}

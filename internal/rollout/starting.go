@@ -12,6 +12,7 @@ func (l *look) attempt(s State, number, step int, why string) State {
 	for i, m := range l.seen.Members {
 		s.Restarts[i] = m.Restarts
 	}
+	s.Invoked = l.invocations()
 	s.Attempt, s.Step, s.Began, s.Weight = number, step, l.now, 0
 	s = s.unarrived()
 	s.Short, s.Unmeasured = time.Time{}, false

@@ -73,6 +73,7 @@ type State struct {
 	Exclusive  []bool       `json:"exclusive,omitempty"` // by member: its versions never run at the same time, but change places (R31); nil: none does
 	Handed     bool         `json:"handed,omitempty"`    // R31: since it was last asked for, all instances with exclusive volumes have been seen to be gone
 	Restarts   []int        `json:"restarts,omitempty"`  // by member: the count of its candidate's restarts when the attempt began
+	Invoked    []uint64     `json:"invoked,omitempty"`   // by member: the count of its candidate's invocations when the attempt began (R11); nil: there is no function
 	Pause      *Pause       `json:"pause,omitempty"`
 	Back       *Back        `json:"back,omitempty"`        // set with every end but promotion, when it is decided
 	Hooks      []HookRecord `json:"hooks,omitempty"`       // of this rollout, in the order in which they were asked for

@@ -107,7 +107,7 @@ func (l *look) waitStep(s State) Wait {
 	case l.holds(s) && s.Phase == Shifting:
 		return Wait{For: s.at(l.plan, s.Step) + " to be held", Until: s.Arrived.Add(s.Gap + l.plan.Steps[s.Step].Hold), Then: then}
 	case l.holds(s):
-		return Wait{For: "the bake", Until: s.Since.Add(s.Gap + l.plan.Bake), Then: then}
+		return Wait{For: l.bakeOf(s), Until: s.Since.Add(s.Gap + l.bakes(s)), Then: then}
 	case !verdict.well:
 		asks.For = l.why(s, verdict)
 		if breach != nil && !breach.asks {
