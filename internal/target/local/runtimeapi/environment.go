@@ -1,0 +1,138 @@
+package runtimeapi
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Config is what an environment is made with.
+type Config struct {
+	Function Function
+	Clock    func() time.Time // default time.Now
+	// NewID makes the identifiers of extensions; it must be set where there may be any.
+	NewID func() string
+}
+
+// Environment is one execution environment: one process of one version of a function,
+// which works on one invocation at a time. Its methods may be called from any
+// goroutine. It is an http.Handler, to be served at an address of its own that the
+// process is given as AWS_LAMBDA_RUNTIME_API.
+type Environment struct {
+	cfg Config
+	mux *http.ServeMux
+
+	mu         sync.Mutex
+	changed    chan struct{} // closed and made anew with each change of what stands below
+	call       *call         // under way; nil: idle
+	polling    bool          // the runtime waits for work
+	extensions map[string]*extension
+	ready      bool  // it was quiet once
+	gone       error // why there will be no work any more; nil: there may be
+}
+
+// New makes an environment whose process is about to start.
+func New(cfg Config) *Environment {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	e := &Environment{cfg: cfg, mux: http.NewServeMux(), changed: make(chan struct{}), extensions: map[string]*extension{}}
+	e.mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.next)
+	e.mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", e.respond)
+	e.mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", e.fail)
+	e.mux.HandleFunc("POST /2018-06-01/runtime/init/error", e.failInit)
+	e.mux.HandleFunc("POST /2020-01-01/extension/register", e.register)
+	e.mux.HandleFunc("GET /2020-01-01/extension/event/next", e.nextEvent)
+	e.mux.HandleFunc("POST /2020-01-01/extension/init/error", e.failExtension)
+	e.mux.HandleFunc("POST /2020-01-01/extension/exit/error", e.failExtension)
+	return e
+}
+
+// ServeHTTP answers the runtime and its extensions.
+func (e *Environment) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
+
+// change runs do with the lock, and wakes whoever waits.
+func (e *Environment) change(do func()) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	do()
+	if e.quiet() {
+		e.ready = true
+	}
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// quiet reports whether the runtime and all of its extensions wait for work.
+func (e *Environment) quiet() bool {
+	if !e.polling || e.call != nil || e.gone != nil {
+		return false
+	}
+	for _, x := range e.extensions {
+		if !x.polling || len(x.events) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// await blocks until so says so, with the lock held, or the channel is closed; it
+// reports which.
+func (e *Environment) await(done <-chan struct{}, so func() bool) bool {
+	for {
+		e.mu.Lock()
+		ok, changed := so(), e.changed
+		e.mu.Unlock()
+		if ok {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-done:
+			return false
+		}
+	}
+}
+
+// Ready waits until the process has asked for work for the first time. The error is a
+// [*Failure] where it said, or the supervisor did, that it never will.
+func (e *Environment) Ready(done <-chan struct{}) error {
+	if !e.await(done, func() bool { return e.ready || e.gone != nil }) {
+		return ErrGone
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ready {
+		return nil
+	}
+	return e.gone
+}
+
+// Exited says that the process has ended, and how. The invocation that it had fails of
+// it; every later one is refused with [ErrGone].
+func (e *Environment) Exited(f *Failure) { e.end(f) }
+
+// end lets nothing more in, and ends what is under way. The first reason stays.
+func (e *Environment) end(f *Failure) { e.endOf(nil, f) }
+
+// endOf is end as long as a call is under way; nil: whatever is.
+func (e *Environment) endOf(only *call, f *Failure) {
+	e.change(func() {
+		if only != nil && e.call != only {
+			return
+		}
+		if e.gone == nil {
+			e.gone = f
+		}
+		c := e.call
+		if c == nil {
+			return
+		}
+		e.call = nil
+		if c.delivered {
+			c.done <- result{failure: f}
+		} else {
+			c.done <- result{failure: ErrGone}
+		}
+	})
+}

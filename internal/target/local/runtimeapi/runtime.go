@@ -1,0 +1,162 @@
+package runtimeapi
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// The header in which a runtime says what kind of error it was.
+const headerErrorType = "Lambda-Runtime-Function-Error-Type"
+
+// next gives the runtime its next event, when there is one.
+func (e *Environment) next(w http.ResponseWriter, r *http.Request) {
+	refused := false
+	e.change(func() {
+		refused = e.polling || e.call != nil && e.call.delivered
+		if !refused {
+			e.polling = true
+		}
+	})
+	if refused {
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the runtime asks for work and has not answered what it had")
+		return
+	}
+	var c *call
+	came := e.await(r.Context().Done(), func() bool { c = e.call; return c != nil || e.gone != nil })
+	e.change(func() {
+		e.polling = false
+		if c = e.call; came && c != nil {
+			c.delivered = true
+		}
+	})
+	if !came {
+		return // the runtime has hung up
+	}
+	if c == nil {
+		refuse(w, http.StatusGone, "Sandbox.Gone", "there is no more work")
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Lambda-Runtime-Aws-Request-Id", c.ID)
+	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.Deadline.UnixMilli(), 10))
+	h.Set("Lambda-Runtime-Invoked-Function-Arn", c.ARN)
+	for _, optional := range []struct{ name, value string }{
+		{"Lambda-Runtime-Trace-Id", c.TraceID},
+		{"Lambda-Runtime-Client-Context", c.ClientContext},
+		{"Lambda-Runtime-Cognito-Identity", c.Identity},
+	} {
+		if optional.value != "" {
+			h.Set(optional.name, optional.value)
+		}
+	}
+	h.Set("Content-Length", strconv.Itoa(len(c.Payload)))
+	_, _ = w.Write(c.Payload) // one that did not get it does not answer: its deadline ends it
+}
+
+// claim is the call with an id, for one answer; nil, and an answer given, if there is none.
+func (e *Environment) claim(w http.ResponseWriter, id string) *call {
+	e.mu.Lock()
+	c := e.call
+	switch {
+	case c == nil || c.ID != id || !c.delivered:
+		e.mu.Unlock()
+		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no invocation with this id is under way")
+		return nil
+	case c.answering:
+		e.mu.Unlock()
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the invocation is being answered already")
+		return nil
+	}
+	c.answering = true
+	e.mu.Unlock()
+	return c
+}
+
+// finish ends a call, unless it has ended meanwhile; it reports whether it did.
+func (e *Environment) finish(c *call, r result) (was bool) {
+	e.change(func() {
+		if was = e.call == c; was {
+			e.call = nil
+			c.done <- r
+		}
+	})
+	return was
+}
+
+// unclaim lets the runtime answer again, or its supervisor say that it has died.
+func (e *Environment) unclaim(c *call) { e.change(func() { c.answering = false }) }
+
+// respond takes the answer of an invocation, whole or as a stream.
+func (e *Environment) respond(w http.ResponseWriter, r *http.Request) {
+	c := e.claim(w, r.PathValue("id"))
+	if c == nil {
+		return
+	}
+	if streams(r) {
+		e.stream(w, r, c)
+		return
+	}
+	body, whole, err := read(r.Body, MaxPayload)
+	switch {
+	case err != nil:
+		e.unclaim(c)
+		refuse(w, http.StatusBadRequest, "TruncatedResponse", "the response broke off")
+	case !whole:
+		e.finish(c, result{failure: failure(TooLarge, "Function.ResponseSizeTooLarge", "Response payload size exceeded maximum allowed payload size ("+strconv.Itoa(MaxPayload)+" bytes).")})
+		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "Exceeded maximum allowed payload size ("+strconv.Itoa(MaxPayload)+" bytes).")
+	case trailed(r.Trailer) != nil:
+		e.finish(c, result{failure: trailed(r.Trailer)})
+		accept(w)
+	default:
+		e.finish(c, result{answer: &Answer{ContentType: r.Header.Get("Content-Type"), Body: held(body)}})
+		accept(w)
+	}
+}
+
+// fail takes the error of an invocation.
+func (e *Environment) fail(w http.ResponseWriter, r *http.Request) {
+	c := e.claim(w, r.PathValue("id"))
+	if c == nil {
+		return
+	}
+	body, whole, err := read(r.Body, MaxPayload)
+	if err != nil {
+		e.unclaim(c)
+		refuse(w, http.StatusBadRequest, "TruncatedResponse", "the error broke off")
+		return
+	}
+	f := told(Unhandled, r.Header.Get(headerErrorType), body)
+	if !whole {
+		f = failure(TooLarge, "Function.ResponseSizeTooLarge", "The error is larger than "+strconv.Itoa(MaxPayload)+" bytes.")
+	}
+	e.finish(c, result{failure: f})
+	accept(w)
+}
+
+// failInit takes the error of a runtime that could not start.
+func (e *Environment) failInit(w http.ResponseWriter, r *http.Request) {
+	body, _, err := read(r.Body, MaxPayload)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, "TruncatedResponse", "the error broke off")
+		return
+	}
+	late := false
+	e.change(func() { late = e.ready })
+	if late {
+		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the runtime has asked for work: its start cannot fail any more")
+		return
+	}
+	e.end(told(Init, r.Header.Get(headerErrorType), body))
+	accept(w)
+}
+
+// read takes at most limit bytes; whole is false where there were more.
+func read(from io.Reader, limit int64) (body []byte, whole bool, err error) {
+	body, err = io.ReadAll(io.LimitReader(from, limit+1))
+	if int64(len(body)) > limit {
+		return nil, false, nil
+	}
+	return body, true, err
+}
