@@ -1,0 +1,69 @@
+package pool
+
+// startFor starts instances until there is one on its way for each of so many waiters,
+// as far as the pool may grow. The lock is held.
+func (p *Pool[I]) startFor(waiters int) {
+	for !p.closed && p.starting < waiters && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
+		p.start()
+	}
+}
+
+// start starts one instance. The lock is held.
+func (p *Pool[I]) start() {
+	p.starting++
+	p.work.Go(func() {
+		i, err := p.cfg.Start(p.ctx)
+		p.mu.Lock()
+		p.starting--
+		if err != nil {
+			p.failed(err)
+			p.mu.Unlock()
+			return
+		}
+		kept := p.give(i, true)
+		p.mu.Unlock()
+		if !kept {
+			p.cfg.Stop(i)
+		}
+	})
+}
+
+// failed tells the oldest waiter that the function does not start: it is what Lambda
+// answers, and to try again for the same invocation would keep it from being seen. The
+// lock is held.
+func (p *Pool[I]) failed(err error) {
+	if len(p.waiting) > p.starting { // the others have one on its way
+		p.waiting[0].lent <- loan[I]{err: err}
+		p.waiting = p.waiting[1:]
+	}
+}
+
+// give lends an instance to the oldest waiter, or keeps it idle; it reports false where
+// the pool is closed and the instance is to be stopped. The lock is held.
+func (p *Pool[I]) give(i I, cold bool) bool {
+	switch {
+	case p.closed:
+		return false
+	case len(p.waiting) > 0:
+		p.waiting[0].lent <- loan[I]{instance: i, cold: cold}
+		p.waiting = p.waiting[1:]
+		p.busy[i] = true
+	default:
+		p.idle = append(p.idle, idle[I]{instance: i, since: p.cfg.Now()})
+	}
+	return true
+}
+
+// stop ends an instance that stands in none of the lists any more.
+func (p *Pool[I]) stop(i I) { p.work.Go(func() { p.cfg.Stop(i) }) }
+
+// settle tells Close that nothing is lent any more. The lock is held.
+func (p *Pool[I]) settle() {
+	if p.closed && len(p.busy) == 0 {
+		select {
+		case <-p.emptied:
+		default:
+			close(p.emptied)
+		}
+	}
+}
