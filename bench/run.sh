@@ -17,6 +17,11 @@ figure "$work/releases" -program "$program"
 printf '\n$ go run ./bench/controller -rollouts 10000 -seconds 60\n'
 figure "$work/controller" -rollouts 10000 -seconds 60
 figure go run ./bench/gateway
+trace=../shared/data/azure-functions-2019
+if [ -d "$trace" ]; then
+	printf '\n$ go run ./bench/keepalive\n'
+	figure go run ./bench/keepalive -data "$trace"
+fi
 printf '\n$ go test -run NONE -bench . ./internal/rollout ./internal/analysis ./internal/target/local\n'
 figure go test -run NONE -bench . ./internal/rollout ./internal/analysis ./internal/target/local >"$work/benchmarks"
 grep '^Benchmark' "$work/benchmarks"
