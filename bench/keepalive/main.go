@@ -101,7 +101,7 @@ func rows(path string, columns int) ([][]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the trace: %w: name its folder with -data", err)
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	all, err := csv.NewReader(file).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)

@@ -13,7 +13,7 @@ func ByPath(root, folder string) (string, error) {
 	if root != "" {
 		below, ok := strings.CutPrefix(folder, strings.TrimSuffix(root, "/")+"/")
 		if !ok {
-			return "", fmt.Errorf("folder %q is not below %q: move it there or name its route with http:", folder, root)
+			return "", fmt.Errorf("folder %q is not below %q: move it there or name its route with http", folder, root)
 		}
 		rest = below
 	}

@@ -57,40 +57,40 @@ func (h *hands) move(d time.Duration) {
 	}
 }
 
-func open(t testing.TB, c Clock) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), Options{Path: filepath.Join(t.TempDir(), "queues.db"), Clock: c, unsynced: c.Now != nil})
+func open(tb testing.TB, c Clock) *Store {
+	tb.Helper()
+	s, err := Open(tb.Context(), Options{Path: filepath.Join(tb.TempDir(), "queues.db"), Clock: c, unsynced: c.Now != nil})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { s.Close() })
+	tb.Cleanup(func() { s.Close() })
 	return s
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
-func send(t testing.TB, s *Store, q string, e Entry) string {
-	t.Helper()
-	id, err := s.Send(t.Context(), q, e)
-	must(t, err)
+func send(tb testing.TB, s *Store, q string, e Entry) string {
+	tb.Helper()
+	id, err := s.Send(tb.Context(), q, e)
+	must(tb, err)
 	return id
 }
 
-func receive(t testing.TB, s *Store, q string, n int) []Message {
-	t.Helper()
-	ms, err := s.Receive(t.Context(), q, n, 0)
-	must(t, err)
+func receive(tb testing.TB, s *Store, q string, n int) []Message {
+	tb.Helper()
+	ms, err := s.Receive(tb.Context(), q, n, 0)
+	must(tb, err)
 	return ms
 }
 
-func stats(t testing.TB, s *Store, q string) Statistics {
-	t.Helper()
-	st, err := s.Statistics(t.Context(), q)
-	must(t, err)
+func stats(tb testing.TB, s *Store, q string) Statistics {
+	tb.Helper()
+	st, err := s.Statistics(tb.Context(), q)
+	must(tb, err)
 	return st
 }

@@ -11,12 +11,12 @@ import (
 )
 
 // pair returns a store with queue "q" that gives up to "dead" after two receives.
-func pair(t testing.TB) (*Store, *hands) {
-	t.Helper()
+func pair(tb testing.TB) (*Store, *hands) {
+	tb.Helper()
 	h := newHands()
-	s := open(t, h.clock())
-	must(t, s.SetQueue(t.Context(), Queue{Name: "dead"}))
-	must(t, s.SetQueue(t.Context(), Queue{Name: "q", Visibility: 10 * time.Second, Retention: time.Hour, MaxReceive: 2, DeadLetter: "dead"}))
+	s := open(tb, h.clock())
+	must(tb, s.SetQueue(tb.Context(), Queue{Name: "dead"}))
+	must(tb, s.SetQueue(tb.Context(), Queue{Name: "q", Visibility: 10 * time.Second, Retention: time.Hour, MaxReceive: 2, DeadLetter: "dead"}))
 	return s, h
 }
 

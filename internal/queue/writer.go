@@ -49,7 +49,7 @@ func (w *writer) close() {
 	for _, st := range w.stmts {
 		st.Close() //nolint:errcheck // nothing was left undone
 	}
-	w.conn.Close()
+	_ = w.conn.Close() // nothing was left undone
 }
 
 func (w *writer) gather(s *Store, first *job) []*job {

@@ -22,7 +22,7 @@ func (s signature) canonical(r *http.Request, payload string) (string, error) {
 	// What could change what is done must be signed, or anybody on the way may add it.
 	for name := range r.Header {
 		lower := strings.ToLower(name)
-		if strings.HasPrefix(lower, "x-amz-") && !slices.Contains(s.headers, lower) && !(s.presigned && lower == "x-amz-content-sha256") {
+		if strings.HasPrefix(lower, "x-amz-") && !slices.Contains(s.headers, lower) && (!s.presigned || lower != "x-amz-content-sha256") {
 			return "", refuse("AccessDenied", "There were headers present in the request which were not signed: %s", lower)
 		}
 	}

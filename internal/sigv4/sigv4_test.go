@@ -28,11 +28,11 @@ func verifier(now time.Time) sigv4.Verifier {
 }
 
 // signed is a request as AWS's own signer signs it.
-func signed(t testing.TB, method, address, body string, change func(*http.Request)) *http.Request {
-	t.Helper()
+func signed(tb testing.TB, method, address, body string, change func(*http.Request)) *http.Request {
+	tb.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), method, address, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if change != nil {
 		change(r)
@@ -40,17 +40,17 @@ func signed(t testing.TB, method, address, body string, change func(*http.Reques
 	sum := sha256.Sum256([]byte(body))
 	err = v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: secret}, r, hex.EncodeToString(sum[:]), "lambda", "local", noon)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return arrived(t, r, body)
+	return arrived(tb, r, body)
 }
 
 // arrived is the request as a server reads it.
-func arrived(t testing.TB, r *http.Request, body string) *http.Request {
-	t.Helper()
+func arrived(tb testing.TB, r *http.Request, body string) *http.Request {
+	tb.Helper()
 	got, err := http.NewRequestWithContext(context.Background(), r.Method, r.URL.String(), bytes.NewReader([]byte(body)))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	got.Header, got.Host = r.Header.Clone(), r.URL.Host
 	return got

@@ -17,17 +17,17 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 // goldens are the templates of testdata.
-func goldens(t testing.TB) map[string]*txtar.Archive {
-	t.Helper()
+func goldens(tb testing.TB) map[string]*txtar.Archive {
+	tb.Helper()
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(names) == 0 {
-		t.Fatalf("no goldens: %v", err)
+		tb.Fatalf("no goldens: %v", err)
 	}
 	all := map[string]*txtar.Archive{}
 	for _, name := range names {
 		a, err := txtar.ParseFile(name)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		all[name] = a
 	}
@@ -43,12 +43,12 @@ func part(a *txtar.Archive, prefix string) (name string, data []byte) {
 	return "", nil
 }
 
-func valuesOf(t testing.TB, a *txtar.Archive) map[string]string {
-	t.Helper()
+func valuesOf(tb testing.TB, a *txtar.Archive) map[string]string {
+	tb.Helper()
 	var values map[string]string
 	if _, data := part(a, "values"); data != nil {
 		if err := json.Unmarshal(data, &values); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return values

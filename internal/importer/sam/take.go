@@ -6,11 +6,6 @@ import (
 	"strings"
 )
 
-// get is what a key of a resolved table comes to.
-func (r *reader) get(v *value, key string) *value {
-	return r.resolve(v.field(key))
-}
-
 // text takes a text. One that only AWS knows keeps its names, and is listed.
 func (r *reader) text(v *value) string {
 	got := r.resolve(v)

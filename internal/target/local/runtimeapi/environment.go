@@ -95,7 +95,7 @@ func (e *Environment) await(done <-chan struct{}, so func() bool) bool {
 }
 
 // Ready waits until the process has asked for work for the first time. The error is a
-// [*Failure] where it said, or the supervisor did, that it never will.
+// [*InvocationError] where it said, or the supervisor did, that it never will.
 func (e *Environment) Ready(done <-chan struct{}) error {
 	if !e.await(done, func() bool { return e.ready || e.gone != nil }) {
 		return ErrGone
@@ -110,13 +110,13 @@ func (e *Environment) Ready(done <-chan struct{}) error {
 
 // Exited says that the process has ended, and how. The invocation that it had fails of
 // it; every later one is refused with [ErrGone].
-func (e *Environment) Exited(f *Failure) { e.end(f) }
+func (e *Environment) Exited(f *InvocationError) { e.end(f) }
 
 // end lets nothing more in, and ends what is under way. The first reason stays.
-func (e *Environment) end(f *Failure) { e.endOf(nil, f) }
+func (e *Environment) end(f *InvocationError) { e.endOf(nil, f) }
 
 // endOf is end as long as a call is under way; nil: whatever is.
-func (e *Environment) endOf(only *call, f *Failure) {
+func (e *Environment) endOf(only *call, f *InvocationError) {
 	e.change(func() {
 		if only != nil && e.call != only {
 			return

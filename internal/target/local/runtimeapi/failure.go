@@ -21,8 +21,8 @@ const (
 	TooLarge  Class = "too-large" // its response was larger than may be
 )
 
-// Failure is how an invocation failed. What a caller of Lambda is shown is Payload.
-type Failure struct {
+// InvocationError is how an invocation failed. What a caller of Lambda is shown is Payload.
+type InvocationError struct {
 	Class   Class
 	Type    string // as AWS names it: Runtime.ExitError, Sandbox.Timeout, TypeError …
 	Message string // one sentence, or what the function said
@@ -30,30 +30,30 @@ type Failure struct {
 }
 
 // Error says what failed.
-func (f *Failure) Error() string { return f.Type + ": " + f.Message }
+func (f *InvocationError) Error() string { return f.Type + ": " + f.Message }
 
 // failure makes one whose payload says what it is itself.
-func failure(class Class, kind, message string) *Failure {
+func failure(class Class, kind, message string) *InvocationError {
 	payload, err := json.Marshal(reported{Message: message, Type: kind})
 	if err != nil {
 		payload = []byte(`{}`) // two strings cannot fail
 	}
-	return &Failure{Class: class, Type: kind, Message: message, Payload: payload}
+	return &InvocationError{Class: class, Type: kind, Message: message, Payload: payload}
 }
 
 // TimedOut is the failure of an invocation that was not done after so long.
-func TimedOut(after time.Duration) *Failure {
+func TimedOut(after time.Duration) *InvocationError {
 	return failure(Timeout, "Sandbox.Timeout", fmt.Sprintf("Task timed out after %.2f seconds", after.Seconds()))
 }
 
 // OutOfMemory is the failure of a process that was ended for its memory.
-func OutOfMemory(limit string) *Failure {
+func OutOfMemory(limit string) *InvocationError {
 	return failure(Memory, "Runtime.OutOfMemory", "Runtime was killed: it used more memory than its limit of "+limit)
 }
 
 // Ended is the failure of a process that ended: how is "exit status 1" or
 // "signal: segmentation fault".
-func Ended(how string) *Failure {
+func Ended(how string) *InvocationError {
 	return failure(Exit, "Runtime.ExitError", "Runtime exited with error: "+how)
 }
 
@@ -65,7 +65,7 @@ type reported struct {
 
 // told is the failure that a runtime reports: the type is that of the header, or of the
 // body where there is none. What does not say what it is, is told as it is.
-func told(class Class, header string, body []byte) *Failure {
+func told(class Class, header string, body []byte) *InvocationError {
 	const unknown = "Runtime.Unknown"
 	var r reported
 	if err := json.Unmarshal(body, &r); err != nil || r.Message == "" && r.Type == "" {
@@ -75,7 +75,7 @@ func told(class Class, header string, body []byte) *Failure {
 	if r.Type == "" {
 		return failure(class, kind, r.Message)
 	}
-	return &Failure{Class: class, Type: kind, Message: r.Message, Payload: body}
+	return &InvocationError{Class: class, Type: kind, Message: r.Message, Payload: body}
 }
 
 // The errors of [Environment.Invoke] that are no failures of the function: none of them

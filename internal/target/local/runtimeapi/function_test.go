@@ -139,9 +139,9 @@ func invoke(t *testing.T, e *runtimeapi.Environment, payload string, within ...t
 	return string(body), err
 }
 
-func failed(t *testing.T, err error, class runtimeapi.Class, kind, message string) *runtimeapi.Failure {
+func failed(t *testing.T, err error, class runtimeapi.Class, kind, message string) *runtimeapi.InvocationError {
 	t.Helper()
-	var f *runtimeapi.Failure
+	var f *runtimeapi.InvocationError
 	if !errors.As(err, &f) || f.Class != class || f.Type != kind || !strings.Contains(f.Message, message) {
 		t.Fatalf("got %+v, want %s %s %q", err, class, kind, message)
 	}

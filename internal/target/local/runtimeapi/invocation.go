@@ -24,7 +24,7 @@ type Invocation struct {
 }
 
 // Answer is what the function answered. Body must be read to its end or closed; where
-// it is streamed its error may be a [*Failure] that came to light on the way.
+// it is streamed its error may be a [*InvocationError] that came to light on the way.
 type Answer struct {
 	ContentType string
 	Streamed    bool
@@ -41,8 +41,8 @@ type call struct {
 	delivered bool // the runtime has it
 	answering bool // the runtime has begun to answer: it cannot answer again
 	done      chan result
-	over      <-chan struct{} // closed when the invoker's time is up, or he is gone
-	expired   func() *Failure // which of the two
+	over      <-chan struct{}         // closed when the invoker's time is up, or he is gone
+	expired   func() *InvocationError // which of the two
 }
 
 // result is how a call ended: exactly one is sent.

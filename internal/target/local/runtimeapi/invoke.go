@@ -9,7 +9,7 @@ import (
 // Invoke gives the function an event and waits for what it answers. The context ends
 // with the invocation's deadline, and not before the answer's body is read or closed.
 //
-// The error is a [*Failure] where the function failed; [ErrBusy], [ErrGone] or
+// The error is a [*InvocationError] where the function failed; [ErrBusy], [ErrGone] or
 // [ErrPayload] where it was not reached, so that another environment may be asked. An
 // invocation whose context ends has the environment in a state that nobody knows: it
 // takes no more, and its process is to be killed ([Environment.Gone]).
@@ -19,7 +19,7 @@ func (e *Environment) Invoke(ctx context.Context, in Invocation) (*Answer, error
 	}
 	began := e.cfg.Clock()
 	c := &call{Invocation: in, done: make(chan result, 1), over: ctx.Done()}
-	c.expired = func() *Failure {
+	c.expired = func() *InvocationError {
 		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			return TimedOut(in.Deadline.Sub(began))
 		}

@@ -74,15 +74,14 @@ func (e *Environment) claim(w http.ResponseWriter, id string) *call {
 	return c
 }
 
-// finish ends a call, unless it has ended meanwhile; it reports whether it did.
-func (e *Environment) finish(c *call, r result) (was bool) {
+// finish ends a call, unless it has ended meanwhile.
+func (e *Environment) finish(c *call, r result) {
 	e.change(func() {
-		if was = e.call == c; was {
+		if e.call == c {
 			e.call = nil
 			c.done <- r
 		}
 	})
-	return was
 }
 
 // unclaim lets the runtime answer again, or its supervisor say that it has died.

@@ -76,7 +76,7 @@ func streams(r *http.Request) bool {
 }
 
 // trailed is the error that stands behind a body; nil: there is none.
-func trailed(trailer http.Header) *Failure {
+func trailed(trailer http.Header) *InvocationError {
 	kind := trailer.Get(headerErrorType)
 	if kind == "" {
 		return nil

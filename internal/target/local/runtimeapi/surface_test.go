@@ -120,7 +120,7 @@ func TestRuntime_errorsAreOfTheHeadersTypeOrTheBodys(t *testing.T) {
 		if status, body, _ := b.call("POST", base+"one/error", c.body, "Lambda-Runtime-Function-Error-Type", c.header); status != 202 {
 			t.Fatalf("%d %s", status, body)
 		}
-		var f *runtimeapi.Failure
+		var f *runtimeapi.InvocationError
 		if err := <-ended; !errors.As(err, &f) || f.Type != c.kind || f.Message != c.message || f.Class != runtimeapi.Unhandled {
 			t.Errorf("%+v: %+v", c, f)
 		}

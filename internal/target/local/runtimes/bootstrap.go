@@ -42,7 +42,7 @@ func (r Runtime) checkBootstrap(folder string) error {
 	if err != nil {
 		return refuse(NotRunnable, "bootstrap is neither a Linux program nor a script", err.Error(), "build it with GOOS=linux, or begin the script with #!", err)
 	}
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	if want, known := machine(); known && program.Machine != want {
 		return refuse(NotRunnable, "bootstrap is for another processor", "it is for "+program.Machine.String()+" and this machine is "+runtime.GOARCH,
 			"build it with GOARCH="+runtime.GOARCH, nil)

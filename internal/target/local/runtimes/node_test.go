@@ -155,7 +155,8 @@ func TestNode_loadsEveryKindOfModule(t *testing.T) {
 		"cjs file":       {"a.go", `"cjs"`, map[string]string{"a.cjs": cjs, "package.json": `{"type":"module"}`}},
 		"nested export":  {"a.x.go", `"in"`, map[string]string{"a.js": `module.exports = { x: { go: async () => 'in' } }`}},
 		"made at run time": {"a.go", `"made"`, map[string]string{
-			"a.js": `const all = {}; for (const k of ['go']) all[k] = async () => 'made'; module.exports = Object.assign({}, all)`}},
+			"a.js": `const all = {}; for (const k of ['go']) all[k] = async () => 'made'; module.exports = Object.assign({}, all)`,
+		}},
 		"top-level await": {"a.go", `5`, map[string]string{"a.mjs": `const n = await Promise.resolve(5); export const go = async () => n`}},
 	} {
 		t.Run(name, func(t *testing.T) {
