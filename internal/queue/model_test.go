@@ -235,7 +235,7 @@ func FuzzReceipt(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, r string) {
 		if r == good {
-			t.Skip()
+			return // it is one
 		}
 		if err := s.Delete(t.Context(), "q", r); !errors.Is(err, ErrStale) {
 			t.Fatalf("%q: %v", r, err)

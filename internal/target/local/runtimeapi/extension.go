@@ -39,7 +39,8 @@ type trace struct {
 	Value string `json:"value"`
 }
 
-func invoked(c *call, _ Config) event {
+// invoked is the event of a call.
+func invoked(c *call) event {
 	ev := event{Type: eventInvoke, Deadline: c.Deadline.UnixMilli(), Request: c.ID, ARN: c.ARN}
 	if c.TraceID != "" {
 		ev.Tracing = &trace{Type: "X-Amzn-Trace-Id", Value: c.TraceID}

@@ -36,13 +36,13 @@ func (e *Environment) Invoke(ctx context.Context, in Invocation) (*Answer, error
 				err = ErrBusy
 			case e.quiet():
 				e.call, taken = c, true
-				e.tell(invoked(c, e.cfg))
+				e.tell(invoked(c))
 			}
 		})
-		if err != nil || taken {
-			if err != nil {
-				return nil, err
-			}
+		if err != nil {
+			return nil, err
+		}
+		if taken {
 			break
 		}
 		if !e.await(ctx.Done(), func() bool { return e.quiet() || e.call != nil || e.gone != nil }) {
