@@ -26,7 +26,7 @@ func (s *Supervisor) Seen() (Seen, <-chan struct{}) {
 	seen := Seen{Hooks: map[string]rollout.HookResult{}, DiskFull: s.noSpace}
 	for _, f := range s.fleets {
 		seen.Fleets = append(seen.Fleets, world.FleetSeen{
-			Key: f.id.key, Version: f.id.version, Ready: len(f.ready()), Restarts: f.rec.Restarts, Failure: f.rec.Failure,
+			Key: f.id.key, Version: f.id.version, Ready: s.drawable(f), Restarts: f.rec.Restarts, Failure: f.rec.Failure,
 		})
 		for _, in := range f.instances {
 			seen.Instances = append(seen.Instances, in.seen())

@@ -37,7 +37,6 @@ type Supervisor struct {
 	networks sync.Mutex // one at a time makes networks in the engine
 
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
-	published  map[fleetID][]Endpoint
 
 	mu          sync.Mutex
 	running     bool // what an earlier supervisor left has been taken back
@@ -45,7 +44,8 @@ type Supervisor struct {
 	stopping    bool
 	wanted      world.Wanted
 	fleets      map[fleetID]*fleet
-	dirty       []fleetRecord // to be stored
+	published   map[fleetID][]Endpoint // what OnReady has returned for
+	dirty       []fleetRecord          // to be stored
 	hooks       map[string]*hook
 	accessories map[rollout.Key]*held
 	logs        map[rollout.Key]*logFile
@@ -234,14 +234,29 @@ func (s *Supervisor) publish(id fleetID) {
 	if f := s.fleets[id]; f != nil {
 		ready = f.ready()
 	}
+	same := slices.Equal(ready, s.published[id])
 	s.mu.Unlock()
-	if slices.Equal(ready, s.published[id]) {
+	if same {
 		return
 	}
+	s.cfg.OnReady(id.key, id.version, ready)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.published[id] = ready; len(ready) == 0 {
 		delete(s.published, id)
 	}
-	s.cfg.OnReady(id.key, id.version, ready)
+	s.touch()
+}
+
+// drawable counts the instances of f that are ready and of which the gateway knows
+// it: weight must not come before (R5). The caller holds mu.
+func (s *Supervisor) drawable(f *fleet) (n int) {
+	for _, e := range f.ready() {
+		if slices.Contains(s.published[f.id], e) {
+			n++
+		}
+	}
+	return n
 }
 
 // save stores a record. An error is logged and shown as a full disk; what it was

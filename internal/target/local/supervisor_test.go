@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"titrate/internal/landlock"
 	"titrate/internal/porttest"
+	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
@@ -261,6 +263,24 @@ func TestR5_anUnhealthyInstanceIsNotDrawn(t *testing.T) {
 	b.untilReady(1, 0)
 	get(t, addr, "/sick?is=false")
 	b.untilReady(1, 1)
+}
+
+func TestR5_nothingIsSeenReadyBeforeTheGatewayKnows(t *testing.T) {
+	telling, told := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	b := newBench(t, newFolder(t), func(c *Config) {
+		c.OnReady = func(rollout.Key, rollout.Version, []Endpoint) {
+			once.Do(func() { close(telling); <-told })
+		}
+	})
+	b.want(run(1, 1, "serve"))
+	<-telling
+	seen, _ := b.Seen()
+	close(told)
+	if n := seen.fleet(1).Ready; n != 0 {
+		t.Errorf("while the gateway is being told of the first instance, %d are seen ready", n)
+	}
+	b.until("it is ready", func(seen Seen) bool { return seen.fleet(1).Ready == 1 })
 }
 
 func TestR5_anInstanceThatNobodyAsksIsCheckedLessOften(t *testing.T) {
