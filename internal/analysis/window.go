@@ -18,13 +18,19 @@ type Window struct {
 	Memory      uint64        `json:"memory,omitempty"`       // bytes: the largest instance's resident set
 	MemoryLimit uint64        `json:"memory_limit,omitempty"` // bytes; 0: not limited
 	Restarts    uint64        `json:"restarts,omitempty"`     // in the window
+	// Of a function; each of the first three is among Failed or Status too.
+	Timeouts   uint64        `json:"timeouts,omitempty"`    // among Failed: invocations that were not done in their time
+	OOM        uint64        `json:"oom,omitempty"`         // among Failed: invocations whose process was ended for its memory
+	Throttles  uint64        `json:"throttles,omitempty"`   // requests and events that found all instances at work; they reached none
+	ColdStarts uint64        `json:"cold_starts,omitempty"` // among Requests: an instance was started for it
+	QueueAge   time.Duration `json:"queue_age,omitempty"`   // of the oldest message in the queues that call it
 }
 
 // End returns when the window closed.
 func (w Window) End() time.Time { return w.Start.Add(w.Length) }
 
 // Merge adds a window of the same version: counts and lengths add up, Start is
-// the earlier one, Memory the larger one. It does not keep o's histogram.
+// the earlier one, Memory and QueueAge are the larger one. It does not keep o's histogram.
 func (w *Window) Merge(o Window) {
 	if w.Length == 0 || o.Start.Before(w.Start) {
 		w.Start = o.Start
@@ -42,6 +48,11 @@ func (w *Window) Merge(o Window) {
 	w.Memory = max(w.Memory, o.Memory)
 	w.MemoryLimit = max(w.MemoryLimit, o.MemoryLimit)
 	w.Restarts += o.Restarts
+	w.Timeouts += o.Timeouts
+	w.OOM += o.OOM
+	w.Throttles += o.Throttles
+	w.ColdStarts += o.ColdStarts
+	w.QueueAge = max(w.QueueAge, o.QueueAge)
 }
 
 // clear empties the window and keeps the memory of its histogram.

@@ -43,7 +43,7 @@ func (c *Controller) lookAt(l *live, m *member, now time.Time) rollout.MemberSee
 		base = m.base
 	}
 	stable, candidate := c.sight.fleets[fleetKey{m.key, base}], c.sight.fleets[fleetKey{m.key, m.candidate}]
-	seen.StableReady, seen.Restarts = stable.Ready, candidate.Restarts
+	seen.StableReady, seen.Restarts, seen.Invoked = stable.Ready, candidate.Restarts, candidate.Invoked
 	if !c.sight.seen.Stamp.Less(l.began) {
 		// Before the target knows of this attempt, it shows the instances and the
 		// failure of an earlier one (R7).

@@ -19,11 +19,13 @@ type proposal struct {
 	change    rollout.Change
 	delivered Delivered
 	moving    []rollout.VersionRecord // of the environment at hand: candidates that need a rollout
+	// concurrency tells how many instances of a function's stable version are at work (R5).
+	concurrency func(rollout.Key) int
 }
 
 func (c *Controller) proposal(app, who string) *proposal {
 	return &proposal{
-		memory: c.memory, by: who, change: rollout.Change{At: c.now()}, delivered: Delivered{App: app},
+		memory: c.memory, by: who, change: rollout.Change{At: c.now()}, delivered: Delivered{App: app}, concurrency: c.concurrency,
 	}
 }
 
@@ -237,6 +239,9 @@ func (p *proposal) start(plan rollout.Plan, versions []rollout.VersionRecord) ro
 		for _, v := range versions {
 			if v.Key.Workload == plan.Members[i].Workload {
 				plan.Members[i].Candidate, plan.Members[i].Worker = v.Number, v.Config.Worker
+				if v.Config.Function != nil {
+					plan.Members[i].Function, plan.Members[i].Instances = true, max(1, p.concurrency(v.Key))
+				}
 				if v.Config.Volumes.Exclusive() {
 					plan.Members[i].Instances = 1 // an older version's, whatever the scale is now (R31)
 				}

@@ -14,6 +14,10 @@ func settingsOf(s manifest.Service) rollout.Settings {
 	if s.Route != "" {
 		set.Routes = []string{s.Route}
 	}
+	if f := s.Function; f != nil {
+		triggers := f.Triggers
+		set.Scale, set.Triggers = f.Scale, &triggers
+	}
 	return set
 }
 

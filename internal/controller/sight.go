@@ -120,6 +120,18 @@ func (s *sight) share(k rollout.Key, v rollout.Version, asked world.Stamp) rollo
 	return w
 }
 
+// concurrency returns how many instances of a function's stable version were at work
+// at a time lately; 0 when that is not known.
+func (c *Controller) concurrency(k rollout.Key) int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	w := c.memory.works[k]
+	if w == nil || !c.sight.known {
+		return 0
+	}
+	return c.sight.fleets[fleetKey{k, w.Stable}].Concurrency
+}
+
 // idle returns for how long a workload has measured no requests.
 func (s *sight) idle(key string, now time.Time) time.Duration {
 	since, ok := s.seen.Idle[key]

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -19,6 +20,10 @@ func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps
 // configOf is what a service's process is given in an environment.
 func configOf(e manifest.Environment, s manifest.Service, digests, accessories map[string]string) rollout.VersionConfig {
 	c := rollout.VersionConfig{Env: s.Env, Addresses: s.Addresses, Port: s.Port, Health: s.Health, Worker: s.Worker, Limits: s.Limits, ReadOnly: s.ReadOnly, Volumes: s.Volumes}
+	if f := s.Function; f != nil {
+		run := f.Run
+		c.Function = &run
+	}
 	for _, name := range s.Secrets {
 		if accessory, from := accessories[name]; from {
 			if c.Accessories == nil {
@@ -86,6 +91,7 @@ func changed(before *rollout.VersionRecord, after rollout.VersionRecord) []strin
 		what = append(what, "readOnly")
 	}
 	what = append(what, differing("volume ", before.Config.Volumes, after.Config.Volumes)...)
+	what = append(what, changedFunction(before.Config.Function, after.Config.Function)...)
 	return what
 }
 
@@ -99,6 +105,29 @@ func changedLimits(before, after rollout.Limits) []string {
 	}
 	if before.Processes != after.Processes {
 		what = append(what, "limit processes")
+	}
+	return what
+}
+
+func changedFunction(before, after *rollout.Function) []string {
+	switch {
+	case before == nil && after == nil:
+		return nil
+	case before == nil || after == nil:
+		return []string{"function"}
+	}
+	var what []string
+	if before.Runtime != after.Runtime {
+		what = append(what, "runtime")
+	}
+	if before.Handler != after.Handler {
+		what = append(what, "handler")
+	}
+	if before.Timeout != after.Timeout {
+		what = append(what, "timeout")
+	}
+	if !bytes.Equal(before.Probe, after.Probe) {
+		what = append(what, "probe")
 	}
 	return what
 }

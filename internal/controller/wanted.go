@@ -55,7 +55,10 @@ func compareKeys(a, b rollout.Key) int {
 // moves its traffic; the others only keep a version until it has drained.
 func (m *memory) workload(w *work, s *secretCache) world.Workload {
 	set := w.settings()
-	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes}
+	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes, Triggers: set.Triggers}
+	if set.Triggers != nil {
+		wl.Stable = w.Stable
+	}
 	counts := map[rollout.Version]int{}
 	if w.Stable != 0 {
 		counts[w.Stable] = set.Instances
@@ -139,6 +142,11 @@ func (w *work) fleet(v rollout.Version, count int, s *secretCache) world.Fleet {
 	f.Addresses, f.Limits, f.ReadOnly, f.Volumes = r.Config.Addresses, r.Config.Limits, r.Config.ReadOnly, r.Config.Volumes
 	if f.Volumes.Exclusive() {
 		f.Count = min(f.Count, 1) // whatever the scale of the newest manifest is
+	}
+	if run := r.Config.Function; run != nil {
+		found := *run
+		found.Runtime, found.Handler = cmp.Or(run.Runtime, r.Artifact.Runtime), cmp.Or(run.Handler, r.Artifact.Handler)
+		f.Function, f.Scale = &found, w.Settings.Scale
 	}
 	f.Release, f.Commit, f.Secrets, f.Accessories = r.Release, r.Commit, s.of(*r), r.Config.Accessories
 	return f

@@ -67,7 +67,8 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 	return branch == d.Branch
 }
 
-// Service is a long-running workload, resolved for one environment.
+// Service is a workload, resolved for one environment: a long-running one or, with a
+// Function, one that is called by events.
 type Service struct {
 	Name   string
 	Repo   string // the further repository of the app that it is built from; empty: the manifest's own
@@ -88,6 +89,7 @@ type Service struct {
 	Limits    rollout.Limits  // of each instance
 	Volumes   rollout.Volumes // nil when there are none
 	ReadOnly  bool            // it cannot write to the image's own files; means nothing without an image
+	Function  *Function       // nil: a long-running service; else Scale is 1 and the memory of Limits is set
 
 	Strategy  string // as written, for people; "steps" when they are written one by one
 	Steps     []rollout.Step
@@ -101,6 +103,14 @@ type Service struct {
 	SourceErrorRollback                      bool // `onSourceError: rollback` was written (R12)
 
 	Line int // where the service stands in the file, for messages
+}
+
+// Function is what a workload has that is called by events.
+type Function struct {
+	Path     string // as the manifest, or a pattern in it, names it: "api/pickups/[id]/get"
+	Run      rollout.Function
+	Scale    rollout.Scale
+	Triggers rollout.Triggers
 }
 
 // BlueGreen holds what that strategy adds to its steps. What it waits for before

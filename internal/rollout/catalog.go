@@ -11,6 +11,9 @@ type Artifact struct {
 	Digest  string   `json:"digest"`          // sha-256, hex: a folder under artifacts/; of an image its own, without "sha256:"
 	Command []string `json:"command"`         // argv, run in the artifact's folder; of an image: in place of what it says, empty: as it says
 	Image   *Image   `json:"image,omitempty"` // nil: a folder that is run as a process
+	// Of a function: what its files were found to be; means nothing else.
+	Runtime string `json:"runtime,omitempty"`
+	Handler string `json:"handler,omitempty"`
 }
 
 // ReleaseRecord is a release as written down: one commit with its manifest and
@@ -28,8 +31,9 @@ type ReleaseRecord struct {
 	// further ones: its own is called like the app, the others APP/NAME.
 	Sources   map[string]string   `json:"sources,omitempty"`
 	At        time.Time           `json:"at"`
-	Manifest  []byte              `json:"manifest"`  // titrate.yaml as pushed
-	Artifacts map[string]Artifact `json:"artifacts"` // by workload
+	Manifest  []byte              `json:"manifest"`          // titrate.yaml as pushed
+	Artifacts map[string]Artifact `json:"artifacts"`         // by workload
+	Folders   []string            `json:"folders,omitempty"` // of the commit, those with code: what patterns in the manifest may name
 	Urgent    bool                `json:"urgent,omitempty"`
 }
 
@@ -71,6 +75,7 @@ type VersionConfig struct {
 	// Accessories is the accessory whose connection string a variable is given.
 	Accessories map[string]string `json:"accessories,omitempty"`
 	Volumes     Volumes           `json:"volumes,omitempty"`
+	Function    *Function         `json:"function,omitempty"` // nil: a service
 }
 
 // Address says that a variable holds the address at which a fellow workload is
@@ -112,6 +117,8 @@ type Settings struct {
 	Routes       []string      `json:"routes,omitempty"`
 	Drain        time.Duration `json:"drain"`
 	StartTimeout time.Duration `json:"start_timeout"`
+	Scale        Scale         `json:"scale,omitzero"`     // of a function
+	Triggers     *Triggers     `json:"triggers,omitempty"` // of a function; nil: a service
 	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
 	// Asked is the version that the newest release means, whether it may be tried or not
 	// (R9); 0: it was not kept when these were written.
@@ -164,8 +171,9 @@ type Push struct {
 	Author   string   `json:"author"`
 	By       string   `json:"by,omitempty"` // who pushed
 	Urgent   bool     `json:"urgent,omitempty"`
-	Envs     []string `json:"envs,omitempty"` // asked for by name; empty: those that take the branch
-	Manifest []byte   `json:"manifest"`       // empty: that of the release which it builds on
+	Envs     []string `json:"envs,omitempty"`    // asked for by name; empty: those that take the branch
+	Manifest []byte   `json:"manifest"`          // empty: that of the release which it builds on
+	Folders  []string `json:"folders,omitempty"` // of Commit, those with code, when patterns in the manifest name functions
 	// Heads are the commits at which the app's further repositories stood.
 	Heads   map[string]string `json:"heads,omitempty"`
 	At      time.Time         `json:"at"`

@@ -62,6 +62,10 @@ type FleetSeen struct {
 	Failure  string          `json:"failure,omitempty"` // an instance exited or could not be started before it was ready for the first time; with its last log lines
 	Open     int             `json:"open"`              // requests and connections in the gateway
 	Weight   rollout.Weight  `json:"weight"`            // in the table of Served
+	// Of a function: its real invocations that have ended, ever (R11), and the most that
+	// were at work at a time in the last five minutes, which is its N (R5).
+	Invoked     uint64 `json:"invoked,omitempty"`
+	Concurrency int    `json:"concurrency,omitempty"`
 }
 
 // VersionWindow is a closed window of one version. Cursors grow by the order in

@@ -50,6 +50,11 @@ type Workload struct {
 	// Rollout and Attempt in progress, for the version header and logs; 0: none.
 	Rollout int64 `json:"rollout,omitempty"`
 	Attempt int   `json:"attempt,omitempty"`
+	// Stable is the version that candidates are tried against; 0: none, or it is unknown.
+	// An event that another one fails is delivered to it again (R25).
+	Stable rollout.Version `json:"stable,omitempty"`
+	// Triggers is what calls the function that the workload is; nil: it is a service.
+	Triggers *rollout.Triggers `json:"triggers,omitempty"`
 }
 
 // Share is a version's part of a workload's traffic.
@@ -88,6 +93,11 @@ type Fleet struct {
 	// Accessories is the accessory, of the same app and environment, whose connection
 	// string a variable is given. An instance starts when it is ready.
 	Accessories map[string]string `json:"accessories,omitempty"`
+	// Function is how it is called; nil: a service. Count of a function is how many
+	// instances must have been shown able to start (R5): from then on they come and go
+	// by demand, within Scale.
+	Function *rollout.Function `json:"function,omitempty"`
+	Scale    rollout.Scale     `json:"scale,omitzero"`
 }
 
 // Image is a container image to run: the version's own.
