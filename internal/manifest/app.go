@@ -34,6 +34,7 @@ type Environment struct {
 	Overlap     rollout.Overlap
 	Services    []Service   // resolved for this environment, in the manifest's order
 	Together    [][]string  // the app's groups
+	Waves       int         // members of a group whose weights are written at a time; 0: all (R23)
 	Accessories []Accessory // the app's
 
 	Line int // where the environment stands in the file, for messages

@@ -56,7 +56,7 @@ func (e Environment) inOrder(names []string) []string {
 func (e Environment) Plan(services ...string) rollout.Plan {
 	p := rollout.Plan{
 		App: e.App, Env: e.Name, Kind: rollout.Forward, Attempt: 1, Overlap: e.Overlap,
-		HookTimeout: HookTimeout, MaxRestarts: MaxRestarts, NoDataPasses: true,
+		HookTimeout: HookTimeout, MaxRestarts: MaxRestarts, NoDataPasses: true, Waves: e.Waves,
 	}
 	for _, name := range e.inOrder(services) {
 		s, _ := e.Service(name)

@@ -23,6 +23,10 @@ type Plan struct {
 	Steps   []Step   `json:"steps"`          // at least one; the last has weight Full
 	From    int      `json:"from,omitempty"` // index of the step to begin with (retry --from-step)
 
+	// Waves is how many members' weights are written at a time within a step, in their
+	// order; its hold begins when the last has arrived. 0: all at the same time (R23).
+	Waves int `json:"waves,omitempty"`
+
 	// Ran are the release hooks that earlier attempts asked for, with how they
 	// ended: they are not run again (R24).
 	Ran []HookRecord `json:"ran,omitempty"`
