@@ -300,6 +300,9 @@ type RollbackAnswer struct {
 type DiffRequest struct {
 	Env      string `json:"env,omitempty"`
 	Manifest string `json:"manifest,omitempty" doc:"titrate.yaml; empty: that of the newest release"`
+	// Folders are those with code, of the repository that Manifest is of: its patterns may
+	// name them.
+	Folders []string `json:"folders,omitempty"`
 }
 
 // Difference is one thing that differs between what runs and what is asked.

@@ -215,27 +215,27 @@ func (s *server) diff(ctx context.Context, in *struct {
 	Body client.DiffRequest
 },
 ) ([]client.Difference, error) {
-	src := []byte(in.Body.Manifest)
+	src, folders := []byte(in.Body.Manifest), in.Body.Folders
 	d := controller.Delivery{By: who(ctx), Default: true}
 	if newest, err := s.Store.Releases(ctx, in.App, 0, 1); err != nil {
 		return nil, err
 	} else if len(newest) > 0 {
 		d.Commit, d.Branch = newest[0].Commit, newest[0].Branch
 		if len(src) == 0 {
-			src = newest[0].Manifest
+			src, folders = newest[0].Manifest, newest[0].Folders
 		}
 	}
 	if len(src) == 0 {
 		return nil, problem(http.StatusNotFound, "T0802", "there is no app "+in.App+" yet, and no manifest was sent")
 	}
-	app, problems := manifest.Parse(src, manifest.File)
+	app, problems := manifest.Parse(src, manifest.File, folders...)
 	if err := problems.Err(); err != nil {
 		return nil, problem(http.StatusUnprocessableEntity, "T0803", err.Error())
 	}
 	if app.Name != in.App {
 		return nil, problem(http.StatusUnprocessableEntity, "T0803", "the manifest is of app "+app.Name+", not of "+in.App)
 	}
-	d.App, d.Manifest = *app, src
+	d.App, d.Manifest, d.Folders = *app, src, folders
 	if in.Body.Env != "" {
 		d.Envs = []string{in.Body.Env}
 	} else {

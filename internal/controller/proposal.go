@@ -323,7 +323,7 @@ func (c *Controller) environment(ctx context.Context, app, env string, n rollout
 	if err != nil {
 		return manifest.Environment{}, fmt.Errorf("read release %s of %s: %w", n, app, err)
 	}
-	parsed, problems := manifest.Parse(r.Manifest, "titrate.yaml")
+	parsed, problems := manifest.Parse(r.Manifest, "titrate.yaml", r.Folders...)
 	if err := problems.Err(); err != nil {
 		return manifest.Environment{}, fmt.Errorf("manifest of %s %s: %w", app, n, err)
 	}

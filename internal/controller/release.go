@@ -16,6 +16,7 @@ import (
 type Delivery struct {
 	App      manifest.App
 	Manifest []byte // as pushed
+	Folders  []string // of the commit, those with code, when patterns in the manifest name functions
 	Repo     string // of the commit; empty: the app's own
 	Commit   string
 	Sources  map[string]string // the commit of each repository, when there are further ones
@@ -197,14 +198,14 @@ func (c *Controller) release(ctx context.Context, p *proposal, d Delivery) error
 		if err != nil {
 			return fmt.Errorf("read the newest release: %w", err)
 		}
-		if r.Commit == d.Commit && maps.Equal(r.Sources, d.Sources) && bytes.Equal(r.Manifest, d.Manifest) && reflect.DeepEqual(r.Artifacts, d.Artifact) {
+		if r.Commit == d.Commit && maps.Equal(r.Sources, d.Sources) && bytes.Equal(r.Manifest, d.Manifest) && slices.Equal(r.Folders, d.Folders) && reflect.DeepEqual(r.Artifacts, d.Artifact) {
 			p.release, p.delivered.Release = r, r.Number
 			return nil
 		}
 	}
 	p.release = rollout.ReleaseRecord{
 		App: d.App.Name, Number: newest + 1, Repo: d.Repo, Commit: d.Commit, Sources: d.Sources, Message: d.Message, Author: d.Author,
-		Branch: d.Branch, Default: d.Default, At: p.change.At, Manifest: d.Manifest, Artifacts: d.Artifact, Urgent: d.Urgent,
+		Branch: d.Branch, Default: d.Default, At: p.change.At, Manifest: d.Manifest, Folders: d.Folders, Artifacts: d.Artifact, Urgent: d.Urgent,
 	}
 	p.delivered.Release = p.release.Number
 	p.change.Releases = append(p.change.Releases, p.release)

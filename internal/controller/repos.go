@@ -75,11 +75,11 @@ func (c *Controller) gather(ctx context.Context, p rollout.Push) (Delivery, roll
 	if err != nil {
 		return Delivery{}, base, err
 	}
-	text := p.Manifest
+	text, folders := p.Manifest, p.Folders
 	if !own(p) {
-		text = base.Manifest
+		text, folders = base.Manifest, base.Folders
 	}
-	app, problems := manifest.Parse(text, manifest.File)
+	app, problems := manifest.Parse(text, manifest.File, folders...)
 	if err := problems.Err(); err != nil {
 		return Delivery{}, base, &Problem{Kind: Invalid, Message: err.Error(), Hint: "titrate validate"}
 	}
@@ -87,7 +87,7 @@ func (c *Controller) gather(ctx context.Context, p rollout.Push) (Delivery, roll
 		return Delivery{}, base, problem(Invalid, "", "no service of %s is built from the repository %s any more", p.App, p.Repo)
 	}
 	d := Delivery{
-		App: *app, Manifest: text, Commit: p.Commit, Message: p.Message, Author: p.Author, Branch: p.Branch,
+		App: *app, Manifest: text, Folders: folders, Commit: p.Commit, Message: p.Message, Author: p.Author, Branch: p.Branch,
 		Default: p.Default, Urgent: p.Urgent, By: p.By, Envs: p.Envs, Sources: sources(app, p, base),
 	}
 	if !own(p) {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,18 +18,18 @@ import (
 // check is asked before a branch moves: a push without a good manifest is refused
 // and changes nothing.
 func (s *server) check(ctx context.Context, p source.Push, _ io.Writer) error {
-	src, app, err := s.manifest(ctx, p)
+	t, err := s.manifest(ctx, p)
 	if err != nil {
 		return err
 	}
-	push, err := options(p, app)
+	push, err := options(p, t.app)
 	if err != nil {
 		return err
 	}
-	if err := s.hostIsFree(app); err != nil {
+	if err := s.hostIsFree(t.app); err != nil {
 		return err
 	}
-	push.Manifest = src
+	push.Manifest, push.Folders = t.src, t.folders
 	return s.admit(ctx, push)
 }
 
@@ -44,29 +45,44 @@ func (s *server) hostIsFree(app *manifest.App) error {
 	return nil
 }
 
-// manifest returns the manifest that a push goes by, as text and read: the commit's
-// own, or, of a push to a further repository, that of the release which the push
-// builds on, and no text.
-func (s *server) manifest(ctx context.Context, p source.Push) ([]byte, *manifest.App, error) {
+// text is the manifest of a push.
+type text struct {
+	src     []byte // empty: that of the release which the push builds on
+	folders []string
+	app     *manifest.App
+}
+
+// manifest returns the manifest that a push goes by: the commit's own, or, of a push to
+// a further repository, that of the release which the push builds on.
+func (s *server) manifest(ctx context.Context, p source.Push) (text, error) {
 	if p.Repo != p.App {
 		app, err := s.further(ctx, p)
-		return nil, app, err
+		return text{app: app}, err
 	}
 	src, err := p.Tree.File(ctx, manifest.File)
 	if errors.Is(err, source.ErrUnknown) {
-		return nil, nil, fmt.Errorf("error[T0506]: the commit has no %s in its root\n  help    titrate init writes one; commit it, then push again", manifest.File)
+		return text{}, fmt.Errorf("error[T0506]: the commit has no %s in its root\n  help    titrate init writes one; commit it, then push again", manifest.File)
 	}
 	if err != nil {
-		return nil, nil, err
+		return text{}, err
 	}
-	app, problems := manifest.Parse(src, manifest.File)
+	t := text{src: src}
+	if bytes.Contains(src, []byte("functions")) { // whose patterns name folders
+		files, err := p.Tree.Files(ctx)
+		if err != nil {
+			return text{}, err
+		}
+		t.folders = manifest.Folders(files)
+	}
+	app, problems := manifest.Parse(src, manifest.File, t.folders...)
 	if err := problems.Err(); err != nil {
-		return nil, nil, err
+		return text{}, err
 	}
 	if app.Name != p.App {
-		return nil, nil, fmt.Errorf("error[T0507]: the manifest is of app %q, the push is to %q\n  help    git remote set-url titrate …/git/%s.git, or app: %s in %s", app.Name, p.App, app.Name, p.App, manifest.File)
+		return text{}, fmt.Errorf("error[T0507]: the manifest is of app %q, the push is to %q\n  help    git remote set-url titrate …/git/%s.git, or app: %s in %s", app.Name, p.App, app.Name, p.App, manifest.File)
 	}
-	return src, app, nil
+	t.app = app
+	return t, nil
 }
 
 // further returns the app whose further repository is pushed to.
@@ -78,7 +94,7 @@ func (s *server) further(ctx context.Context, p source.Push) (*manifest.App, err
 	if base.Number == 0 {
 		return nil, fmt.Errorf("error[T0522]: %s has no release yet that %s could be a part of; nothing has changed\n  help    push the repository with %s first, to …/git/%s.git", p.App, p.Repo, manifest.File, p.App)
 	}
-	app, problems := manifest.Parse(base.Manifest, manifest.File)
+	app, problems := manifest.Parse(base.Manifest, manifest.File, base.Folders...)
 	if err := problems.Err(); err != nil {
 		return nil, fmt.Errorf("read the manifest of %s: %w", base.Number, err)
 	}

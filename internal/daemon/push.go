@@ -66,11 +66,11 @@ func (s *server) accepted(ctx context.Context, p source.Push, out io.Writer) err
 var errUnstored = errors.New("the push is kept and is taken up again by itself")
 
 func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error) {
-	src, app, err := s.manifest(ctx, p)
+	t, err := s.manifest(ctx, p)
 	if err != nil {
 		return rollout.Push{}, err
 	}
-	push, err := options(p, app)
+	push, err := options(p, t.app)
 	if err != nil {
 		return push, err
 	}
@@ -78,8 +78,8 @@ func (s *server) pushOf(ctx context.Context, p source.Push) (rollout.Push, error
 	if err != nil {
 		return push, err
 	}
-	push.Message, push.Author, push.Manifest = info.Subject, info.Author, src
-	push.Heads, err = s.heads(ctx, app, p.Branch)
+	push.Message, push.Author, push.Manifest, push.Folders = info.Subject, info.Author, t.src, t.folders
+	push.Heads, err = s.heads(ctx, t.app, p.Branch)
 	return push, err
 }
 

@@ -105,6 +105,15 @@ func (t Tree) File(ctx context.Context, name string) ([]byte, error) {
 	return []byte(content), nil
 }
 
+// Files lists the files of the commit, links among them, relative and slash-separated.
+func (t Tree) Files(ctx context.Context) ([]string, error) {
+	listed, err := t.run(ctx, "ls-tree", "-r", "-z", "--name-only", "--full-tree", t.commit)
+	if err != nil {
+		return nil, fmt.Errorf("list the files of commit %.7s: %w", t.commit, err)
+	}
+	return strings.FieldsFunc(listed, func(c rune) bool { return c == 0 }), nil
+}
+
 // Hash returns a digest of everything under the folders dirs (relative, "." for
 // all): equal for equal content and modes, whatever the commit. A folder that
 // does not exist counts as empty.
