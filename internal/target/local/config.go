@@ -61,6 +61,9 @@ type Config struct {
 	// URLs returns the addresses, by workload, at which workload k reaches those that
 	// it uses. Nil: none are given.
 	URLs func(k rollout.Key, uses []string) map[string]string
+	// Variables returns what each process of an app's environment is given beside its
+	// own variables, which go before these. Nil: nothing.
+	Variables func(app, env string) map[string]string
 	// OnSample is told once a second what each version used since the last time.
 	OnSample func([]Sample)
 
@@ -133,6 +136,9 @@ func (c *Config) complete() error {
 	}
 	if c.URLs == nil {
 		c.URLs = func(rollout.Key, []string) map[string]string { return nil }
+	}
+	if c.Variables == nil {
+		c.Variables = func(_, _ string) map[string]string { return nil }
 	}
 	if c.OnSample == nil {
 		c.OnSample = func([]Sample) {}

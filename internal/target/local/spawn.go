@@ -181,7 +181,7 @@ func (s *Supervisor) env(pl place) []string {
 		env["TITRATE_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = at
 	}
 	urls, _ := s.connections(pl.key, pl.fleet.Accessories)
-	for _, from := range []map[string]string{s.addresses(pl), pl.fleet.Env, pl.fleet.Secrets, urls} {
+	for _, from := range []map[string]string{s.cfg.Variables(pl.key.App, pl.key.Env), s.addresses(pl), pl.fleet.Env, pl.fleet.Secrets, urls} {
 		for name, v := range from {
 			env[name] = v
 		}
