@@ -94,7 +94,11 @@ func TestApply_refusesNamesThatAreNoFolders(t *testing.T) {
 
 func TestSupervisor_tellsProcessesWhereTheyAre(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, newFolder(t))
+	b := newBench(t, newFolder(t), func(c *Config) {
+		c.Variables = func(app, env string) map[string]string {
+			return map[string]string{"QUEUES": app + "/" + env, "COLOUR": "red"}
+		}
+	})
 	f := run(17, 1, "serve")
 	f.Env = map[string]string{"COLOUR": "green"}
 	f.Secrets = map[string]string{"PASSWORD": "sesame"}
@@ -102,7 +106,7 @@ func TestSupervisor_tellsProcessesWhereTheyAre(t *testing.T) {
 	env := get(t, b.untilReady(17, 1)[0].Addr, "/env")
 	for _, want := range []string{
 		"TITRATE_INSTANCE=orders-v17-a", "TITRATE_APP=cofe", "TITRATE_ENV=production", "TITRATE_SERVICE=orders",
-		"TITRATE_VERSION=v17", "TITRATE_RELEASE=r42", "TITRATE_COMMIT=c0ffee", "COLOUR=green", "PASSWORD=sesame", "PORT=", "TITRATE_STATE=",
+		"TITRATE_VERSION=v17", "TITRATE_RELEASE=r42", "TITRATE_COMMIT=c0ffee", "COLOUR=green", "PASSWORD=sesame", "QUEUES=cofe/production", "PORT=", "TITRATE_STATE=",
 	} {
 		if !strings.Contains(env, `"`+want) {
 			t.Errorf("no %s in %s", want, env)
