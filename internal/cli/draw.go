@@ -28,10 +28,22 @@ func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 		fmt.Fprintf(w, " ▲ %s\n", n)
 	}
 	drawAlarms(w, r)
-	for i, m := range r.Members {
+	well := func(m client.Member) string {
+		if m.Failure != "" || m.Ready < m.Instances {
+			return ""
+		}
+		return "well"
+	}
+	groups := fold(r.Members, well)
+	for i, same := range groups {
 		branch, below := "├─", "│ "
-		if i == len(r.Members)-1 {
+		if i == len(groups)-1 {
 			branch, below = "└─", "  "
+		}
+		m := same[0]
+		if len(same) > 1 {
+			fmt.Fprintf(w, " %s %s v%d and %d more  all ready\n", branch, m.Workload, m.Candidate, len(same)-1)
+			continue
 		}
 		fmt.Fprintf(w, " %s %s v%d%s\n", branch, m.Workload, m.Candidate, readiness(r, m))
 		if m.Preview != "" {
@@ -123,8 +135,13 @@ func waiting(r client.Rollout, now time.Time) string {
 
 func drawAlarms(w io.Writer, r client.Rollout) {
 	var rows [][]string
+	quiet, calm := 0, func(a client.Alarm) bool { return a.Error == "" && (a.Verdict == "pass" || a.Requests == 0) }
 	for _, m := range r.Members {
 		for _, a := range m.Alarms {
+			if len(r.Members) >= foldAt && calm(a) {
+				quiet++
+				continue
+			}
 			name := a.Name
 			if len(r.Members) > 1 {
 				name = m.Workload + " " + name
@@ -147,5 +164,8 @@ func drawAlarms(w io.Writer, r client.Rollout) {
 	}
 	if len(rows) > 0 {
 		table(w, append([][]string{{" alarm", "rule", "data", "state", "says"}}, rows...))
+	}
+	if quiet > 0 {
+		fmt.Fprintf(w, " %d %s of %d members pass, or have no requests yet\n", quiet, plural("alarm", quiet), len(r.Members))
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func drawReleases(w io.Writer, app string, rs []client.Release, wide bool) {
 			for _, m := range ro.Members {
 				moved = append(moved, m.Workload+" v"+strconv.Itoa(m.Candidate))
 			}
-			rows = append(rows, []string{"  #" + strconv.FormatInt(ro.ID, 10), ro.Env, strings.Join(moved, ", "), glyph(state) + " " + state, span(ro.Since.Sub(ro.Opened)), ro.Why})
+			rows = append(rows, []string{"  #" + strconv.FormatInt(ro.ID, 10), ro.Env, several(moved), glyph(state) + " " + state, span(ro.Since.Sub(ro.Opened)), ro.Why})
 		}
 		table(w, rows)
 	}

@@ -158,7 +158,7 @@ func title(r client.Rollout) string {
 		}
 		parts = append(parts, fmt.Sprintf("%s %sv%d", m.Workload, from, m.Candidate))
 	}
-	return fmt.Sprintf("%s/%s in %s", r.App, strings.Join(parts, ", "), r.Env)
+	return fmt.Sprintf("%s/%s in %s", r.App, several(parts), r.Env)
 }
 
 func (s *session) rolloutPromote() *cobra.Command {

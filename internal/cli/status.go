@@ -144,10 +144,16 @@ func drawApp(w io.Writer, a client.App, wide bool) {
 	}
 	for _, e := range a.Environments {
 		fmt.Fprintf(w, "%s  %s  r%d %.7s\n", a.Name, e.Name, a.Release, a.Commit)
-		for _, wl := range e.Workloads {
-			drawWorkload(w, e.Name, wl)
-			if wide {
-				drawInstances(w, wl)
+		for _, same := range fold(e.Workloads, alike) {
+			if len(same) > 1 && !wide {
+				drawAlike(w, e.Name, same)
+				continue
+			}
+			for _, wl := range same {
+				drawWorkload(w, e.Name, wl)
+				if wide {
+					drawInstances(w, wl)
+				}
 			}
 		}
 		for _, x := range e.Accessories {
@@ -167,7 +173,11 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 	facts = append(facts, wl.Sync)
 	fmt.Fprintf(w, "├─ %s  %s  %s\n", wl.Name, strings.Join(facts, " · "), strings.Join(wl.URLs, " "))
 	for _, v := range wl.Versions {
-		fmt.Fprintf(w, "│  v%-4d r%-3d %.7s  %-9s %7s  %d/%d ready", v.Version, v.Release, v.Commit, v.Role, percent(v.Served), v.Ready, v.Wanted)
+		version := "v" + strconv.Itoa(v.Version)
+		if v.Version == 0 {
+			version = "each" // of workloads that are told of as one
+		}
+		fmt.Fprintf(w, "│  %-5s r%-3d %.7s  %-9s %7s  %d/%d ready", version, v.Release, v.Commit, v.Role, percent(v.Served), v.Ready, v.Wanted)
 		if v.Served != v.Asked {
 			fmt.Fprintf(w, "  (asked %s)", percent(v.Asked))
 		}

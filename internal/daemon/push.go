@@ -107,13 +107,16 @@ func (s *server) heads(ctx context.Context, app *manifest.App, branch string) (m
 // before them.
 const firstRelease = 2 * time.Minute
 
+// foldAt is how many workloads of a rollout, or addresses, a push lists.
+const foldAt = 8
+
 // tell writes what came of a push.
 func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writer) {
 	fmt.Fprintf(out, "%s of %s\n", got.Release, got.App)
 	if len(got.Envs) == 0 {
 		fmt.Fprintf(out, "no environment takes this branch by itself: titrate deploy --env NAME\n")
 	}
-	first := map[int64]bool{}
+	first, folded := map[int64]bool{}, map[int64]int{}
 	for _, a := range got.Accessories {
 		fmt.Fprintf(out, "%-12s %-16s accessory %s\n", a.Key.Env, a.Key.Workload, strings.TrimSuffix(string(a.What)+": "+a.Why, ": "))
 	}
@@ -123,6 +126,9 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 			from := e.Stable.String()
 			if e.Stable == 0 {
 				from, first[e.Rollout] = "first release", true
+			}
+			if folded[e.Rollout]++; folded[e.Rollout] > foldAt {
+				continue
 			}
 			fmt.Fprintf(out, "%-12s %-16s %s → %s   rollout #%d\n", e.Key.Env, e.Key.Workload, from, e.Version, e.Rollout)
 			if e.Why != "" {
@@ -134,6 +140,11 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		case controller.InProgress, controller.Orphaned:
 			fmt.Fprintf(out, "%-12s %-16s %s: %s\n", e.Key.Env, e.Key.Workload, e.What, e.Why)
 		case controller.Unchanged:
+		}
+	}
+	for _, id := range got.Rollouts {
+		if more := folded[id] - foldAt; more > 0 {
+			fmt.Fprintf(out, "and %d more of rollout #%d\n", more, id)
 		}
 	}
 	if len(got.Rollouts) == 0 {
@@ -153,6 +164,7 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 
 // tellAddresses says where what has been released for the first time answers.
 func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
+	told := map[string]bool{}
 	for _, e := range got.Workloads {
 		if e.What != controller.Opens || e.Stable != 0 {
 			continue
@@ -160,7 +172,10 @@ func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
 		for _, st := range s.controller.Status(e.Key.App, e.Key.Env) {
 			if st.Key == e.Key && st.Stable != 0 {
 				for _, url := range api.URLs(s.gateway, s.secure, st.Hosts, st.Routes) {
-					fmt.Fprintln(out, url)
+					if !told[url] { // the functions of an app have one
+						fmt.Fprintln(out, url)
+					}
+					told[url] = true
 				}
 			}
 		}
@@ -179,7 +194,11 @@ func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Wri
 				continue
 			}
 			delete(first, id)
-			for _, m := range r.Plan.Members {
+			for i, m := range r.Plan.Members {
+				if i >= foldAt {
+					fmt.Fprintf(out, "%-12s %-16s and %d more %s\n", r.Plan.Env, "", len(r.Plan.Members)-i, r.State.Outcome)
+					break
+				}
 				why := strings.TrimPrefix(r.State.Why, m.Workload+" "+m.Candidate.String()+" ") // the line says which
 				fmt.Fprintf(out, "%-12s %-16s %s %s\n", r.Plan.Env, m.Workload, m.Candidate, why)
 			}
