@@ -18,9 +18,11 @@ import (
 func (s *session) importCommand() *cobra.Command {
 	var write, force bool
 	var profiles []string
+	var stage string
+	var params map[string]string
 	c := &cobra.Command{
-		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io or Heroku", Args: between(0, 1),
-		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml or a Procfile. It is printed, with the files that it needs beside it, and every line that was not carried over is listed on stderr.\n" +
+		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io, Heroku, Serverless or SAM", Args: between(0, 1),
+		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml, a Procfile, a serverless.yml or a SAM template. It is printed, with the files that it needs beside it, and every line that was not carried over is listed on stderr.\n" +
 			"Values of secrets are not copied: their names are, with the commands that set them.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			here, err := filepath.Abs(s.Dir)
@@ -35,9 +37,9 @@ func (s *session) importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := importer.Import(tree, name, importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles})
+			d, err := importer.Import(tree, name, importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles, Stage: stage, Params: params})
 			if errors.Is(err, fs.ErrNotExist) {
-				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml, config/deploy.yml, fly.toml or Procfile of this repository", name)
+				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml, config/deploy.yml, fly.toml, Procfile, serverless.yml or template.yaml of this repository", name)
 			}
 			if err != nil {
 				return &exitError{exitUsage, err}
@@ -66,6 +68,8 @@ func (s *session) importCommand() *cobra.Command {
 	c.Flags().BoolVar(&write, "write", false, "write titrate.yaml instead of printing it")
 	c.Flags().BoolVar(&force, "force", false, "with --write: also over a titrate.yaml that is there")
 	c.Flags().StringSliceVar(&profiles, "profile", nil, "take services of this profile of compose too")
+	c.Flags().StringVar(&stage, "stage", "", "of the Serverless Framework: the stage that is taken")
+	c.Flags().StringToStringVar(&params, "param", nil, "NAME=VALUE, of the Serverless Framework or a SAM template")
 	return c
 }
 

@@ -15,9 +15,9 @@ import (
 // Delivery is a commit that has been built and is to be released.
 type Delivery struct {
 	App      manifest.App
-	Manifest []byte // as pushed
+	Manifest []byte   // as pushed
 	Folders  []string // of the commit, those with code, when patterns in the manifest name functions
-	Repo     string // of the commit; empty: the app's own
+	Repo     string   // of the commit; empty: the app's own
 	Commit   string
 	Sources  map[string]string // the commit of each repository, when there are further ones
 	Message  string

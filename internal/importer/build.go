@@ -17,6 +17,9 @@ type builder struct {
 	app         string // as the file says; may be empty
 	appFrom     string // what the app's name is from
 	services    []*unit
+	functions   []*unit
+	queues      []*unit
+	defaults    *unit // what functions have in common; nil: nothing
 	accessories []*unit
 	settings    []*unit // of environments
 	registries  []said
@@ -97,7 +100,7 @@ func (b *builder) accessory(name string, from *node) *unit {
 
 func (b *builder) free(name string) string {
 	taken := func(u *unit) bool { return u.name == name }
-	for i, base := 2, name; slices.ContainsFunc(b.services, taken) || slices.ContainsFunc(b.accessories, taken); i++ {
+	for i, base := 2, name; slices.ContainsFunc(b.services, taken) || slices.ContainsFunc(b.functions, taken) || slices.ContainsFunc(b.accessories, taken); i++ {
 		name = base[:min(len(base), 36)] + "-" + strconv.Itoa(i)
 	}
 	return name
@@ -183,7 +186,7 @@ func (b *builder) finish() (*Draft, error) {
 		return nil, b.nothing()
 	}
 	return &Draft{
-		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Code: b.code, Accessories: names(b.accessories), Manifest: text,
+		App: b.app, AppFrom: b.appFrom, Services: names(b.services), Functions: names(b.functions), Code: b.code, Accessories: names(b.accessories), Manifest: text,
 		Files: b.needed(), Guesses: b.guesses(), Notes: unique(b.notes), Secrets: b.toSet(),
 	}, nil
 }
@@ -193,7 +196,7 @@ func (b *builder) toSet() []Secret {
 	set := []Secret{}
 	for _, s := range b.secrets {
 		given := slices.ContainsFunc(b.accessories, func(u *unit) bool { return u.value("secret") == s.Name })
-		s.Services = append(givenTo(b.services, s.Name), givenTo(b.accessories, s.Name)...)
+		s.Services = slices.Concat(givenTo(b.services, s.Name), givenTo(b.functions, s.Name), givenTo(b.accessories, s.Name))
 		s.Environments = givenTo(b.settings, s.Name)
 		pulls := slices.ContainsFunc(b.registries, func(r said) bool {
 			return slices.ContainsFunc(r.value.([]said), func(x said) bool { return x.key == "password" && x.value == s.Name })

@@ -17,7 +17,7 @@ type Guess struct {
 // guesses lists what the manifest says, in its order.
 func (b *builder) guesses() []Guess {
 	all := []Guess{}
-	for _, units := range [][]*unit{b.services, b.accessories, b.settings} {
+	for _, units := range [][]*unit{b.services, b.functions, b.queues, b.accessories, b.settings} {
 		for _, u := range units {
 			for _, key := range order {
 				if i := u.index(key); i >= 0 {

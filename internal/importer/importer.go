@@ -1,6 +1,6 @@
 // Package importer makes a titrate.yaml of the files by which other tools run an
-// app (compose, Kamal, Fly.io, Procfile), and says of every line of theirs that it did not carry
-// over, and why.
+// app (compose, Kamal, Fly.io, Procfile, the Serverless Framework, SAM), and says of every
+// line of theirs that it did not carry over, and why.
 //
 // It is pure: files in, text and notes out. Values of secrets are never part of what
 // it returns; their names are.
@@ -26,6 +26,9 @@ const (
 	Kamal    Format = "kamal"
 	Fly      Format = "fly"
 	Procfile Format = "procfile"
+
+	Serverless Format = "serverless"
+	SAM        Format = "sam"
 )
 
 // Place is a line of a file of the repository; the zero one is nowhere.
@@ -77,8 +80,9 @@ type Draft struct {
 	File        string   `json:"file"`
 	Format      Format   `json:"format"`
 	App         string   `json:"app"`
-	AppFrom     string   `json:"appFrom"`  // what the name is from
-	Services    []string `json:"services"` // by name, in the order of the manifest
+	AppFrom     string   `json:"appFrom"`   // what the name is from
+	Services    []string `json:"services"`  // by name, in the order of the manifest
+	Functions   []string `json:"functions"` // by name, in the order of the manifest
 	Accessories []string `json:"accessories"`
 	Code        bool     `json:"code"`     // the services are the code's, and the accessories the file's
 	Manifest    string   `json:"manifest"` // a titrate.yaml without errors
@@ -90,11 +94,13 @@ type Draft struct {
 
 // Options are what a file does not say.
 type Options struct {
-	App      string    // the app's name; empty: as the file or Folder says
-	Host     string    // of the first service that is reached from outside and has none; empty: APP.localhost
-	Folder   string    // the name of the repository's folder
-	Profiles []string  // of compose, whose services are taken too
-	Programs []Program // services that the code looks like, for a file that has databases alone
+	App      string            // the app's name; empty: as the file or Folder says
+	Host     string            // of the first service that is reached from outside and has none; empty: APP.localhost
+	Folder   string            // the name of the repository's folder
+	Profiles []string          // of compose, whose services are taken too
+	Stage    string            // of the Serverless Framework; empty: as the file says
+	Params   map[string]string // of the Serverless Framework, and of SAM's templates
+	Programs []Program         // services that the code looks like, for a file that has databases alone
 }
 
 // Error is why a file cannot be imported.
@@ -120,6 +126,7 @@ const (
 
 var candidates = []string{
 	"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "config/deploy.yml", "config/deploy.yaml", "fly.toml", "Procfile",
+	"serverless.yml", "serverless.yaml", "serverless.json", "template.yaml", "template.yml", "template.json",
 }
 
 // Find returns the files of a repository that can be imported, the preferred first.
@@ -146,8 +153,14 @@ func FormatOf(name string) (Format, error) {
 		return Kamal, nil
 	case strings.HasPrefix(base, "fly") && strings.HasSuffix(base, ".toml"):
 		return Fly, nil
+	case strings.HasPrefix(base, "serverless") && (yaml || strings.HasSuffix(base, ".json")):
+		return Serverless, nil
+	case strings.HasPrefix(base, "serverless"):
+		return "", &Error{codeUnknown, name, "a configuration that is a program is not read", "npx serverless print --format yaml > serverless.yml, then titrate import serverless.yml"}
+	case yaml || strings.HasSuffix(base, ".json") || strings.HasSuffix(base, ".template"):
+		return SAM, nil
 	}
-	return "", &Error{codeUnknown, name, "it is not known how to read this file", "a compose.yaml, Kamal's config/deploy.yml, a fly.toml or a Procfile can be imported"}
+	return "", &Error{codeUnknown, name, "it is not known how to read this file", "a compose.yaml, Kamal's config/deploy.yml, a fly.toml, a Procfile, a serverless.yml or a SAM template can be imported"}
 }
 
 // Import reads a file of a repository: name is relative to its root. An error is an
@@ -192,6 +205,10 @@ func read(tree fs.FS, name string, o Options) (*builder, Format, error) {
 		err = b.fly(src)
 	case Procfile:
 		b.procfile(src)
+	case Serverless:
+		err = b.serverless()
+	case SAM:
+		err = b.sam()
 	}
 	return b, format, err
 }

@@ -19,7 +19,7 @@ const maxRepairs = 1000
 // refuses: with the parser's words, that is a note.
 func (b *builder) valid() (string, error) {
 	for range maxRepairs {
-		if len(b.services) == 0 {
+		if len(b.services)+len(b.functions) == 0 {
 			return "", b.nothing()
 		}
 		b.pulls()
@@ -63,7 +63,7 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 	if len(parts) == 0 {
 		return false
 	}
-	units := map[string]*[]*unit{"services": &b.services, "accessories": &b.accessories, "environments": &b.settings}[parts[0]]
+	units := map[string]*[]*unit{"services": &b.services, "functions": &b.functions, "queues": &b.queues, "accessories": &b.accessories, "environments": &b.settings}[parts[0]]
 	switch {
 	case parts[0] == "registries" && len(b.registries) > 0:
 		b.drop(b.registries[0].from, p)
@@ -71,7 +71,7 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		return true
 	case units == nil:
 		return false
-	case len(parts) == 1 && parts[0] != "services" && len(*units) > 0:
+	case len(parts) == 1 && parts[0] != "services" && parts[0] != "functions" && len(*units) > 0:
 		for _, a := range *units {
 			b.drop(a.from, p)
 		}
@@ -138,7 +138,7 @@ func (b *builder) drop(from *node, p manifest.Problem) {
 
 // order is how the keys of services and accessories stand in the file.
 var order = []string{
-	"use", "version", "image", "build", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets",
+	"use", "version", "image", "build", "handler", "runtime", "memory", "timeout", "http", "cron", "queue", "topic", "visibility", "retention", "delay", "maxReceive", "deadLetter", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets", "alarms",
 	"url", "secret", "hooks", "rollout", "startTimeout", "drain", "deploy", "services",
 }
 
@@ -146,17 +146,18 @@ func (b *builder) write() (string, error) {
 	root := &yaml.Node{Kind: yaml.MappingNode}
 	put(root, "titrate", encode(manifest.Format), "")
 	put(root, "app", encode(b.app), "")
+	if b.defaults != nil {
+		put(root, "defaults", b.keys(b.defaults), "")
+	}
 	for _, part := range []struct {
 		key   string
 		units []*unit
-	}{{"services", b.services}, {"accessories", b.accessories}, {"environments", b.settings}} {
+	}{{"services", b.services}, {"functions", b.functions}, {"queues", b.queues}, {"accessories", b.accessories}, {"environments", b.settings}} {
 		all := &yaml.Node{Kind: yaml.MappingNode}
 		for _, u := range part.units {
-			one := &yaml.Node{Kind: yaml.MappingNode}
-			for _, key := range order {
-				if i := u.index(key); i >= 0 {
-					put(one, key, encode(u.keys[i].value), "")
-				}
+			one := b.keys(u)
+			if part.key == "functions" || part.key == "queues" { // a line for each
+				one.Style = yaml.FlowStyle
 			}
 			comment := u.from.where().String()
 			if len(one.Content) == 0 { // an empty table stands beside its name
@@ -181,7 +182,18 @@ func (b *builder) write() (string, error) {
 	return sections.ReplaceAllString(out.String(), "\n$0"), nil
 }
 
-var sections = regexp.MustCompile(`(?m)^(services|accessories|environments|registries):`)
+// keys are those of a unit, in their order.
+func (b *builder) keys(u *unit) *yaml.Node {
+	one := &yaml.Node{Kind: yaml.MappingNode}
+	for _, key := range order {
+		if i := u.index(key); i >= 0 {
+			put(one, key, encode(u.keys[i].value), "")
+		}
+	}
+	return one
+}
+
+var sections = regexp.MustCompile(`(?m)^(defaults|services|functions|queues|accessories|environments|registries):`)
 
 func put(m *yaml.Node, key string, value *yaml.Node, comment string) {
 	k := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: key}

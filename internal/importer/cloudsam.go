@@ -1,0 +1,281 @@
+package importer
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"titrate/internal/importer/sam"
+)
+
+// sam reads a SAM template, or one of CloudFormation with functions.
+func (b *builder) sam() error {
+	p, err := sam.ReadFS(b.tree, b.file, sam.Options{Values: b.options.Params})
+	if err != nil {
+		var bad *sam.TemplateError
+		if errors.As(err, &bad) {
+			return &Error{codeUnread, Place{bad.File, bad.Line}.String(), bad.What, bad.Instead}
+		}
+		return &Error{codeUnread, b.file, err.Error(), "name another file: titrate import FILE"}
+	}
+	r := samReader{builder: b, p: p}
+	for _, l := range p.Lost {
+		b.notes = append(b.notes, Note{Place{l.File, l.Line}, l.Key, Lost, l.Why, l.Instead})
+	}
+	r.project()
+	for _, f := range p.Functions {
+		r.fn(f)
+	}
+	r.queues()
+	b.toDefaults()
+	return nil
+}
+
+type samReader struct {
+	*builder
+	p *sam.Project
+	c cloud
+}
+
+func samNode(at sam.At, key string) *node { return &node{file: at.File, line: at.Line, path: key} }
+
+// project notes what holds for the template as a whole.
+func (r *samReader) project() {
+	for _, a := range r.p.APIs {
+		r.note(samNode(a.At, "Resources."+a.ID), Needless, "the gateway answers for the app's host", "")
+	}
+	for _, l := range r.p.Layers {
+		r.note(samNode(l.At, "Resources."+l.ID), Lost, "layers are not laid under functions", "put its files into the function's folder, or install them as dependencies")
+	}
+	for _, t := range r.p.Parameters {
+		switch {
+		case t.Secret:
+			r.note(samNode(t.At, "Parameters."+t.Name), Changed, "it is a secret", "secrets: [NAME] of the functions that need it; titrate secret set NAME")
+		case t.Known:
+			r.note(samNode(t.At, "Parameters."+t.Name), Changed, "its value "+t.Value+" has been put where it is named", "titrate import --param "+t.Name+"=VALUE takes another")
+		default:
+			r.note(samNode(t.At, "Parameters."+t.Name), Lost, "it has no value", "titrate import --param "+t.Name+"=VALUE")
+		}
+	}
+}
+
+// fn takes over one function.
+func (r *samReader) fn(of sam.Function) {
+	at := samNode(of.At, "Resources."+of.ID)
+	f := r.function(&r.c, of.ID, at)
+	f.handler, f.runtime, f.folder = of.Handler, of.Runtime, path.Dir(r.file)
+	switch {
+	case of.ImageURI != "" || of.PackageType == "Image":
+		r.unsupported(f, "functions in images are not run here", "declare a service with image:, or build the function from its folder")
+		return
+	case of.InlineCode != "":
+		r.unsupported(f, "code that stands in the template is not built", "put it into a file of a folder")
+		return
+	case strings.Contains(of.CodeURI, "://"):
+		r.note(at, Changed, "its code is an archive in a bucket", "build: FOLDER with its code")
+	case of.CodeURI != "":
+		if dir, ok := repoPath(f.folder, of.CodeURI); ok {
+			f.folder = dir
+		}
+	}
+	r.buildOf(f)
+	if of.Memory > 0 {
+		f.set("memory", fmt.Sprintf("%dMB", of.Memory), at)
+	} else {
+		f.set("memory", "128MB", at) // Lambda's own default
+	}
+	if of.Timeout > 0 {
+		f.set("timeout", fmt.Sprintf("%ds", of.Timeout), at)
+	} else {
+		f.set("timeout", "3s", at)
+	}
+	var scale []said
+	if of.Provisioned != nil && *of.Provisioned > 0 {
+		scale = append(scale, said{"min", *of.Provisioned, at})
+	}
+	if of.Reserved != nil && *of.Reserved > 0 {
+		scale = append(scale, said{"max", *of.Reserved, at})
+	} else if of.Reserved != nil {
+		r.note(at, Lost, "a function that may never run is not carried over as such", "leave it out of titrate.yaml")
+	}
+	if scale != nil {
+		f.set("scale", scale, at)
+	}
+	for _, v := range of.Environment {
+		r.env(f, v)
+	}
+	for _, e := range of.Events {
+		r.event(f, e, of)
+	}
+	f.routes()
+	r.shift(f, of)
+	r.rest(of, at)
+}
+
+// env takes over a variable.
+func (r *samReader) env(f *cloudFunction, v sam.Variable) {
+	at := samNode(v.At, "Environment.Variables."+v.Name)
+	id, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(v.Value, "${"), "}"), ".")
+	if name, ok := r.named(id); ok && strings.HasPrefix(v.Value, "${") {
+		f.add("env", v.Name, name, at)
+		r.note(at, Changed, v.Name+" is the name of "+name+" here, which is taken for its URL or ARN", "")
+		return
+	}
+	i := slices.IndexFunc(r.p.Parameters, func(p sam.Parameter) bool { return p.Name == id && p.Secret })
+	if i >= 0 && strings.HasPrefix(v.Value, "${") {
+		r.secret(f.unit, v.Name, at)
+		return
+	}
+	r.variable(f, v.Name, v.Value, at)
+}
+
+// named is the name of a queue or topic of the template, by its logical ID or ARN.
+func (r *samReader) named(id string) (name string, ok bool) {
+	for _, q := range r.p.Queues {
+		if q.ID == id {
+			return queueName(q.Name, q.ID), true
+		}
+	}
+	for _, t := range r.p.Topics {
+		if t.ID == id {
+			return queueName(t.Name, t.ID), true
+		}
+	}
+	return queueName(id[strings.LastIndexByte(id, ':')+1:], id), false
+}
+
+// event takes over what calls a function.
+func (r *samReader) event(f *cloudFunction, e sam.Event, of sam.Function) {
+	at := samNode(e.At, "Resources."+of.ID+".Events."+e.Name)
+	if e.Disabled {
+		r.note(at, Lost, "it is switched off", "")
+		return
+	}
+	switch e.Kind {
+	case sam.HTTPAPI, sam.RESTAPI:
+		f.route(e.Method, e.Path, at)
+		if e.Kind == sam.RESTAPI || e.Payload == "1.0" {
+			f.add("http", "payload", "1.0", at)
+		}
+	case sam.FunctionURL:
+		if f.has("http") {
+			r.note(at, Lost, "a function with routes has no address of its own beside them", "http: ANY /"+f.name+"/{proxy+}")
+			return
+		}
+		f.route("ANY", "/"+f.name+"/{proxy+}", at)
+		r.note(at, Changed, "its own address is the route /"+f.name+"/ of the app here", "http: another route")
+		if e.Auth != "" && e.Auth != "NONE" {
+			r.note(at, Lost, "its address asked for AWS's signature ("+e.Auth+"); the route is open", "jwt, or check in the function")
+		}
+	case sam.Schedule:
+		r.timer(f, e.Expression, e.TimeZone, e.Input, at)
+	case sam.SQS:
+		name, _ := r.named(e.Source)
+		batch := e.BatchSize
+		if batch == 0 {
+			batch = 10 // the default of event source mappings
+		}
+		r.source(f, name, batch, e.BatchWindow, e.MaxConcurrency, e.PartialBatch, at)
+	case sam.SNS:
+		name, _ := r.named(e.Source)
+		f.topic(name, at)
+	default:
+		r.note(at, Lost, "events of the kind "+string(e.Kind)+" do not come here", "titrate fn invoke, a queue or a route")
+	}
+}
+
+// shift takes over how traffic moves to a new version, with the alarms that take it
+// back.
+func (r *samReader) shift(f *cloudFunction, of sam.Function) {
+	if of.AutoPublishAlias != "" && of.AutoPublishAlias != "live" {
+		r.note(samNode(of.At, "Resources."+of.ID+".AutoPublishAlias"), Changed, "the alias is called live here, not "+of.AutoPublishAlias, "")
+	}
+	d := of.Deployment
+	if d == nil {
+		return
+	}
+	at := samNode(d.At, "Resources."+of.ID+".DeploymentPreference")
+	if !d.Enabled {
+		f.set("rollout", "AllAtOnce", at)
+		return
+	}
+	if d.Type != "" {
+		f.set("rollout", d.Type, at)
+	}
+	for _, hook := range []struct{ moment, fn string }{{"preTraffic", d.PreTraffic}, {"postTraffic", d.PostTraffic}} {
+		if hook.fn != "" {
+			r.note(at, Lost, "its "+hook.moment+" hook is the function "+hook.fn+": a hook is a command here", "hooks: { "+hook.moment+": titrate fn invoke "+nameOf(camel.ReplaceAllString(hook.fn, "$1-$2"))+" }, or probe: { … }")
+		}
+	}
+	for _, t := range d.Triggers {
+		r.note(samNode(t.At, at.path+".TriggerConfigurations"), Lost, "what becomes of a deployment is sent to no topic", "titrate rollout watch, or the event stream")
+	}
+	for _, id := range d.Alarms {
+		i := slices.IndexFunc(r.p.Alarms, func(a sam.Alarm) bool { return a.ID == id })
+		if i < 0 {
+			r.note(at, Lost, "the alarm "+id+" is not one that this file describes", "alarms: { "+nameOf(id)+": METRIC > LIMIT for TIME }")
+			continue
+		}
+		r.alarm(f, samAlarm(r.p.Alarms[i]), samNode(r.p.Alarms[i].At, "Resources."+id))
+	}
+}
+
+func samAlarm(a sam.Alarm) cloudAlarm {
+	c := cloudAlarm{
+		name: a.ID, metric: a.Metric, statistic: a.Statistic + a.ExtendedStatistic, seconds: max(a.Period, 1), n: max(a.Periods, 1), m: a.DatapointsOf,
+		greater: strings.HasPrefix(a.Comparison, "GreaterThan"), atLeast: a.Comparison == "GreaterThanOrEqualToThreshold",
+		understood: a.Threshold != nil && (a.Namespace == "AWS/Lambda" || a.Namespace == ""),
+	}
+	if a.Threshold != nil {
+		c.threshold = *a.Threshold
+	}
+	return c
+}
+
+// rest notes what a function has that is not carried.
+func (r *samReader) rest(of sam.Function, at *node) {
+	lost := func(there bool, key, why, instead string) {
+		if there {
+			r.note(samNode(of.At, at.path+"."+key), Lost, why, instead)
+		}
+	}
+	lost(len(of.Layers) > 0, "Layers", "layers are not laid under functions", "put their files into the function's folder, or install them as dependencies")
+	lost(of.EphemeralStorage > 0, "EphemeralStorage", "how much a function may write is not limited", "")
+	lost(of.DeadLetter != nil, "DeadLetterQueue", "calls that are not waited for are tried three times, and then logged", "")
+	lost(of.Condition != "", "Condition", "it is there whatever the condition "+of.Condition+" says", "")
+	if len(of.Architectures) > 0 {
+		r.note(samNode(of.At, at.path+".Architectures"), Needless, "it is built for this machine", "")
+	}
+	if of.Description != "" {
+		r.note(samNode(of.At, at.path+".Description"), Needless, "a comment says as much", "")
+	}
+}
+
+// queues takes over the queues of the template that a function is called by, and
+// theirs.
+func (r *samReader) queues() {
+	for _, q := range r.p.Queues {
+		at := samNode(q.At, "Resources."+q.ID)
+		u := &unit{name: queueName(q.Name, q.ID), from: at}
+		for _, n := range []struct {
+			key     string
+			seconds int
+		}{{"visibility", q.Visibility}, {"retention", q.Retention}, {"delay", q.Delay}} {
+			if n.seconds > 0 {
+				u.set(n.key, fmt.Sprintf("%ds", n.seconds), at)
+			}
+		}
+		if q.DeadLetter != "" && q.MaximumReceive > 0 {
+			name, _ := r.named(q.DeadLetter)
+			u.set("maxReceive", q.MaximumReceive, at)
+			u.set("deadLetter", name, at)
+		}
+		if q.FIFO || q.DeduplicateContent {
+			r.note(at, Lost, "queues do not keep order here", "")
+		}
+		r.builder.queues = append(r.builder.queues, u)
+	}
+	r.usedQueues()
+}
