@@ -25,8 +25,11 @@ type pool struct{ *http.Transport }
 
 func (p pool) close() { p.CloseIdleConnections() }
 
-// connect makes the connections of an instance.
-func (g *Gateway) connect(Endpoint) upstream {
+// connect makes the connections of an instance; a function needs none.
+func (g *Gateway) connect(e Endpoint) upstream {
+	if e.Callee != nil {
+		return callee{e.Callee}
+	}
 	dialer := net.Dialer{Timeout: g.cfg.ConnectTimeout}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -51,12 +54,19 @@ func (g *Gateway) connect(Endpoint) upstream {
 // failOver sends an exchange's request to the instance of its ticket, and to
 // another of the same version where that one cannot be connected to (R5). A
 // connection that was kept and turns out dead is replaced by the transport, if
-// nothing was sent or the request may be repeated.
+// nothing was sent or the request may be repeated. A function is called instead.
 type failOver struct{}
 
 func (failOver) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
 	for {
+		if c, ok := x.instance.upstream.(callee); ok {
+			res, again, err := x.call(c, r)
+			if again {
+				continue
+			}
+			return res, err
+		}
 		p, ok := x.instance.upstream.(pool)
 		if !ok {
 			panic("gateway: an instance of another front")

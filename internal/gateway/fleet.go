@@ -8,13 +8,18 @@ import (
 	"sync/atomic"
 	"time"
 
+	"titrate/internal/invocation"
 	"titrate/internal/rollout"
 )
 
-// Endpoint is one ready instance of a version.
+// Endpoint is one ready instance of a version. Endpoints are compared: a Callee must be
+// of a type that can be, such as a pointer, and is the same as long as it is equal.
 type Endpoint struct {
 	ID   string // the instance's id: another process is another endpoint, even at the same address
 	Addr string // host:port
+	// Callee is a function's version, which is called and takes the place of all of its
+	// instances: they come and go by demand behind it. Nil: it is connected to at Addr.
+	Callee invocation.Callee
 }
 
 // fleetID names a version of a workload.

@@ -131,7 +131,7 @@ func respond(res *http.Response) error {
 	if isStream(res) {
 		x.stream.Store(true)
 		// Counted now: it may last for hours. What comes later is in no window.
-		x.count(outcome{status: res.StatusCode, latency: x.latency()})
+		x.count(outcome{called: x.called, status: res.StatusCode, failed: x.called.failure.Reached(), latency: x.latency()})
 	}
 	if rw, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
 		res.Body = tunnel{rw}
@@ -171,7 +171,11 @@ func isStream(res *http.Response) bool {
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	x := exchangeOf(r.Context())
 	var timeout net.Error
+	var ref refusedError
 	switch {
+	case errors.As(err, &ref):
+		reply(w, x.id, *ref.refusal)
+		return
 	case x.out.hijacked:
 		return // the tunnel never came to be; there is nobody to tell
 	case x.ended.Load():
@@ -184,19 +188,19 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	x.broke = true
-	ref := refusal{http.StatusBadGateway, "the version broke the connection"}
+	told := refusal{http.StatusBadGateway, "the version broke the connection"}
 	var dial *dialError
 	switch {
 	case errors.As(err, &dial):
-		ref.reason = "no instance of the version could be connected to"
+		told.reason = "no instance of the version could be connected to"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		ref = refusal{http.StatusGatewayTimeout, "the version did not answer in time"}
+		told = refusal{http.StatusGatewayTimeout, "the version did not answer in time"}
 	}
 	x.gateway.log.Debug("request failed", slog.String("app", x.lane.key.App), slog.String("env", x.lane.key.Env),
 		slog.String("workload", x.lane.key.Workload), slog.String("version", x.fleet.version.String()),
 		slog.String("instance", x.instance.ID), slog.String("request", x.id), slog.Any("error", err))
 	w.Header().Set(HeaderVersion, x.fleet.version.String())
-	reply(w, x.id, ref)
+	reply(w, x.id, told)
 }
 
 // buffers lends the buffers that bodies are copied with.

@@ -40,6 +40,8 @@ type exchange struct {
 	clientGone atomic.Bool   // reading from it or writing to it failed
 	badBody    atomic.Bool   // its body was not HTTP
 	broke      bool          // the version failed
+	kept       *keptBody     // of a function's request
+	called     called        // a function: how it went
 }
 
 type exchangeKey struct{}
@@ -93,8 +95,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // arrival says what the router has to know of a request.
 func (f *front) arrival(r *http.Request) arrival {
 	a := arrival{
-		internal: f.internal, host: r.Host, path: r.URL.Path,
+		internal: f.internal, method: r.Method, host: r.Host, path: r.URL.Path,
 		version: r.Header.Get(HeaderVersion), token: r.Header.Get(HeaderPreview),
+	}
+	if r.URL.RawPath != "" {
+		a.raw = r.URL.EscapedPath()
+	}
+	if r.Method == http.MethodOptions {
+		a.wants = r.Header.Get("Access-Control-Request-Method")
 	}
 	if f.internal {
 		if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
@@ -131,8 +139,8 @@ func (x *exchange) finish() {
 
 // outcome says what came of the exchange so far.
 func (x *exchange) outcome() outcome {
-	o := outcome{status: x.out.status, latency: x.latency()}
-	if x.broke || o.status >= 500 && !x.ended.Load() {
+	o := outcome{called: x.called, status: x.out.status, latency: x.latency()}
+	if x.broke || x.called.failure.Reached() || o.status >= 500 && !x.ended.Load() {
 		o.failed = true
 	} else {
 		o.aborted = x.gone()

@@ -30,6 +30,7 @@ type Gateway struct {
 	applied   bool
 	fleets    map[fleetID]*fleet
 	idle      map[rollout.Key]time.Time
+	queueAges map[rollout.Key]time.Duration
 	addresses addresses
 	conflicts []string
 }
@@ -46,6 +47,8 @@ func New(c Config) (*Gateway, error) {
 		drained: make(chan struct{}, 1),
 		fleets:  map[fleetID]*fleet{},
 		idle:    map[rollout.Key]time.Time{},
+
+		queueAges: map[rollout.Key]time.Duration{},
 	}
 	g.windows.begin(c.Clock(), c.After, c.Ring)
 	g.table.Store(&snapshot{since: c.Clock()})
@@ -92,7 +95,7 @@ func (g *Gateway) compile(t Table, old *snapshot) *snapshot {
 	lanes := make([]*lane, len(t.Workloads))
 	idle := make(map[rollout.Key]time.Time, len(t.Workloads))
 	for i, w := range t.Workloads {
-		l := &lane{key: w.Key, versions: make(map[rollout.Version]*fleet, len(w.Versions))}
+		l := &lane{key: w.Key, stable: w.Stable, versions: make(map[rollout.Version]*fleet, len(w.Versions))}
 		for _, v := range w.Versions {
 			f := g.fleet(fleetID{w.Key, v.Version})
 			f.listed, f.length = true, v.Drain
@@ -157,6 +160,19 @@ func (g *Gateway) AddResource(k rollout.Key, v rollout.Version, r Resource) {
 	if f := g.known(k, v); f != nil {
 		f.meter.addResource(r)
 	}
+}
+
+// SetQueueAge says how old the oldest message is in the queues that call a workload:
+// each window of a version with traffic carries it, from the one that is open on, until
+// it is set anew.
+func (g *Gateway) SetQueueAge(k rollout.Key, age time.Duration) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if age <= 0 {
+		delete(g.queueAges, k)
+		return
+	}
+	g.queueAges[k] = age
 }
 
 func (g *Gateway) known(k rollout.Key, v rollout.Version) *fleet {

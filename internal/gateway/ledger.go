@@ -141,9 +141,9 @@ func (g *Gateway) closeWindows(end time.Time) {
 		if !told && !f.live {
 			continue
 		}
-		w.Start, w.Length = start.UTC(), end.Sub(start)
+		w.Start, w.Length, w.QueueAge = start.UTC(), end.Sub(start), f.queueAge
 		batch = append(batch, world.VersionWindow{Epoch: g.cfg.Epoch, Key: f.key, Version: f.version, Window: w})
-		if w.Requests > 0 {
+		if w.Requests > 0 || w.Throttles > 0 {
 			g.busy(f.key, end)
 		}
 	}
@@ -154,7 +154,8 @@ func (g *Gateway) closeWindows(end time.Time) {
 // liveFleet is a fleet at the time of a closing.
 type liveFleet struct {
 	*fleet
-	live bool
+	live     bool
+	queueAge time.Duration // of a version with traffic
 }
 
 // inOrder returns the fleets by workload and version.
@@ -163,7 +164,11 @@ func (g *Gateway) inOrder() []liveFleet {
 	defer g.mu.Unlock()
 	fs := make([]liveFleet, 0, len(g.fleets))
 	for _, f := range g.fleets {
-		fs = append(fs, liveFleet{f, f.weight > 0 || len(*f.ready.Load()) > 0})
+		at := liveFleet{fleet: f, live: f.weight > 0 || len(*f.ready.Load()) > 0}
+		if f.weight > 0 {
+			at.queueAge = g.queueAges[f.key]
+		}
+		fs = append(fs, at)
 	}
 	slices.SortFunc(fs, func(a, b liveFleet) int {
 		if a.key != b.key {

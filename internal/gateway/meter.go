@@ -6,14 +6,16 @@ import (
 	"time"
 
 	"titrate/internal/analysis"
+	"titrate/internal/invocation"
 )
 
 // shards is how many ways the accounts of a version are split, so that cores do
 // not wait for one another.
 const shards = 8
 
-// outcome is what came of one request that was freely drawn.
+// outcome is what came of one request or event that was freely drawn.
 type outcome struct {
+	called  called        // of a function: what its callee said of it
 	status  int           // as sent to the client; 0: no head was sent
 	failed  bool          // the version broke it, or the status is 5xx
 	aborted bool          // the client went away: not the version's failure
@@ -36,10 +38,11 @@ type meter struct {
 
 // counts is what a shard has counted since it was last taken.
 type counts struct {
-	requests, failed, aborted uint64
-	status                    [6]uint64
-	latency                   *[analysis.Buckets]uint32 // nil until the first request
-	low, high                 int                       // the range of latency that is in use
+	requests, failed, aborted      uint64
+	timeouts, oom, throttles, cold uint64
+	status                         [6]uint64
+	latency                        *[analysis.Buckets]uint32 // nil until the first request
+	low, high                      int                       // the range of latency that is in use
 }
 
 func (m *meter) add(shard int, o outcome) {
@@ -47,6 +50,7 @@ func (m *meter) add(shard int, o outcome) {
 	s := &m.shards[shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.n.call(o.called)
 	s.n.requests++
 	if o.failed {
 		s.n.failed++
@@ -65,6 +69,36 @@ func (m *meter) add(shard int, o outcome) {
 	}
 	s.n.low, s.n.high = min(s.n.low, b), max(s.n.high, b)
 	s.n.latency[b]++
+}
+
+// throttle counts an event that was turned away: it will come again, so it is in no
+// other count.
+func (m *meter) throttle(shard int) {
+	s := &m.shards[shard]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.n.throttles++
+}
+
+// called is the part of [invocation.Called] that is counted.
+type called struct {
+	failure invocation.Failure
+	cold    bool
+}
+
+func (n *counts) call(c called) {
+	switch c.failure {
+	case invocation.Timeout:
+		n.timeouts++
+	case invocation.Memory:
+		n.oom++
+	case invocation.Throttled:
+		n.throttles++
+	default: // among failed, if it is one
+	}
+	if c.cold {
+		n.cold++
+	}
 }
 
 // Resource is what one instance of a version used, or how often it was
@@ -99,6 +133,10 @@ func (m *meter) take() (w analysis.Window, told bool) {
 		w.Requests += s.n.requests
 		w.Failed += s.n.failed
 		w.Aborted += s.n.aborted
+		w.Timeouts += s.n.timeouts
+		w.OOM += s.n.oom
+		w.Throttles += s.n.throttles
+		w.ColdStarts += s.n.cold
 		for c, n := range s.n.status {
 			w.Status[c] += n
 		}
@@ -119,7 +157,7 @@ func (m *meter) take() (w analysis.Window, told bool) {
 	defer m.mu.Unlock()
 	r := m.resources
 	w.CPU, w.CPULimit, w.Memory, w.MemoryLimit, w.Restarts = r.CPU, r.CPULimit, r.Memory, r.MemoryLimit, r.Restarts
-	told = w.Requests > 0 || m.sampled
+	told = w.Requests > 0 || w.Throttles > 0 || m.sampled
 	m.resources, m.sampled = Resource{}, false
 	return w, told
 }

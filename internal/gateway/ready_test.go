@@ -190,7 +190,7 @@ func TestTheLessLoadedInstanceIsPreferred(t *testing.T) {
 	t.Parallel()
 	f := newFleet(fleetID{orders, 1})
 	r := newRig(t, Config{})
-	f.setReady([]Endpoint{{"a", "x:1"}, {"b", "x:2"}, {"a", "x:1"}}, r.connect)
+	f.setReady([]Endpoint{{ID: "a", Addr: "x:1"}, {ID: "b", Addr: "x:2"}, {ID: "a", Addr: "x:1"}}, r.connect)
 	if n := len(*f.ready.Load()); n != 2 {
 		t.Fatalf("%d are ready, not 2", n)
 	}

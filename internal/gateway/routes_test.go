@@ -70,7 +70,7 @@ func TestRoutes(t *testing.T) {
 		{"127.0.0.1", "*", ""},
 	} {
 		got := ""
-		if l := r.find(c.host, c.path); l != nil {
+		if l := r.find(c.host, arrival{path: c.path}); l != nil {
 			got = l.key.Workload
 		}
 		if got != c.want {
@@ -82,15 +82,15 @@ func TestRoutes(t *testing.T) {
 func TestR17_aWorkloadWithoutTrafficTakesNobodysPlace(t *testing.T) {
 	t.Parallel()
 	r, _ := compiled(t, "cofe/prod/api cofe.localhost /api", "cofe/prod/store cofe.localhost /")
-	if l := r.find("cofe.localhost", "/api"); l == nil || l.key.Workload != "api" {
+	if l := r.find("cofe.localhost", arrival{path: "/api"}); l == nil || l.key.Workload != "api" {
 		t.Errorf("with nobody else there it answers, that it is not ready: %v", l)
 	}
-	r.find("cofe.localhost", "/").split = &split{}
-	if l := r.find("cofe.localhost", "/api/x"); l.key.Workload != "store" {
+	r.find("cofe.localhost", arrival{path: "/"}).split = &split{}
+	if l := r.find("cofe.localhost", arrival{path: "/api/x"}); l.key.Workload != "store" {
 		t.Errorf("/api/x was taken from what served it by %s, which has no version yet", l.key)
 	}
-	r.hosts["cofe.localhost"][0].lane.split = &split{}
-	if l := r.find("cofe.localhost", "/api/x"); l.key.Workload != "api" {
+	r.hosts["cofe.localhost"].prefixes[0].lane.split = &split{}
+	if l := r.find("cofe.localhost", arrival{path: "/api/x"}); l.key.Workload != "api" {
 		t.Errorf("/api/x still leads to %s", l.key)
 	}
 }
@@ -105,10 +105,10 @@ func TestRoutesTheFirstClaimWins(t *testing.T) {
 		"cofe/prod/d H /y",
 		"cofe/prod/e - /y", // h names it: c's is the better claim, no conflict there
 	)
-	if got := r.find("any", "/x").key.Workload; got != "a" {
+	if got := r.find("any", arrival{path: "/x"}).key.Workload; got != "a" {
 		t.Errorf("/x goes to %s", got)
 	}
-	if got := r.find("h", "/y").key.Workload; got != "c" {
+	if got := r.find("h", arrival{path: "/y"}).key.Workload; got != "c" {
 		t.Errorf("h/y goes to %s", got)
 	}
 	want := "route /x/ on any host of cofe/uat/b is taken by cofe/prod/a; route /y/ on h of cofe/prod/d is taken by cofe/prod/c"

@@ -26,7 +26,8 @@ type snapshot struct {
 type lane struct {
 	key      rollout.Key
 	versions map[rollout.Version]*fleet
-	split    *split // nil: nothing has traffic yet
+	stable   rollout.Version // 0: there is none
+	split    *split          // nil: nothing has traffic yet
 }
 
 // split gives out the versions of a workload by weight. It is shared by
@@ -81,16 +82,20 @@ func sorted(shares []world.Share) []world.Share {
 	return out
 }
 
-// draw gives one version out, each with the probability of its weight.
-func (s *split) draw(shard int) *fleet {
+// draw gives one version out, each with the probability of its weight: its place among
+// the shares.
+func (s *split) draw(shard int) int {
 	i := s.buckets[rand.IntN(len(s.buckets))]
 	s.drawn[i][shard].n.Add(1)
-	return s.fleets[i]
+	return int(i)
 }
 
-// failOver takes an instance of another version that has traffic and something
-// ready, drawn by weight; nil when there is none (R5).
-func (s *split) failOver(from *fleet) (*fleet, *instance) {
+// undraw takes back a draw of which nobody has seen anything.
+func (s *split) undraw(i, shard int) { s.drawn[i][shard].n.Add(^uint64(0)) }
+
+// failOver takes an instance of another version that has traffic and something ready
+// beside those tried, drawn by weight; nil when there is none (R5).
+func (s *split) failOver(from *fleet, tried []*instance) (*fleet, *instance) {
 	out := make([]bool, len(s.fleets))
 	for {
 		sum := 0
@@ -109,10 +114,10 @@ func (s *split) failOver(from *fleet) (*fleet, *instance) {
 				continue
 			}
 			if r -= int(s.shares[i].Weight); r < 0 {
-				if in := f.acquire(nil); in != nil {
+				if in := f.acquire(tried); in != nil {
 					return f, in
 				}
-				out[i] = true // its last instance has just gone
+				out[i] = true // its last instance has just gone, or was tried
 				break
 			}
 		}

@@ -34,6 +34,11 @@ type Workload struct {
 	Split   []world.Share
 	Rollout int64 // in progress, for logs; 0: none
 	Attempt int
+	// Patterns are route keys of API Gateway's HTTP APIs: "GET /pickups/{id}",
+	// "ANY /{proxy+}", "$default"; with Hosts: on these hosts only.
+	Patterns []string
+	// Stable is the version that gets what another one failed (R25); 0: there is none.
+	Stable rollout.Version
 }
 
 // Version is one version of a workload.
@@ -48,7 +53,13 @@ func TableOf(w world.Wanted) Table {
 	for _, ww := range w.Workloads {
 		wl := Workload{
 			Key: ww.Key, Worker: ww.Worker, Hosts: ww.Hosts, Routes: ww.Routes,
-			Split: ww.Split, Rollout: ww.Rollout, Attempt: ww.Attempt,
+			Split: ww.Split, Rollout: ww.Rollout, Attempt: ww.Attempt, Stable: ww.Stable,
+		}
+		if ww.Triggers != nil {
+			wl.Patterns = ww.Triggers.Routes
+			if len(wl.Patterns) == 0 && len(wl.Routes) == 0 {
+				wl.Hosts = nil // a function takes no requests that it does not name
+			}
 		}
 		for _, f := range ww.Fleets {
 			wl.Versions = append(wl.Versions, Version{Version: f.Version, Drain: f.Drain})
@@ -89,6 +100,11 @@ func (w Workload) validate() error {
 	for _, r := range w.Routes {
 		if !strings.HasPrefix(r, "/") || strings.ContainsAny(r, "?#") {
 			return fmt.Errorf("%q is not a path prefix", r)
+		}
+	}
+	for _, p := range w.Patterns {
+		if err := validPattern(p); err != nil {
+			return err
 		}
 	}
 	if len(w.Split) == 0 {

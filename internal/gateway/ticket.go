@@ -15,11 +15,14 @@ import (
 type arrival struct {
 	internal bool       // came in by the listener for calls between workloads
 	local    netip.Addr // internal: the address that the client connected to
-	host     string     // the Host header
-	path     string     // decoded
-	version  string     // header Titrate-Version
-	token    string     // header Titrate-Preview
-	link     string     // token in the address or its cookie; for preview hosts only
+	method   string
+	host     string // the Host header
+	path     string // decoded
+	raw      string // escaped; empty where decoding has lost nothing
+	wants    string // the method that a CORS preflight asks for
+	version  string // header Titrate-Version
+	token    string // header Titrate-Preview
+	link     string // token in the address or its cookie; for preview hosts only
 }
 
 // refusal is a request that reaches no instance, and the answer it gets.
@@ -49,6 +52,7 @@ type ticket struct {
 	gateway *Gateway
 	lane    *lane
 	fleet   *fleet
+	share   int // of the lane's split, that was drawn
 	shard   int
 	preview bool // neither drawn nor counted
 	jitter  float64
@@ -84,13 +88,18 @@ func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 	}
 	if ref != nil {
 		if t != nil {
-			t.fleet.totals.unready.Add(1)
-			t.fleet.meter.add(t.shard, outcome{status: ref.status, failed: true})
+			t.unready(ref)
 		}
 		g.inFlight.Add(-1)
 		return nil, ref
 	}
 	return t, nil
+}
+
+// unready counts a request that was refused for want of a ready instance.
+func (t *ticket) unready(ref *refusal) {
+	t.fleet.totals.unready.Add(1)
+	t.count(outcome{status: ref.status, failed: true})
 }
 
 // place routes by one snapshot. A refusal comes with a ticket when a version was
@@ -100,31 +109,50 @@ func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
 	if ref != nil {
 		return nil, ref
 	}
-	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64()}
 	if v != 0 {
-		t.preview = true
-		if t.fleet = l.versions[v]; t.fleet == nil {
-			return nil, refuseVersion
-		}
-		if t.instance = t.fleet.acquire(nil); t.instance == nil {
-			return nil, refuseReady
-		}
-		t.fleet.totals.previewed.Add(1)
-		return t, nil
+		return g.preview(l, v, nil)
 	}
+	return g.draw(l, nil)
+}
+
+// preview takes an instance of the version that was asked for, beside those tried.
+func (g *Gateway) preview(l *lane, v rollout.Version, tried []*instance) (*ticket, *refusal) {
+	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64(), preview: true, tried: tried}
+	if t.fleet = l.versions[v]; t.fleet == nil {
+		return nil, refuseVersion
+	}
+	if t.instance = t.fleet.acquire(tried); t.instance == nil {
+		return nil, refuseReady
+	}
+	t.fleet.totals.previewed.Add(1)
+	return t, nil
+}
+
+// draw draws a version of a workload and takes an instance of it, beside those tried.
+// A refusal comes with a ticket when a version was drawn and nothing was ready.
+func (g *Gateway) draw(l *lane, tried []*instance) (*ticket, *refusal) {
 	if l.split == nil {
 		return nil, refuseSplit
 	}
-	drawn := l.split.draw(t.shard)
+	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64(), tried: tried}
+	t.share = l.split.draw(t.shard)
+	return t, t.take()
+}
+
+// take takes an instance of the version that was drawn, or of one that stands in for
+// it (R5), beside those tried.
+func (t *ticket) take() *refusal {
+	split := t.lane.split
+	drawn := split.fleets[t.share]
 	t.fleet = drawn
-	if t.instance = drawn.acquire(nil); t.instance != nil {
-		return t, nil
+	if t.instance = drawn.acquire(t.tried); t.instance != nil {
+		return nil
 	}
-	if t.fleet, t.instance = l.split.failOver(drawn); t.instance != nil {
+	if t.fleet, t.instance = split.failOver(drawn, t.tried); t.instance != nil {
 		drawn.totals.failedOver.Add(1)
-		return t, nil
+		return nil
 	}
-	return t, refuseReady
+	return refuseReady
 }
 
 // find says which lane an arrival is for, and which version when it asks for one
@@ -148,10 +176,10 @@ func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref 
 				if token == "" {
 					token = a.link
 				}
-				return s.preview(k, v, token, cfg)
+				return s.asked(k, v, token, cfg)
 			}
 		}
-		if l = s.routes.find(host, a.path); l == nil {
+		if l = s.routes.find(host, a); l == nil {
 			return nil, 0, refuseRoute
 		}
 	}
@@ -161,10 +189,11 @@ func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref 
 	if v, ok = parseVersion(a.version); !ok {
 		return nil, 0, refuseToken
 	}
-	return s.preview(l.key, v, a.token, cfg)
+	return s.asked(l.key, v, a.token, cfg)
 }
 
-func (s *snapshot) preview(k rollout.Key, v rollout.Version, token string, cfg Config) (*lane, rollout.Version, *refusal) {
+// asked lets in who may reach a version past the split.
+func (s *snapshot) asked(k rollout.Key, v rollout.Version, token string, cfg Config) (*lane, rollout.Version, *refusal) {
 	if VerifyPreview(s.previewKey, k, v, token, cfg.Clock()) != nil {
 		return nil, 0, refuseToken
 	}
@@ -206,9 +235,18 @@ func (t *ticket) count(o outcome) {
 
 // finish gives everything back. The outcome must have been counted before.
 func (t *ticket) finish() {
-	t.instance.open.Add(-1)
-	t.fleet.open.remove(t)
+	t.leave()
 	t.gateway.inFlight.Add(-1)
+}
+
+// leave gives up the instance, if there is one.
+func (t *ticket) leave() {
+	if t.instance == nil {
+		return
+	}
+	t.instance.open.Add(-1)
+	t.instance = nil
+	t.fleet.open.remove(t)
 }
 
 // cut ends the request from outside.
