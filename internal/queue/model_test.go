@@ -154,7 +154,8 @@ func (m *model) settleFailed(t *rapid.T) {
 	case k.received >= modelMax:
 		m.die(k)
 	default:
-		k.visible = m.now()
+		m.old = append(m.old, r)
+		k.receipt, k.visible = "", m.now()
 	}
 }
 

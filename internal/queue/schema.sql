@@ -38,3 +38,8 @@ CREATE TABLE IF NOT EXISTS subscriptions (
   queue TEXT NOT NULL REFERENCES queues(name),
   PRIMARY KEY (topic, queue)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS marks (
+  name TEXT PRIMARY KEY,
+  at   INTEGER NOT NULL -- the number of what was sent last under the name
+) STRICT, WITHOUT ROWID;
