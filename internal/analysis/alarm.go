@@ -7,7 +7,7 @@ type Alarm struct {
 	Name     string        `json:"name"` // as in the manifest: "errors"
 	Metric   Metric        `json:"metric"`
 	Below    bool          `json:"below,omitempty"`    // trips below the limit instead of above
-	Limit    float64       `json:"limit"`              // ratio metrics: 0.01 is 1 %; latency: seconds; rps: requests a second; restarts: a count; cpu, memory: a share of the limit
+	Limit    float64       `json:"limit"`              // ratio metrics: 0.01 is 1 %; latency: seconds; rps: requests a second; restarts, timeouts, oom, throttles: a count; queue: seconds; cpu, memory: a share of the limit
 	Relative bool          `json:"relative,omitempty"` // Limit is a multiple of what stable shows
 	Period   time.Duration `json:"period"`             // a data point's length
 	M        int           `json:"m"`                  // data points that must breach …

@@ -138,13 +138,14 @@ func between(points []point, begin, end int) []point {
 // dots classes the data points of the evaluation range by the limit.
 func (j *judgement) dots(used []point, begin, end int, limit float64) []dot {
 	dots := slices.Repeat([]dot{gap}, end-begin)
-	// Restarts are counted over the whole window, so all its data points agree.
-	together := j.Metric == Restarts && j.value(used) > limit
+	// Counts are of the whole window, so all its data points agree.
+	counts := j.Metric.unit() == count
+	together := counts && j.value(used) > limit
 	for i := range used {
 		p := &used[i]
 		switch {
 		case !j.Metric.measured(&p.w):
-		case together, j.Metric != Restarts && j.breaches(&p.w, limit):
+		case together, !counts && j.breaches(&p.w, limit):
 			dots[p.k-begin] = breach
 		default:
 			dots[p.k-begin] = within

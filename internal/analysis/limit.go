@@ -16,6 +16,8 @@ func exampleLimit(m Metric) string {
 		return "5"
 	case share:
 		return "80%"
+	case age:
+		return "5m"
 	default:
 		return "2"
 	}
@@ -37,6 +39,8 @@ func (a *Alarm) parseLimit(text string) error {
 		return a.parsePercent(text)
 	case latency:
 		return a.parseLatency(text)
+	case age:
+		return a.parseAge(text)
 	default:
 		return a.parsePlain(text)
 	}
@@ -46,6 +50,9 @@ func (a *Alarm) parseLimit(text string) error {
 func (a *Alarm) parseFactor(text, factor string) error {
 	if u := a.Metric.unit(); u == rate || u == count || a.Metric == CPU {
 		return problem(text, string(a.Metric)+" cannot be compared with stable: it depends on the weight", "write a number: "+exampleLimit(a.Metric))
+	}
+	if a.Metric.unit() == age {
+		return problem(text, string(a.Metric)+" cannot be compared with stable: both versions take from the same queues", "write a duration: "+exampleLimit(a.Metric))
 	}
 	number, ok := strings.CutSuffix(factor, "x")
 	x, isNumber := parseNumber(number)
@@ -90,6 +97,24 @@ func (a *Alarm) parseLatency(text string) error {
 		return problem(text, "not a duration", "write "+exampleLimit(a.Metric))
 	case d < time.Microsecond || d > longest:
 		return problem(text, "out of range", "write 1us to 1h")
+	}
+	a.Limit = d.Seconds()
+	return nil
+}
+
+// oldest is the longest that a queue keeps a message, as SQS does.
+const oldest = 14 * 24 * time.Hour
+
+func (a *Alarm) parseAge(text string) error {
+	if x, ok := parseNumber(text); ok {
+		return problem(text, "no unit", "write "+formatNumber(x)+"s or "+formatNumber(x)+"m")
+	}
+	d, ok := parseDuration(text)
+	switch {
+	case !ok:
+		return problem(text, "not a duration", "write "+exampleLimit(a.Metric))
+	case d < time.Second || d > oldest:
+		return problem(text, "out of range", "write 1s to 14d")
 	}
 	a.Limit = d.Seconds()
 	return nil

@@ -95,7 +95,7 @@ func limitOfAny(text string) error {
 	if text == "" {
 		return problem("", "no limit", "add above: 1%, 800ms or 5")
 	}
-	for _, m := range []Metric{Errors, "p99", RPS, CPU} {
+	for _, m := range []Metric{Errors, "p99", RPS, CPU, QueueAge} {
 		if a := (Alarm{Metric: m}); a.parseLimit(text) == nil {
 			return nil
 		}
@@ -163,7 +163,7 @@ func (a *Alarm) parseMofN(of string) (m, n int, err error) {
 	case m < 1 || m > n || n > 360:
 		return 0, 0, problem(of, "out of range", "the first number is at least 1 and at most the second, which is at most 360")
 	case a.Metric.unit() == count:
-		return 0, 0, problem(of, string(a.Metric)+" are counted over the whole window", "leave it out")
+		return 0, 0, problem(of, a.Metric.counted()+" over the whole window", "leave it out")
 	}
 	return m, n, nil
 }
@@ -285,7 +285,7 @@ func (a Alarm) limitText() string {
 	switch a.Metric.unit() {
 	case ratio, share:
 		return formatNumber(a.Limit*100) + "%"
-	case latency:
+	case latency, age:
 		return formatDuration(time.Duration(math.Round(a.Limit * float64(time.Second))))
 	default:
 		return formatNumber(a.Limit)

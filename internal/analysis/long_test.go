@@ -47,6 +47,9 @@ func TestAlarm_expandWritesEveryDefault(t *testing.T) {
 		"cpu > 10000%":                          {Metric: "cpu", Above: "10000%", For: "1m", Missing: "missing", React: "rollback"},
 		"p50 > 1h in 3 of 3":                    {Metric: "p50", Above: "1h", For: "1m", Of: "3 of 3", Min: "20", Missing: "missing", React: "rollback"},
 		"p501 > 1us in 6 of 6 for 6s":           {Metric: "p501", Above: "1µs", For: "6s", Min: "20", Missing: "missing", React: "rollback"},
+		"cold_starts > 20% for 5m":              {Metric: "cold_starts", Above: "20%", For: "5m", Min: "20", Missing: "missing", React: "rollback"},
+		"throttles > 0 then notify":             {Metric: "throttles", Above: "0", For: "1m", Missing: "missing", React: "notify"},
+		"queue age > 14d":                       {Metric: "queue_age", Above: "336h", For: "1m", Missing: "missing", React: "rollback"},
 		"p75 > 1h0m1s in 1 of 360 for 30m  ":    {},
 		"p95 > 30m in 1 of 360 for 30m min 100": {Metric: "p95", Above: "30m", For: "30m", Of: "1 of 360", Min: "100", Missing: "missing", React: "rollback"},
 	} {
@@ -79,6 +82,9 @@ func TestDefaults_watchErrorsAndRelativeLatency(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"errors: 5xx > 2%", "latency: p99 > 2x stable"}, got); d != "" {
 		t.Error(d)
+	}
+	if of := FunctionDefaults(); len(of) != 1 || of[0].Name != "errors" || of[0].Text != "errors > 1%" || of[0].N*int(of[0].Period) != int(time.Minute) {
+		t.Errorf("of a function: %+v", of)
 	}
 }
 
@@ -116,7 +122,7 @@ func alarms() *rapid.Generator[Alarm] {
 		}
 		limits := map[unit][]string{
 			ratio: {"0%", "1%", "2.5%", "7%", "99.999999%", "2x stable"}, latency: {"1us", "250ms", "1.234567s", "1h", "1.2x stable"},
-			rate: {"0", "0.5", "5", "100000"}, share: {"0%", "80%", "333.3%"}, count: {"0", "2"},
+			rate: {"0", "0.5", "5", "100000"}, share: {"0%", "80%", "333.3%"}, count: {"0", "2"}, age: {"1s", "5m", "90m", "14d"},
 		}
 		if m == Memory {
 			limits[share] = append(limits[share], "1.5x stable")

@@ -85,7 +85,9 @@ func (a Alarm) of(w *Window) float64 {
 	case rate:
 		return divide(float64(w.Requests), w.Length.Seconds())
 	case count:
-		return float64(w.Restarts)
+		return float64(a.Metric.happened(w))
+	case age:
+		return w.QueueAge.Seconds()
 	default:
 	}
 	switch {
@@ -100,6 +102,20 @@ func (a Alarm) of(w *Window) float64 {
 	}
 }
 
+// happened returns how often what a count counts did.
+func (m Metric) happened(w *Window) uint64 {
+	switch m {
+	case Timeouts:
+		return w.Timeouts
+	case OOM:
+		return w.OOM
+	case Throttles:
+		return w.Throttles
+	default:
+		return w.Restarts
+	}
+}
+
 // failures returns the bad requests of a ratio.
 func (m Metric) failures(w *Window) uint64 {
 	switch m {
@@ -107,6 +123,8 @@ func (m Metric) failures(w *Window) uint64 {
 		return w.Status[5]
 	case Status4xx:
 		return w.Status[4]
+	case ColdStarts:
+		return w.ColdStarts
 	default:
 		return w.Failed
 	}

@@ -20,9 +20,23 @@ const (
 	Restarts  Metric = "restarts" // of instances, counted over the whole evaluation window
 )
 
+// The metrics that only functions have. The first three are counted over the whole
+// evaluation window, and need no minimum of requests: where a version was measured and
+// not called there were none.
+const (
+	Timeouts   Metric = "timeouts"    // invocations that were not done in their time
+	OOM        Metric = "oom"         // invocations whose process was ended for its memory
+	Throttles  Metric = "throttles"   // requests and events that found all instances at work
+	ColdStarts Metric = "cold_starts" // share of requests for which an instance was started
+	QueueAge   Metric = "queue"       // age of the oldest message in the queues that call it
+)
+
 // Metrics lists the metrics that an alarm may name, with the usual quantiles.
 func Metrics() []Metric {
-	return []Metric{Errors, Status5xx, Status4xx, "p50", "p75", "p90", "p95", "p99", "p999", RPS, CPU, Memory, Restarts}
+	return []Metric{
+		Errors, Status5xx, Status4xx, "p50", "p75", "p90", "p95", "p99", "p999", RPS, CPU, Memory, Restarts,
+		Timeouts, OOM, Throttles, ColdStarts, QueueAge,
+	}
 }
 
 // unit says how a metric is measured, which decides how its limit is written and
@@ -35,18 +49,21 @@ const (
 	rate                // requests a second: 5
 	share               // of what may be used: 80%
 	count               // things that happened: 2
+	age                 // how long something has waited: 5m
 )
 
 func (m Metric) unit() unit {
 	switch m {
-	case Errors, Status5xx, Status4xx:
+	case Errors, Status5xx, Status4xx, ColdStarts:
 		return ratio
 	case RPS:
 		return rate
 	case CPU, Memory:
 		return share
-	case Restarts:
+	case Restarts, Timeouts, OOM, Throttles:
 		return count
+	case QueueAge:
+		return age
 	default:
 		return latency
 	}
@@ -55,6 +72,17 @@ func (m Metric) unit() unit {
 // OfRequests reports whether the metric says something about requests, so that
 // too few of them say nothing (R11).
 func (m Metric) OfRequests() bool { return m.unit() == ratio || m.unit() == latency }
+
+// OfFunctions reports whether only functions have the metric: of a service it would be
+// 0 for ever, and watch nothing.
+func (m Metric) OfFunctions() bool {
+	switch m {
+	case Timeouts, OOM, Throttles, ColdStarts, QueueAge:
+		return true
+	default:
+		return false
+	}
+}
 
 // quantile returns the quantile of a latency metric in thousandths: 990 for p99.
 func (m Metric) quantile() (thousandths int, ok bool) {
@@ -76,11 +104,14 @@ func (m Metric) quantile() (thousandths int, ok bool) {
 }
 
 // longNames are the spellings of the long form (`metric: 5xx_rate`).
-var longNames = map[Metric]string{Errors: "error_rate", Status5xx: "5xx_rate", Status4xx: "4xx_rate"}
+var longNames = map[Metric]string{Errors: "error_rate", Status5xx: "5xx_rate", Status4xx: "4xx_rate", QueueAge: "queue_age"}
+
+// queueAge is how people say [QueueAge] in the short form: "queue age > 5m".
+const queueAge = "queue age"
 
 // later are metrics and sources of the manifest's language that a later version
 // will judge; they are refused by name so that nobody believes they are watched.
-var later = []string{"throttles", "cold_starts", "queue", "prometheus", "cloudwatch", "url"}
+var later = []string{"prometheus", "cloudwatch", "url"}
 
 // parseMetric reads a metric in its short or long spelling.
 func parseMetric(text string) (Metric, error) {
@@ -88,6 +119,9 @@ func parseMetric(text string) (Metric, error) {
 		if text == long {
 			return m, nil
 		}
+	}
+	if text == queueAge {
+		return QueueAge, nil
 	}
 	m := Metric(text)
 	if _, ok := m.quantile(); ok || slices.Contains(Metrics(), m) {
@@ -123,9 +157,9 @@ func metricWords() []string {
 	for _, m := range Metrics() {
 		words = append(words, string(m))
 	}
-	return append(words, "5xx_rate", "4xx_rate", "error_rate")
+	return append(words, "5xx_rate", "4xx_rate", "error_rate", "queue_age")
 }
 
 func metricNames() string {
-	return "5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts"
+	return "5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue"
 }

@@ -17,6 +17,9 @@ import (
 //	5xx > 1% for 1m
 //	p99 > 1.2x stable for 2m min 100
 //	rps < 5 then pause
+//	throttles > 0 for 1m
+//	cold_starts > 20% for 5m
+//	queue > 5m for 2m
 //
 // An error is [ParseErrors] in the order of text, with their places in it.
 func ParseAlarm(name, text string) (Alarm, error) {
@@ -40,6 +43,11 @@ func Defaults() []Alarm {
 		mustParse("errors", "5xx > 2%"),
 		mustParse("latency", "p99 > 2x stable"),
 	}
+}
+
+// FunctionDefaults are the alarms of a function whose manifest names none.
+func FunctionDefaults() []Alarm {
+	return []Alarm{mustParse("errors", "errors > 1% for 1m")}
 }
 
 // mustParse panics on a text that this program itself got wrong.

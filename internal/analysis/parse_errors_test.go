@@ -15,17 +15,17 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 		{
 			"",
 			"^",
-			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue",
 		},
 		{
 			" > 1%",
 			" ^",
-			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue",
 		},
 		{
 			"> 1%",
 			"^",
-			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+			"no metric", "begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue",
 		},
 		{
 			"eror > 1%",
@@ -35,7 +35,7 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 		{
 			"  latency > 1s",
 			"  ~~~~~~~",
-			`unknown metric "latency"`, "use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+			`unknown metric "latency"`, "use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue",
 		},
 		{
 			"p990 > 1s",
@@ -423,9 +423,69 @@ func TestParseAlarm_saysWhereAndWhatToTypeInstead(t *testing.T) {
 			`unknown word "explode"`, "use one of rollback, pause, notify",
 		},
 		{
-			"throttles > 0",
+			"prometheus > 0",
+			"~~~~~~~~~~",
+			"alarms on prometheus are not available yet", "use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue",
+		},
+		{
+			"throttels > 0",
 			"~~~~~~~~~",
-			"alarms on throttles are not available yet", "use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts",
+			`unknown metric "throttels"`, "did you mean throttles?",
+		},
+		{
+			"throttles > 0%",
+			"            ~~",
+			"not a plain number", "write 2",
+		},
+		{
+			"timeouts > 1.5x stable",
+			"           ~~~~~~~~~~~",
+			"timeouts cannot be compared with stable: it depends on the weight", "write a number: 2",
+		},
+		{
+			"oom > 2 in 1 of 2",
+			"           ~~~~~~",
+			"oom is counted over the whole window", "leave it out",
+		},
+		{
+			"cold_starts > 20",
+			"              ~~",
+			"no unit", "write 20%",
+		},
+		{
+			"queue age > 5",
+			"            ~",
+			"no unit", "write 5s or 5m",
+		},
+		{
+			"queue > soon",
+			"        ~~~~",
+			"not a duration", "write 5m",
+		},
+		{
+			"queue > 15d",
+			"        ~~~",
+			"out of range", "write 1s to 14d",
+		},
+		{
+			"queue > 999ms",
+			"        ~~~~~",
+			"out of range", "write 1s to 14d",
+		},
+		{
+			"queue > 2x stable",
+			"        ~~~~~~~~~",
+			"queue cannot be compared with stable: both versions take from the same queues", "write a duration: 5m",
+		},
+		{
+			"queue > 5m min 20",
+			"               ~~",
+			"queue needs no minimum of requests", "leave it out",
+		},
+		{
+			"queue age < 5m",
+			"          ~",
+			"queue trips above its limit only", "write >",
 		},
 		{
 			" 5xx of POST /orders > 5%",
@@ -459,7 +519,7 @@ func TestLong_namesTheKeyThatIsWrong(t *testing.T) {
 		field string
 		text  string
 	}{
-		{Long{Above: "1%"}, "metric", "metric: no metric (begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts)"},
+		{Long{Above: "1%"}, "metric", "metric: no metric (begin with one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue)"},
 		{Long{Metric: "5xx", Below: "1%"}, "below", "below: 5xx trips above its limit only (write above)"},
 		{Long{Metric: "5xx"}, "above", "above: no limit (add above: 1%)"},
 		{Long{Metric: "5xx", Above: "1%", Below: "1%"}, "below", "below: above and below at once (keep one, or write two alarms)"},
@@ -470,8 +530,8 @@ func TestLong_namesTheKeyThatIsWrong(t *testing.T) {
 		{Long{Metric: "5xx", Above: "1%", Min: "x"}, "min", "min: not a number of requests (write 1 or more; 20 is the default)"},
 		{Long{Metric: "5xx", Above: "1%", Missing: "x"}, "missing", `missing: unknown word "x" (use one of missing, ignore, breaching, notBreaching)`},
 		{Long{Metric: "5xx", Above: "1%", React: "x"}, "react", `react: unknown word "x" (use one of rollback, pause, notify)`},
-		{Long{Metric: "queue", Above: "1"}, "metric", "metric: alarms on queue are not available yet (use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts)"},
-		{Long{Source: "url", Above: "1"}, "url", "url: alarms on url are not available yet (use a metric: 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts)"},
+		{Long{Metric: "cloudwatch", Above: "1"}, "metric", "metric: alarms on cloudwatch are not available yet (use one of 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue)"},
+		{Long{Source: "url", Above: "1"}, "url", "url: alarms on url are not available yet (use a metric: 5xx, 4xx, errors, p50 … p999, rps, cpu, memory, restarts; of functions timeouts, oom, throttles, cold_starts, queue)"},
 	} {
 		_, err := c.l.Alarm("n")
 		var p *ParseError

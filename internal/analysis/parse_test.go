@@ -31,6 +31,13 @@ func TestParseAlarm_readsTheShortForms(t *testing.T) {
 		"5xx > 1% in 3 of 5 for 50s":   roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 10 * s, M: 3, N: 5, Min: 20, Text: "5xx > 1% in 3 of 5 for 50s"}),
 		"5xx > 1% for 10s":             roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 10 * s, M: 1, N: 1, Min: 20, Text: "5xx > 1% for 10s"}),
 		"5xx > 1% in 3 of 5":           roll(Alarm{Metric: "5xx", Limit: 0.01, Period: 12 * s, M: 3, N: 5, Min: 20, Text: "5xx > 1% in 3 of 5"}),
+		"throttles > 0 for 1m":         roll(Alarm{Metric: "throttles", Limit: 0, Period: 10 * s, M: 1, N: 6, Text: "throttles > 0"}),
+		"timeouts > 2 for 5m":          roll(Alarm{Metric: "timeouts", Limit: 2, Period: 10 * s, M: 1, N: 30, Text: "timeouts > 2 for 5m"}),
+		"oom > 0 for 5m":               roll(Alarm{Metric: "oom", Limit: 0, Period: 10 * s, M: 1, N: 30, Text: "oom > 0 for 5m"}),
+		"cold_starts > 20% for 5m":     roll(Alarm{Metric: "cold_starts", Limit: 0.2, Period: 10 * s, M: 30, N: 30, Min: 20, Text: "cold_starts > 20% for 5m"}),
+		"cold_starts > 2x stable":      roll(Alarm{Metric: "cold_starts", Limit: 2, Relative: true, Period: 10 * s, M: 6, N: 6, Min: 20, Text: "cold_starts > 2x stable"}),
+		"queue > 5m for 2m":            roll(Alarm{Metric: "queue", Limit: 300, Period: 10 * s, M: 12, N: 12, Text: "queue > 5m for 2m"}),
+		" queue age > 1d in 1 of 2":    roll(Alarm{Metric: "queue", Limit: 86400, Period: 30 * s, M: 1, N: 2, Text: "queue > 24h in 1 of 2"}),
 	} {
 		got, err := ParseAlarm("n", text)
 		if err != nil {
@@ -49,7 +56,7 @@ func TestParseAlarm_readsTheShortForms(t *testing.T) {
 
 func TestParseAlarm_saysWhatIsNotYetAvailable(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"throttles > 0 for 1m", "cold_starts > 2", "queue > 100", "5xx of POST /orders > 5%", "prometheus > 5"} {
+	for _, text := range []string{"5xx of POST /orders > 5%", "prometheus > 5"} {
 		if _, err := ParseAlarm("n", text); !errors.Is(err, ErrNotYet) {
 			t.Errorf("%q: %v, want ErrNotYet", text, err)
 		}

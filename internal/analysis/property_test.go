@@ -26,6 +26,11 @@ func traffic() *rapid.Generator[[]*Window] {
 		}
 		w.Memory = rapid.Uint64Range(0, 100).Draw(t, "memory")
 		w.Restarts = rapid.Uint64Range(0, 1).Draw(t, "restarts")
+		w.Timeouts = rapid.Uint64Range(0, w.Failed).Draw(t, "timeouts")
+		w.OOM = w.Failed - w.Timeouts
+		w.Throttles = rapid.Uint64Range(0, 2).Draw(t, "throttles") / 2
+		w.ColdStarts = rapid.Uint64Range(0, w.Requests).Draw(t, "cold starts")
+		w.QueueAge = time.Duration(rapid.IntRange(0, 400).Draw(t, "queue age")) * time.Second
 		return &w
 	})
 	return rapid.SliceOfN(second, 1, 50)

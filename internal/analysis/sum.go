@@ -32,7 +32,7 @@ const (
 type answers struct {
 	k        int
 	requests uint64
-	bad      [3]uint64 // by [ratioIndex]
+	bad      [4]uint64 // by [ratioIndex]
 	timed    uint64    // whose latency is known
 	slow     []uint64  // slower than each of the grid's limits
 }
@@ -65,8 +65,10 @@ func ratioIndex(m Metric) int {
 		return 0
 	case Status4xx:
 		return 1
-	default:
+	case ColdStarts:
 		return 2
+	default:
+		return 3
 	}
 }
 
@@ -79,7 +81,7 @@ func (t *answers) count(w *Window, limits []time.Duration) {
 		}
 	}
 	t.requests += w.Requests
-	for _, m := range []Metric{Status5xx, Status4xx, Errors} {
+	for _, m := range []Metric{Status5xx, Status4xx, ColdStarts, Errors} {
 		t.bad[ratioIndex(m)] += m.failures(w)
 	}
 }
@@ -147,18 +149,17 @@ func (j *judgement) sum(r Reading, s stretch, end int) Verdict {
 
 // sumText is what the stretch says, as a sentence.
 func (j *judgement) sumText(r Reading, s stretch, v Verdict, end int) string {
-	of, bad := Reading{Value: divide(float64(s.bad), float64(s.requests)), Limit: r.Limit}, "failed"
+	of := Reading{Value: divide(float64(s.bad), float64(s.requests)), Limit: r.Limit}
 	in := fmt.Sprintf("of %d requests in %s", s.requests, duration(time.Duration(end-s.from)*j.Period))
-	text := fmt.Sprintf("%s was %s %s, %s", j.Metric, j.valueText(of), in, j.limitSentence(r))
+	text := fmt.Sprintf("%s was %s %s, %s", j.Metric.said(), j.valueText(of), in, j.limitSentence(r))
 	if j.Metric.unit() == latency {
-		bad = "slow"
 		text = fmt.Sprintf("%s: %s %% %s were slower than %s, limit %s %%", j.Metric, number(of.Value*100, 3), in, j.quantity(r.Limit, 3), number(j.share(0)*100, 3))
 	}
 	switch {
 	case v == Fail:
 		return text + ": more than chance"
 	case s.bad < j.Metric.evidence():
-		return fmt.Sprintf("%s; %d of the %d %s requests it takes to tell", text, s.bad, j.Metric.evidence(), bad)
+		return fmt.Sprintf("%s; %d of the %d %s requests it takes to tell", text, s.bad, j.Metric.evidence(), j.Metric.bad())
 	case end-s.from < j.M:
 		return text + "; trips after " + duration(time.Duration(j.M)*j.Period)
 	}

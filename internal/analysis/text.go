@@ -15,9 +15,9 @@ func (j *judgement) text(r Reading) string {
 		if j.Min > 0 {
 			return fmt.Sprintf("%d of %d requests in %s", r.Requests, r.Min, j.spanText())
 		}
-		return fmt.Sprintf("%s was not measured for %s", j.Metric, j.spanText())
+		return fmt.Sprintf("%s was not measured for %s", j.Metric.said(), j.spanText())
 	case Pass:
-		return fmt.Sprintf("%s was %s over %s, %s", j.Metric, j.valueText(r), j.spanText(), j.limitSentence(r))
+		return fmt.Sprintf("%s was %s over %s, %s", j.Metric.said(), j.valueText(r), j.spanText(), j.limitSentence(r))
 	case Inconclusive:
 		return j.breachText(r) + "; " + j.lacking(r)
 	default:
@@ -30,23 +30,19 @@ func (j *judgement) breachText(r Reading) string {
 	lasted := "for " + duration(time.Duration(r.Breaching)*j.Period)
 	switch {
 	case r.Breaching == 0:
-		return fmt.Sprintf("%s was not measured for %s, and missing data counts as a breach", j.Metric, j.spanText())
-	case j.Metric == Restarts:
-		return fmt.Sprintf("%s restarts in %s, %s", number(r.Value, 3), j.spanText(), j.limitSentence(r))
+		return fmt.Sprintf("%s was not measured for %s, and missing data counts as a breach", j.Metric.said(), j.spanText())
+	case j.Metric.unit() == count:
+		return fmt.Sprintf("%s %s in %s, %s", number(r.Value, 3), j.Metric.things(r.Value), j.spanText(), j.limitSentence(r))
 	case j.M < j.N:
 		lasted = fmt.Sprintf("in %d of %d periods of %s", r.Breaching, j.N, duration(j.Period))
 	}
-	return fmt.Sprintf("%s was %s %s, %s", j.Metric, j.valueText(r), lasted, j.limitSentence(r))
+	return fmt.Sprintf("%s was %s %s, %s", j.Metric.said(), j.valueText(r), lasted, j.limitSentence(r))
 }
 
 // lacking says what an inconclusive breach lacks to trip.
 func (j *judgement) lacking(r Reading) string {
 	if need := j.Metric.evidence(); r.Bad < need {
-		what := "failed"
-		if j.Metric.unit() == latency {
-			what = "slow"
-		}
-		return fmt.Sprintf("%d of the %d %s requests it takes to tell", r.Bad, need, what)
+		return fmt.Sprintf("%d of the %d %s requests it takes to tell", r.Bad, need, j.Metric.bad())
 	}
 	if j.M < j.N {
 		return fmt.Sprintf("trips at %d", j.M)
@@ -64,13 +60,13 @@ func (j *judgement) limitSentence(r Reading) string {
 
 func (j *judgement) abstainText(requests, need uint64) string {
 	if j.Metric.OfRequests() {
-		return fmt.Sprintf("%s has nothing to compare with: stable had %d of %d requests", j.Metric, requests, need)
+		return fmt.Sprintf("%s has nothing to compare with: stable had %d of %d requests", j.Metric.said(), requests, need)
 	}
-	return fmt.Sprintf("%s has nothing to compare with: stable was not measured", j.Metric)
+	return fmt.Sprintf("%s has nothing to compare with: stable was not measured", j.Metric.said())
 }
 
 func (j *judgement) waitingText() string {
-	return fmt.Sprintf("%s: the first %s have not passed", j.Metric, duration(j.Period))
+	return fmt.Sprintf("%s: the first %s have not passed", j.Metric.said(), duration(j.Period))
 }
 
 func (j *judgement) spanText() string { return duration(j.window()) }
@@ -96,6 +92,10 @@ func (j *judgement) quantity(x float64, digits int) string {
 		return number(x, digits) + "/s"
 	case u == count:
 		return number(x, digits)
+	case u == age && (x == 0 || x != math.Trunc(x)):
+		return number(x, digits) + " s"
+	case u == age:
+		return duration(time.Duration(x) * time.Second)
 	case x < 0.001:
 		return number(x*1e6, digits) + " µs"
 	case x < 1:
@@ -131,4 +131,52 @@ func duration(d time.Duration) string {
 		}
 	}
 	return strings.Join(parts, " ")
+}
+
+// said is the metric in a sentence.
+func (m Metric) said() string {
+	switch m {
+	case QueueAge:
+		return queueAge
+	case ColdStarts:
+		return "share of cold starts"
+	case OOM:
+		return "kills for memory"
+	default:
+		return string(m)
+	}
+}
+
+// things are what a count counts, n of them.
+func (m Metric) things(n float64) string {
+	if n == 1 {
+		one := map[Metric]string{Restarts: "restart", Timeouts: "timeout", OOM: "kill for memory", Throttles: "throttled call"}
+		return one[m]
+	}
+	switch m {
+	case Throttles:
+		return "throttled calls"
+	default:
+		return m.said()
+	}
+}
+
+// counted is what is said of a count: "restarts are counted".
+func (m Metric) counted() string {
+	if m == OOM {
+		return string(m) + " is counted"
+	}
+	return string(m) + " are counted"
+}
+
+// bad is the word for the bad requests of a ratio or a quantile.
+func (m Metric) bad() string {
+	switch {
+	case m.unit() == latency:
+		return "slow"
+	case m == ColdStarts:
+		return "cold"
+	default:
+		return "failed"
+	}
 }
