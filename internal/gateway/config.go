@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 )
@@ -28,6 +29,10 @@ type Config struct {
 	InternalPort  int            // port of the listener for calls between workloads; 0: there is none
 	PreviewDomain string         // what preview host names end in; default "localhost"
 	TrustedProxy  []netip.Prefix // public clients whose X-Forwarded-* headers are believed
+
+	// Own answers at 127.0.0.1 of the listener for calls between workloads, where no
+	// workload is, and is counted for nobody; nil: nothing is there.
+	Own http.Handler
 
 	Certificates Certificates // for TLS; nil: there is none
 	Control      Control      // the server's own host; zero: it has none

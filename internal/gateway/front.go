@@ -57,7 +57,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		reply(w, id, refusal{http.StatusMethodNotAllowed, "this gateway opens no tunnels to elsewhere"})
 		return
 	}
-	if f.proves(w, r) || f.controls(w, r, id) || f.leads(w, r, id) {
+	if f.proves(w, r) || f.controls(w, r, id) || f.leads(w, r, id) || f.own(w, r) {
 		return
 	}
 	if !printable(r.Header.Get("Upgrade")) {

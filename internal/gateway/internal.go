@@ -3,6 +3,7 @@ package gateway
 import (
 	"hash/fnv"
 	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 
@@ -93,6 +94,27 @@ func (g *Gateway) InternalURL(k rollout.Key) string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return "http://" + net.JoinHostPort(g.addresses.of(k).String(), strconv.Itoa(g.cfg.InternalPort))
+}
+
+// ownAddress is where what is no workload answers on the internal listener.
+var ownAddress = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// own has Config.Own answer what is for it, and leaves all others alone.
+func (f *front) own(w http.ResponseWriter, r *http.Request) bool {
+	if !f.internal || f.g.cfg.Own == nil || f.arrival(r).local != ownAddress {
+		return false
+	}
+	f.g.cfg.Own.ServeHTTP(w, r)
+	return true
+}
+
+// OwnURL returns the base address of what Config.Own answers, without trailing slash;
+// empty when there is no internal listener.
+func (g *Gateway) OwnURL() string {
+	if g.cfg.InternalPort == 0 || g.cfg.Own == nil {
+		return ""
+	}
+	return "http://" + net.JoinHostPort(ownAddress.String(), strconv.Itoa(g.cfg.InternalPort))
 }
 
 // localOnly is the internal listener, which has to be bound to every address to
