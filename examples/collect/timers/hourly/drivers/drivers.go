@@ -1,0 +1,17 @@
+// Package drivers reports how many pickups the drivers have.
+package drivers
+
+import (
+	"context"
+	"time"
+
+	"titrate/examples/collect/internal/app"
+	"titrate/examples/collect/internal/ledger"
+)
+
+// Handle writes the report of the time at which it was due.
+func Handle(ctx context.Context, a *app.App, at time.Time) error {
+	return a.Report(ctx, "drivers", at, func(s ledger.Summary) app.Figures {
+		return app.Figures{"assigned": app.Count(s.States[ledger.Assigned])}
+	})
+}

@@ -1,0 +1,17 @@
+// Package notifications reports who was told over which channel.
+package notifications
+
+import (
+	"context"
+	"time"
+
+	"titrate/examples/collect/internal/app"
+	"titrate/examples/collect/internal/ledger"
+)
+
+// Handle writes the report of the time at which it was due.
+func Handle(ctx context.Context, a *app.App, at time.Time) error {
+	return a.Report(ctx, "notifications", at, func(s ledger.Summary) app.Figures {
+		return app.Counts(s.Told)
+	})
+}
