@@ -197,6 +197,9 @@ func (b *builder) toSet() []Secret {
 	for _, s := range b.secrets {
 		given := slices.ContainsFunc(b.accessories, func(u *unit) bool { return u.value("secret") == s.Name })
 		s.Services = slices.Concat(givenTo(b.services, s.Name), givenTo(b.functions, s.Name), givenTo(b.accessories, s.Name))
+		if b.defaults != nil && len(givenTo([]*unit{b.defaults}, s.Name)) > 0 {
+			s.Services = names(b.functions)
+		}
 		s.Environments = givenTo(b.settings, s.Name)
 		pulls := slices.ContainsFunc(b.registries, func(r said) bool {
 			return slices.ContainsFunc(r.value.([]said), func(x said) bool { return x.key == "password" && x.value == s.Name })

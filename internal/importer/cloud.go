@@ -23,6 +23,7 @@ type cloudFunction struct {
 	handler string
 	runtime string // as AWS names it
 	folder  string // of its code, in the repository
+	payload string // of its requests, as the routes so far have it
 }
 
 // cloudQueue is a queue that the project itself makes.
@@ -36,7 +37,7 @@ var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // function adds a function, under a name that no other one has.
 func (b *builder) function(c *cloud, name string, from *node) *cloudFunction {
-	f := &cloudFunction{unit: &unit{name: b.free(nameOf(camel.ReplaceAllString(name, "$1-$2"))), from: from}}
+	f := &cloudFunction{unit: &unit{name: b.free(kebab(name)), from: from}}
 	b.functions = append(b.functions, f.unit)
 	c.functions = append(c.functions, f)
 	return f
@@ -129,6 +130,17 @@ func (f *cloudFunction) route(method, at string, from *node) {
 	}
 }
 
+// payload says in which form a function is given its requests.
+func (b *builder) payload(f *cloudFunction, payload string, from *node) {
+	if f.payload != "" && f.payload != payload {
+		b.note(from, Changed, "its routes were given to it in two forms; here all are in 1.0", "a function for each form, of the same build")
+		payload = "1.0"
+	}
+	if f.payload = payload; payload == "1.0" {
+		f.add("http", "payload", payload, from)
+	}
+}
+
 // routes shortens what only has routes of the usual payload.
 func (f *cloudFunction) routes() {
 	have, _ := f.value("http").([]said)
@@ -211,7 +223,9 @@ func (b *builder) variable(f *cloudFunction, name, value string, from *node) {
 	switch {
 	case variableNames.MatchString(name) && secretIn.MatchString(value):
 		b.secret(f.unit, name, from)
+		b.resolved(from)
 	case strings.Contains(value, "${"):
+		b.resolved(from)
 		b.note(from, Lost, name+" is "+value+": only the account at AWS knows it", "env: { "+name+": VALUE }")
 	case reservedVariable(name):
 		b.note(from, Needless, name+" is set by whatever runs the function", "")
@@ -244,9 +258,12 @@ func (b *builder) toDefaults() {
 			d.keys = append(d.keys, *all)
 		}
 	}
-	for _, s := range b.everywhere("env") {
-		d.add("env", s.key, s.value, s.from)
+	for _, key := range []string{"env", "alarms"} {
+		for _, s := range b.everywhere(key) {
+			d.add(key, s.key, s.value, s.from)
+		}
 	}
+	b.allSecrets(d)
 	if len(d.keys) > 0 {
 		b.defaults = d
 	}
@@ -278,6 +295,28 @@ func (b *builder) common(key string) *said {
 	return &which
 }
 
+// allSecrets takes from the functions the secrets that all of them are given.
+func (b *builder) allSecrets(d *unit) {
+	first, _ := b.functions[0].value("secrets").([]string)
+	for _, name := range first {
+		if len(givenTo(b.functions, name)) < len(b.functions) {
+			continue
+		}
+		d.secret(name, b.functions[0].keys[b.functions[0].index("secrets")].from)
+	}
+	all, _ := d.value("secrets").([]string)
+	for _, u := range b.functions {
+		i := u.index("secrets")
+		if i < 0 {
+			continue
+		}
+		rest := slices.DeleteFunc(slices.Clone(u.keys[i].value.([]string)), func(n string) bool { return slices.Contains(all, n) })
+		if u.keys[i].value = rest; len(rest) == 0 {
+			u.drop("secrets")
+		}
+	}
+}
+
 // everywhere takes from the functions the entries of a key that all of them have.
 func (b *builder) everywhere(key string) []said {
 	entries, _ := b.functions[0].value(key).([]said)
@@ -305,6 +344,17 @@ func (b *builder) everywhere(key string) []said {
 	}
 	return out
 }
+
+// resolved takes back what the reader of a file says of a value that is known here.
+func (b *builder) resolved(at *node) {
+	name := at.path[strings.LastIndexByte(at.path, '.'):]
+	b.notes = slices.DeleteFunc(b.notes, func(n Note) bool {
+		return n.Kind == Lost && n.Place == at.where() && strings.HasSuffix(n.Key, name)
+	})
+}
+
+// kebab makes a name of Titrate's out of one in camel case.
+func kebab(s string) string { return nameOf(camel.ReplaceAllString(s, "$1-$2")) }
 
 // usedQueues keeps a section of queues that names each queue which is used: those that
 // functions are called by, and those for what these give up.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"titrate/internal/importer/serverless"
 )
@@ -69,10 +70,10 @@ func lasting(seconds int) string {
 func (b *builder) alarm(f *cloudFunction, a cloudAlarm, at *node) {
 	rule, why := a.rule()
 	if rule == "" {
-		b.note(at, Lost, why, "alarms: { "+nameOf(a.name)+": METRIC > LIMIT for TIME }")
+		b.note(at, Lost, why, "alarms: { "+kebab(a.name)+": METRIC > LIMIT for TIME }")
 		return
 	}
-	f.add("alarms", nameOf(a.name), rule, at)
+	f.add("alarms", kebab(a.name), rule, at)
 	if why != "" {
 		b.note(at, Changed, why, "")
 	}
@@ -92,9 +93,19 @@ func (r *slsReader) alarms(f *cloudFunction, of serverless.Function, named []ser
 	for _, ref := range named {
 		if ref.Function == "" {
 			name := ref.Name + ref.LogicalID
-			r.note(slsNode(ref.At, "functions."+of.Key+".deploymentSettings.alarms"), Lost, "the alarm "+name+" is not one that this file describes", "alarms: { "+nameOf(name)+": METRIC > LIMIT for TIME }")
+			r.note(slsNode(ref.At, "functions."+of.Key+".deploymentSettings.alarms"), Lost, "the alarm "+name+" is not one that this file describes", "alarms: { "+kebab(name)+": METRIC > LIMIT for TIME }")
 		}
 	}
+}
+
+// metricName is how CloudWatch spells a metric.
+func metricName(s string) string {
+	for _, name := range []string{"Errors", "Throttles", "Duration", "Invocations"} {
+		if strings.EqualFold(s, name) {
+			return name
+		}
+	}
+	return s
 }
 
 func slsAlarm(a serverless.Alarm) cloudAlarm {
@@ -107,7 +118,7 @@ func slsAlarm(a serverless.Alarm) cloudAlarm {
 	}
 	threshold, err := strconv.ParseFloat(a.Threshold, 64)
 	c := cloudAlarm{
-		name: a.Name, metric: a.Metric, pattern: a.Pattern != "", statistic: a.Statistic, threshold: threshold,
+		name: a.Name, metric: metricName(a.Metric), pattern: a.Pattern != "", statistic: a.Statistic, threshold: threshold,
 		seconds: number(a.Period, 60), n: number(a.EvaluationPeriods, 1),
 		greater: a.Comparison == "GreaterThanThreshold" || a.Comparison == "GreaterThanOrEqualToThreshold",
 		atLeast: a.Comparison == "GreaterThanOrEqualToThreshold", understood: err == nil,

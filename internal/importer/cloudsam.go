@@ -120,12 +120,14 @@ func (r *samReader) env(f *cloudFunction, v sam.Variable) {
 	id, _, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(v.Value, "${"), "}"), ".")
 	if name, ok := r.named(id); ok && strings.HasPrefix(v.Value, "${") {
 		f.add("env", v.Name, name, at)
+		r.resolved(at)
 		r.note(at, Changed, v.Name+" is the name of "+name+" here, which is taken for its URL or ARN", "")
 		return
 	}
 	i := slices.IndexFunc(r.p.Parameters, func(p sam.Parameter) bool { return p.Name == id && p.Secret })
 	if i >= 0 && strings.HasPrefix(v.Value, "${") {
 		r.secret(f.unit, v.Name, at)
+		r.resolved(at)
 		return
 	}
 	r.variable(f, v.Name, v.Value, at)
@@ -156,9 +158,11 @@ func (r *samReader) event(f *cloudFunction, e sam.Event, of sam.Function) {
 	switch e.Kind {
 	case sam.HTTPAPI, sam.RESTAPI:
 		f.route(e.Method, e.Path, at)
+		payload := "2.0"
 		if e.Kind == sam.RESTAPI || e.Payload == "1.0" {
-			f.add("http", "payload", "1.0", at)
+			payload = "1.0"
 		}
+		r.payload(f, payload, at)
 	case sam.FunctionURL:
 		if f.has("http") {
 			r.note(at, Lost, "a function with routes has no address of its own beside them", "http: ANY /"+f.name+"/{proxy+}")
@@ -206,7 +210,7 @@ func (r *samReader) shift(f *cloudFunction, of sam.Function) {
 	}
 	for _, hook := range []struct{ moment, fn string }{{"preTraffic", d.PreTraffic}, {"postTraffic", d.PostTraffic}} {
 		if hook.fn != "" {
-			r.note(at, Lost, "its "+hook.moment+" hook is the function "+hook.fn+": a hook is a command here", "hooks: { "+hook.moment+": titrate fn invoke "+nameOf(camel.ReplaceAllString(hook.fn, "$1-$2"))+" }, or probe: { … }")
+			r.note(at, Lost, "its "+hook.moment+" hook is the function "+hook.fn+": a hook is a command here", "hooks: { "+hook.moment+": titrate fn invoke "+kebab(hook.fn)+" }, or probe: { … }")
 		}
 	}
 	for _, t := range d.Triggers {
@@ -215,7 +219,7 @@ func (r *samReader) shift(f *cloudFunction, of sam.Function) {
 	for _, id := range d.Alarms {
 		i := slices.IndexFunc(r.p.Alarms, func(a sam.Alarm) bool { return a.ID == id })
 		if i < 0 {
-			r.note(at, Lost, "the alarm "+id+" is not one that this file describes", "alarms: { "+nameOf(id)+": METRIC > LIMIT for TIME }")
+			r.note(at, Lost, "the alarm "+id+" is not one that this file describes", "alarms: { "+kebab(id)+": METRIC > LIMIT for TIME }")
 			continue
 		}
 		r.alarm(f, samAlarm(r.p.Alarms[i]), samNode(r.p.Alarms[i].At, "Resources."+id))

@@ -136,6 +136,7 @@ func (r *slsReader) env(f *cloudFunction, v serverless.Variable) {
 	name, queue := r.target(*v.Of)
 	if queue || v.Of.Type == "AWS::SNS::Topic" {
 		f.add("env", v.Name, name, at)
+		r.resolved(at)
 		r.note(at, Changed, v.Name+" is the name of "+name+" here, which is taken for its URL or ARN", "")
 		return
 	}
@@ -170,7 +171,7 @@ func queueName(name, resource string) string {
 	if name == "" || strings.Contains(name, "${") {
 		name = resource
 	}
-	return nameOf(camel.ReplaceAllString(strings.TrimSuffix(name, ".fifo"), "$1-$2"))
+	return kebab(strings.TrimSuffix(name, ".fifo"))
 }
 
 // event takes over what calls a function.
@@ -227,9 +228,7 @@ func (r *slsReader) queue(f *cloudFunction, s *serverless.Source, n *node) {
 // http takes over a route.
 func (r *slsReader) http(f *cloudFunction, h *serverless.HTTP, n *node) {
 	f.route(h.Method, h.Path, n)
-	if h.Payload == "1.0" {
-		f.add("http", "payload", "1.0", n)
-	}
+	r.payload(f, h.Payload, n)
 	if h.Private {
 		r.note(n, Lost, "API keys are not asked for", "jwt, or check a header in the function")
 	}
@@ -296,6 +295,7 @@ func (r *slsReader) shift(f *cloudFunction, of serverless.Function) {
 		return
 	}
 	at := slsNode(d.At, "functions."+of.Key+".deploymentSettings")
+	r.resolved(at)
 	if !d.Active {
 		r.note(at, Needless, "it does not hold in the stage "+r.p.Provider.Stage, "")
 		r.alarms(f, of, nil)
@@ -309,7 +309,7 @@ func (r *slsReader) shift(f *cloudFunction, of serverless.Function) {
 	}
 	for moment, hook := range map[string]string{"preTraffic": d.PreHook, "postTraffic": d.PostHook} {
 		if hook != "" {
-			r.note(at, Lost, "its "+moment+" hook is the function "+hook+": a hook is a command here", "hooks: { "+moment+": titrate fn invoke "+hook+" }, or probe: { … }")
+			r.note(at, Lost, "its "+moment+" hook is the function "+hook+": a hook is a command here", "hooks: { "+moment+": titrate fn invoke "+kebab(hook)+" }, or probe: { … }")
 		}
 	}
 	r.alarms(f, of, d.Alarms)
@@ -350,6 +350,7 @@ func (r *slsReader) rest(f *cloudFunction, of serverless.Function, at *node) {
 func (r *slsReader) queues() {
 	for _, q := range r.p.Queues {
 		at := slsNode(q.At, "resources."+q.ID)
+		r.resolved(at)
 		u := &unit{name: queueName(q.Name, q.ID), from: at}
 		for _, n := range []struct {
 			key   string

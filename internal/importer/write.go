@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -174,9 +175,11 @@ func (b *builder) write() (string, error) {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, "# Made by titrate import from %q, which lists what was not carried over.\n", b.file)
-	enc := yaml.NewEncoder(&out)
-	enc.SetIndent(2)
-	if err := enc.Encode(root); err != nil {
+	enc, err := yaml.NewDumper(&out, yaml.WithIndent(2), yaml.WithLineWidth(-1)) // one line stays one
+	if err == nil {
+		err = errors.Join(enc.Dump(root), enc.Close())
+	}
+	if err != nil {
 		return "", fmt.Errorf("write the manifest: %w", err)
 	}
 	return sections.ReplaceAllString(out.String(), "\n$0"), nil
