@@ -218,10 +218,11 @@ func (f *cloudFunction) topic(name string, from *node) {
 	}
 }
 
-// variable adds one of the environment: a text, or what only a running account knows.
+// variable adds one of the environment: a text, a secret, or what only a running account
+// knows.
 func (b *builder) variable(f *cloudFunction, name, value string, from *node) {
 	switch {
-	case variableNames.MatchString(name) && secretIn.MatchString(value):
+	case variableNames.MatchString(name) && (secretIn.MatchString(value) || isSecret(name, value)):
 		b.secret(f.unit, name, from)
 		b.resolved(from)
 	case strings.Contains(value, "${"):

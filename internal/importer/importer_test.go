@@ -192,3 +192,6 @@ func FuzzCompose(f *testing.F)  { fuzz(f, "compose.yaml") }
 func FuzzKamal(f *testing.F)    { fuzz(f, "config/deploy.yml") }
 func FuzzFly(f *testing.F)      { fuzz(f, "fly.toml") }
 func FuzzProcfile(f *testing.F) { fuzz(f, "Procfile") }
+
+func FuzzServerless(f *testing.F) { fuzz(f, "serverless.yml") }
+func FuzzSAM(f *testing.F)        { fuzz(f, "template.yaml") }
