@@ -26,7 +26,7 @@ var impure = map[string]string{
 }
 
 // hands do one thing each for the controller, and know neither it nor each other.
-var hands = []string{"node", "source", "pipeline", "gateway", "certificate", "target/local", "store", "secrets", "auth", "sim"}
+var hands = []string{"node", "source", "pipeline", "gateway", "certificate", "target/local", "events", "store", "secrets", "auth", "sim"}
 
 // above a floor may be known only by what is higher still.
 var above = map[string][]string{

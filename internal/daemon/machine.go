@@ -13,6 +13,7 @@ import (
 
 	"titrate/internal/analysis"
 	"titrate/internal/certificate"
+	"titrate/internal/events"
 	"titrate/internal/gateway"
 	"titrate/internal/node"
 	"titrate/internal/rollout"
@@ -25,6 +26,7 @@ import (
 type machine struct {
 	gateway     *gateway.Gateway
 	supervisor  *local.Supervisor
+	events      *events.Events
 	snapshot    *node.Snapshot
 	logs        string
 	log         *slog.Logger
@@ -39,6 +41,7 @@ type machine struct {
 
 	mu       sync.Mutex
 	wanted   world.Wanted
+	calls    map[[2]string]bool // app and environment, of those that have functions
 	seen     world.Seen
 	sequence uint64
 	changed  chan struct{} // closed, and replaced, when seen changes
@@ -79,6 +82,7 @@ func (m *machine) apply(w world.Wanted) error {
 	if m.stock != nil {
 		m.stock.SetHosts(m.https.hosts(w))
 	}
+	m.applyEvents(w)
 	return m.supervisor.Apply(w)
 }
 

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/delivery"
 	"titrate/internal/engine"
+	"titrate/internal/events"
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
@@ -73,9 +76,14 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	}
 	m.awaitReady(ctx)
 	p.start(ctx, "observer", m.observe)
+	p.start(ctx, "events", m.events.Run)
+	p.start(ctx, "queue ages", m.ages)
 	go func() {
 		<-ctx.Done()
 		p.wait()
+		if err := m.events.Close(); err != nil {
+			cfg.Log.Error("close the events", slog.Any("error", err))
+		}
 		// From here on the next node may supervise; what is in flight here ends here.
 		lock.Close()
 	}()
@@ -103,7 +111,14 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	if m.stock, err = secure.stock(dir, m); err != nil {
 		return nil, err
 	}
-	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort}
+	key := sha256.Sum256([]byte("events " + token))
+	m.events, err = events.Open(context.Background(), events.Config{
+		Dir: dir.at("node", "events"), Key: key[:], Log: log, Deliver: delivery.By(func() *gateway.Gateway { return m.gateway }),
+	})
+	if err != nil {
+		return nil, err
+	}
+	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.events.Handler()}
 	if m.stock != nil {
 		running, err := ReadRunning(string(dir))
 		if err != nil {
@@ -121,8 +136,9 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))
 		},
-		URLs:     m.urls,
-		OnSample: m.sample,
+		URLs:      m.urls,
+		Variables: m.variables,
+		OnSample:  m.sample,
 	})
 	if err != nil {
 		return nil, err
@@ -137,7 +153,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 func endpoints(ready []local.Endpoint) []gateway.Endpoint {
 	out := make([]gateway.Endpoint, 0, len(ready))
 	for _, e := range ready {
-		out = append(out, gateway.Endpoint{ID: e.Instance, Addr: e.Addr})
+		out = append(out, gateway.Endpoint{ID: e.Instance, Addr: e.Addr, Callee: e.Callee})
 	}
 	return out
 }
