@@ -17,10 +17,18 @@ import (
 // baseline where stable has too few requests there, and abstain without either.
 // Stable and baseline may be nil. Both series must have been made for a.
 func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time) Reading {
-	tried := candidate.grid(a.Period)
+	return JudgeAmong(Among{}, a, candidate, stable, baseline, now)
+}
+
+// JudgeAmong is [Judge] of an alarm beside which others can take back the same
+// rollout. A ratio, a quantile with a limit of its own, and a count that only functions
+// have, trip then only if what speaks against the version suffices for all of them (R27).
+// What is weighed, and what not, is in among.go; how, in evidence.go.
+func JudgeAmong(among Among, a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time) Reading {
+	tried, base := candidate.grid(a.Period), stable.grid(a.Period)
 	j := judgement{
-		Alarm: a, baseline: baseline, origin: candidate.origin,
-		candidate: tried.points, answers: tried.answers, slow: slices.Index(tried.limits, seconds(a.Limit)), stable: stable.grid(a.Period).points,
+		Alarm: a, among: among, baseline: baseline, origin: candidate.origin,
+		candidate: tried.points, answers: tried.answers, slow: slices.Index(tried.limits, seconds(a.Limit)), stable: base.points, ofStable: base.answers,
 	}
 	end := candidate.closed(a.Period, now)
 	j.known = candidate.known(a.Period, end)
@@ -32,17 +40,19 @@ func Judge(a Alarm, candidate, stable *Series, baseline *Baseline, now time.Time
 			r = earlier
 		}
 	}
-	return r
+	return j.weigh(r, end)
 }
 
 // judgement is one alarm with what it is judged on.
 type judgement struct {
 	Alarm
+	among             Among
 	baseline          *Baseline
 	origin            time.Time
 	known             int // the first period that is known
 	candidate, stable []point
-	answers           []answers // the candidate's
+	answers, ofStable []answers // the candidate's, and stable's
+	froze             bool      // it was compared with the baseline
 	slow              int       // the alarm's limit in [answers].slow
 }
 
@@ -174,7 +184,8 @@ func (j *judgement) compare(r *Reading, used []point, begin, end int) bool {
 		}
 		return !r.Abstains
 	}
-	if need := j.need(); !known || requests < need {
+	need := j.need()
+	if j.froze = !known || requests < need; j.froze {
 		frozen := j.frozen()
 		if len(frozen) == 0 || j.Metric.sample(frozen) < need {
 			r.Abstains, r.Text = true, j.abstainText(requests, need)

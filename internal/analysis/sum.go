@@ -139,7 +139,7 @@ func (j *judgement) stretch(end int, limit float64) (s stretch, ok bool) {
 // as must breach, and one of the last must breach.
 func (j *judgement) sum(r Reading, s stretch, end int) Verdict {
 	switch {
-	case s.chance <= tripsAt && s.bad >= j.Metric.evidence() && s.requests >= uint64(j.Min) && end-s.from >= j.M && r.Breaching > 0:
+	case s.chance <= tripsAt/float64(max(j.among.Tests, 1)) && s.bad >= j.Metric.evidence() && s.requests >= uint64(j.Min) && end-s.from >= j.M && r.Breaching > 0:
 		return Fail
 	case s.chance <= holdsAt:
 		return Inconclusive

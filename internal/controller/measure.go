@@ -17,6 +17,7 @@ type member struct {
 	candidate rollout.Version
 	base      rollout.Version
 	alarms    []analysis.Alarm
+	among     analysis.Among
 
 	tried, stable *analysis.Series
 	baseline      *analysis.Baseline
@@ -27,13 +28,32 @@ type member struct {
 	counted  bool // windows have come since
 }
 
-func newMember(k rollout.Key, m rollout.Member, s rollout.State, i int) *member {
+func newMember(p rollout.Plan, s rollout.State, i int) *member {
+	k, m := p.Key(i), p.Members[i]
 	f := &member{
-		key: k, name: k.String(), candidate: m.Candidate, alarms: m.Alarms,
+		key: k, name: k.String(), candidate: m.Candidate, alarms: m.Alarms, among: among(p),
 		tried: analysis.NewSeries(m.Alarms), stable: analysis.NewSeries(m.Alarms),
 	}
 	f.follow(s, i)
 	return f
+}
+
+// among counts the alarms that can take back a group: the more of them there are, the
+// more each of them must have seen (R27). One member alone is judged by its alarms as
+// they stand.
+func among(p rollout.Plan) analysis.Among {
+	if len(p.Members) == 1 {
+		return analysis.Among{}
+	}
+	all := analysis.Among{Steps: len(p.Steps)}
+	for _, m := range p.Members {
+		for _, a := range m.Alarms {
+			if a.Reaction != analysis.ReactNotify {
+				all.Tests++
+			}
+		}
+	}
+	return all
 }
 
 // follow begins to count anew when a weight has arrived (R13).
@@ -127,7 +147,7 @@ func (m *member) judge(blind error, ended string, now time.Time) []analysis.Read
 			})
 			continue
 		}
-		r := analysis.Judge(a, m.tried, m.stable, m.baseline, now)
+		r := analysis.JudgeAmong(m.among, a, m.tried, m.stable, m.baseline, now)
 		if a.Metric == analysis.Restarts && r.Verdict == analysis.Fail && ended != "" {
 			r.Text += "; " + ended
 		}

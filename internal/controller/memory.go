@@ -141,7 +141,7 @@ func (m *memory) open(r rollout.Record, stamp world.Stamp) {
 		m.touch(k)
 		m.byKey[k] = append(m.byKey[k], l)
 		m.noteKey(k)
-		l.members = append(l.members, newMember(k, r.Plan.Members[i], r.State, i))
+		l.members = append(l.members, newMember(r.Plan, r.State, i))
 	}
 	m.live[r.Plan.Rollout] = l
 	m.order = append(m.order, r.Plan.Rollout)

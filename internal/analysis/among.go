@@ -1,0 +1,94 @@
+package analysis
+
+import (
+	"fmt"
+	"math"
+)
+
+// Among says how many verdicts can take back the rollout that an alarm is of. The
+// chance of a false one adds up over them: of sixty members with an alarm that is wrong
+// in 1 % of their rollouts one goes back by chance nearly every other time. So each asks
+// for as much more evidence as there are others (R27). The zero Among, and one of a
+// single test, is an alarm by itself.
+type Among struct {
+	Tests int // alarms of all members that may trip
+	Steps int // of the rollout: at each of them counting begins anew
+}
+
+const (
+	// perTest is R27's: of so many whole rollouts one goes back by chance at the most.
+	perTest = 100
+	// holdsPerTest is the same of the steps in which a breach that has not lasted holds.
+	holdsPerTest = 10
+)
+
+// alone reports whether no other verdict stands beside this one.
+func (a Among) alone() bool { return a.Tests < 2 }
+
+// trips is the evidence that it takes to trip, as a logarithm. A member that is well
+// reaches it with the chance 1 / (100 × tests × steps) in a step, however often it is
+// looked at.
+func (a Among) trips() float64 {
+	return math.Log(perTest * float64(a.Tests) * float64(max(a.Steps, 1)))
+}
+
+// holds is the evidence that it takes to hold a step, as a logarithm: of ten steps in
+// which all members are well, one is held at the most.
+func (a Among) holds() float64 { return math.Log(holdsPerTest * float64(a.Tests)) }
+
+// weighed reports whether the alarm's breaches may be chance, so that their evidence is
+// weighed. One over latency that is compared with stable has a limit that moves.
+func (a Alarm) weighed() bool {
+	return a.summed() || a.Metric.unit() == count && a.Metric.OfFunctions()
+}
+
+// weigh has a breach judged by the evidence that it takes among others. One that has lasted is
+// inconclusive without it; one that has not, or is of too few bad requests to trip,
+// passes while it is what chance does to one of so many. With it a ratio trips though data points
+// within the limit lie in between.
+func (j *judgement) weigh(r Reading, end int) Reading {
+	missing := j.Missing == MissingBreaching && r.Breaching < j.M // it is no data that breaches
+	if j.among.alone() || !j.weighed() || missing || r.Breaching == 0 {
+		return r
+	}
+	pairs := j.pairs(end)
+	switch e := j.evidence(pairs, r.Limit); {
+	case r.Verdict == Fail && e < j.among.trips():
+		r.Verdict = Inconclusive
+		r.Text += fmt.Sprintf("; it may be chance among %d alarms", j.among.Tests)
+	case r.Verdict != Fail && e >= j.among.trips() && j.Metric.unit() == ratio:
+		return j.refuse(r, pairs, end)
+	case r.Verdict == Inconclusive && e < j.among.holds():
+		r.Verdict = Pass
+		r.Text += fmt.Sprintf("; among %d alarms that is chance", j.among.Tests)
+	}
+	return r
+}
+
+// refuse has a ratio trip on its evidence, if what was bad since it speaks most against the
+// version is as much, and has lasted as long, as the alarm asks for.
+func (j *judgement) refuse(r Reading, pairs []pair, end int) Reading {
+	s := worst(pairs, r.Limit)
+	if s.bad < j.Metric.evidence() || s.requests < uint64(j.Min) || end-s.from < j.M {
+		return r
+	}
+	r.Text = j.sumText(r, s, Fail, end)
+	r.Verdict, r.Requests, r.Bad, r.Since = Fail, s.requests, s.bad, j.start(s.from)
+	r.Value = divide(float64(s.bad), float64(s.requests))
+	return r
+}
+
+// worst is the stretch up to the end that speaks most against the version's being within
+// the limit; none where nothing does.
+func worst(pairs []pair, limit float64) (most stretch) {
+	var s stretch
+	top, sum := 0.0, 0.0
+	for i := len(pairs) - 1; i >= 0; i-- {
+		p := pairs[i]
+		s.requests, s.bad, s.from = s.requests+p.requests, s.bad+p.bad, p.k
+		if sum += growth(p.bad, p.requests, limit, 2); sum > top {
+			top, most = sum, s
+		}
+	}
+	return most
+}
