@@ -41,14 +41,13 @@ const HeaderGateway = "Titrate-Gateway"
 
 // door decides who comes in.
 type door struct {
-	local   [sha256.Size]byte // of the data folder's token
-	gateway [sha256.Size]byte
-	cfg     *Config
+	local [sha256.Size]byte // of the data folder's token
+	cfg   *Config
 }
 
 func newDoor(cfg *Config) *door {
 	// Hashes have one length, so that the comparison takes one time.
-	return &door{sha256.Sum256([]byte(cfg.Token)), sha256.Sum256([]byte(cfg.Gateway)), cfg}
+	return &door{sha256.Sum256([]byte(cfg.Token)), cfg}
 }
 
 // authenticate lets a request through that carries a token, as a bearer token or as
@@ -102,11 +101,15 @@ func (d *door) who(secret string, now time.Time) (v visitor, why string) {
 	return v, "the token is wrong"
 }
 
-// from is where a request comes from, whether that is not this machine, and whether
-// it came over TLS.
 func (d *door) from(r *http.Request) (at netip.Addr, far, secure bool) {
-	got := sha256.Sum256([]byte(r.Header.Get(HeaderGateway)))
-	if d.cfg.Gateway != "" && subtle.ConstantTimeCompare(got[:], d.gateway[:]) == 1 {
+	return From(r, d.cfg.Gateway)
+}
+
+// From is where a request comes from, whether that is not this machine, and whether it
+// came over TLS, by what the gateway shows.
+func From(r *http.Request, gateway string) (at netip.Addr, far, secure bool) {
+	got, want := sha256.Sum256([]byte(r.Header.Get(HeaderGateway))), sha256.Sum256([]byte(gateway))
+	if gateway != "" && subtle.ConstantTimeCompare(got[:], want[:]) == 1 {
 		at, err := netip.ParseAddr(r.Header.Get("X-Forwarded-For"))
 		return at, err == nil, true
 	}

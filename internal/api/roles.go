@@ -31,6 +31,16 @@ var routes = map[string]auth.Role{
 	"GET /api/v1/rollouts/{id}/explain":                     auth.Viewer,
 	"POST /api/v1/rollouts/{id}/replay":                     auth.Viewer, // it changes nothing
 	"GET /api/v1/certificates":                              auth.Viewer,
+	"GET /api/v1/credentials":                               auth.Viewer, // its own: they are good for what the token is
+	"GET /api/v1/apps/{app}/environments/{env}/functions":   auth.Viewer,
+	"GET /api/v1/apps/{app}/environments/{env}/queues":      auth.Viewer,
+
+	"POST /api/v1/apps/{app}/environments/{env}/functions/{name}/invoke":  auth.Deployer,
+	"POST /api/v1/apps/{app}/environments/{env}/functions/{name}/probe":   auth.Deployer,
+	"GET /api/v1/apps/{app}/environments/{env}/queues/{name}/messages":    auth.Deployer, // what is in them may be anybody's
+	"POST /api/v1/apps/{app}/environments/{env}/queues/{name}/messages":   auth.Deployer,
+	"DELETE /api/v1/apps/{app}/environments/{env}/queues/{name}/messages": auth.Deployer,
+	"POST /api/v1/apps/{app}/environments/{env}/queues/{name}/redrive":    auth.Deployer,
 
 	"POST /api/v1/apps/{app}/rollback":                                    auth.Deployer,
 	"POST /api/v1/rollouts/{id}/commands":                                 auth.Deployer, // and as the verb asks

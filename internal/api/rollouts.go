@@ -201,25 +201,32 @@ const obeyLook = 50 * time.Millisecond
 // obeyed waits until a command after the one numbered before was carried out or
 // refused.
 func (s *server) obeyed(ctx context.Context, id, before int64) (client.Rollout, error) {
+	r, err := Obeyed(ctx, s.Store, id, before)
+	if err != nil {
+		return client.Rollout{}, err
+	}
+	return s.wireRollout(r), nil
+}
+
+// Obeyed waits until a command of a rollout after the one numbered before was carried out
+// or refused, for a while, and returns the rollout as it stands then.
+func Obeyed(ctx context.Context, st *store.Store, id, before int64) (rollout.Record, error) {
 	deadline, tick := time.NewTimer(obeyIn), time.NewTicker(obeyLook)
 	defer deadline.Stop()
 	defer tick.Stop()
 	for {
-		heard := s.Store.Heard()
-		r, err := s.Store.Rollout(ctx, id)
-		if err != nil {
-			return client.Rollout{}, err
-		}
-		if r.State.Command > before {
-			return s.wireRollout(r), nil
+		heard := st.Heard()
+		r, err := st.Rollout(ctx, id)
+		if err != nil || r.State.Command > before {
+			return r, err
 		}
 		select {
 		case <-heard:
 		case <-tick.C:
 		case <-deadline.C:
-			return s.wireRollout(r), nil
+			return r, nil
 		case <-ctx.Done():
-			return client.Rollout{}, ctx.Err()
+			return r, ctx.Err()
 		}
 	}
 }

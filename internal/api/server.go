@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -14,6 +16,7 @@ import (
 	"titrate/client"
 	"titrate/internal/auth"
 	"titrate/internal/controller"
+	"titrate/internal/functions"
 	"titrate/internal/node"
 	"titrate/internal/rollout"
 	"titrate/internal/secrets"
@@ -30,8 +33,13 @@ type Config struct {
 	Token      string       // the data folder's credential; never empty
 	Tokens     *auth.Book   // the others; never nil
 	Limit      *auth.Limit  // on wrong ones from elsewhere; nil: there is none
-	Gateway    string       // what the gateway shows in [HeaderGateway]; empty: it leads nobody here
-	About      client.Server
+	// Signers are whose requests carry a signature in place of a token; nil: nobody's.
+	Signers *auth.Signers
+	// Lambda answers what lies below /lambda/. It lets nobody in by itself who has not
+	// signed: no token opens it. Nil: there is nothing.
+	Lambda  http.Handler
+	Gateway string // what the gateway shows in [HeaderGateway]; empty: it leads nobody here
+	About   client.Server
 	// Preview returns an address at which a version is reached past the split until a
 	// moment; empty when there is none. Nil: there never is.
 	Preview func(k rollout.Key, v rollout.Version, until time.Time) string
@@ -56,7 +64,21 @@ func New(ctx context.Context, cfg Config) http.Handler {
 		mux.Handle("/git/", cfg.Git)
 		mux.Handle("/", shortGit(cfg.Git))
 	}
-	return limited(sameSite(newDoor(&s.Config).authenticate(s.authorize(mux))))
+	return limited(sameSite(s.signed(newDoor(&s.Config).authenticate(s.authorize(mux)))))
+}
+
+// signed leads requests below /lambda/ past the tokens, to where signatures are checked.
+func (s *server) signed(next http.Handler) http.Handler {
+	if s.Lambda == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/lambda/") {
+			s.Lambda.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 var gitForm = regexp.MustCompile(`^/[^/]+(?:/[^/]+)?\.git/`)
@@ -91,6 +113,8 @@ func (s *server) register(mux *http.ServeMux) huma.API {
 	s.registerSecrets(api)
 	s.registerCertificates(api)
 	s.registerAccessories(api)
+	s.registerFunctions(api)
+	s.registerQueues(api)
 	s.registerTokens(api)
 	s.registerStreams(api, mux)
 	return api
@@ -114,6 +138,7 @@ func (s *server) problem(ctx context.Context, err error) *problemError {
 	var name *secrets.NameError
 	var called *auth.NameError
 	var fault *store.FaultError
+	var call *functions.CallError
 	switch {
 	case errors.As(err, &known):
 		return known
@@ -123,16 +148,31 @@ func (s *server) problem(ctx context.Context, err error) *problemError {
 		return problem(http.StatusUnprocessableEntity, "T0803", err.Error())
 	case errors.As(err, &unset), errors.As(err, &name), errors.As(err, &called):
 		return problem(http.StatusUnprocessableEntity, codeIn(err), err.Error())
+	case errors.As(err, &call):
+		return problem(callStatus(call.Code), call.Code, err.Error())
 	case errors.As(err, &fault):
 		s.Log.Error("the store is in trouble", slog.Any("error", err))
 		return problem(http.StatusServiceUnavailable, fault.Code, err.Error())
 	case errors.Is(err, rollout.ErrUnknown), errors.Is(err, secrets.ErrUnset), errors.Is(err, auth.ErrUnknown):
-		return problem(http.StatusNotFound, "T0802", err.Error())
+		return problem(http.StatusNotFound, cmp.Or(codeIn(err), "T0802"), err.Error())
 	case ctx.Err() != nil:
 		return problem(http.StatusServiceUnavailable, "", "the caller went away, or the server ends")
 	}
 	s.Log.Error("a request failed", slog.Any("error", err))
 	return problem(http.StatusInternalServerError, codeIn(err), err.Error())
+}
+
+// callStatus is the status of a call that did not reach its function or queue.
+func callStatus(code string) int {
+	switch code {
+	case functions.CodeName, functions.CodeVersion, functions.CodeQueue:
+		return http.StatusNotFound
+	case functions.CodeEvent:
+		return http.StatusUnprocessableEntity
+	case functions.CodeProbe:
+		return http.StatusConflict
+	}
+	return http.StatusServiceUnavailable
 }
 
 var codeForm = regexp.MustCompile(`^error\[(T\d{4})\]: `)

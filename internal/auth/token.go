@@ -187,13 +187,18 @@ func (b *Book) Who(secret string, now time.Time) (t Token, ok bool) {
 	if found < 0 {
 		return Token{}, false
 	}
-	if k := &b.tokens[found]; !k.Expired(now) && now.Sub(k.Used) >= usedWithin {
+	b.use(found, now)
+	return b.tokens[found].Token, true
+}
+
+// use notes a use of a token. Guarded by mu.
+func (b *Book) use(i int, now time.Time) {
+	if k := &b.tokens[i]; !k.Expired(now) && now.Sub(k.Used) >= usedWithin {
 		k.Used = now.UTC().Truncate(time.Second)
 		if err := b.write(b.tokens); err != nil { // whoever holds it comes in all the same
 			b.log.Warn("the last use of a token is not kept", slog.String("token", k.Name), slog.Any("error", err))
 		}
 	}
-	return b.tokens[found].Token, true
 }
 
 // write replaces the files, and what is held. Guarded by mu.

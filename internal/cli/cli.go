@@ -123,7 +123,7 @@ func (s *session) root() *cobra.Command {
 	root.AddCommand(
 		s.demoCommand(), s.upCommand(), s.downCommand(), s.initCommand(), s.importCommand(), s.devCommand(), s.deployCommand(),
 		s.statusCommand(), s.openCommand(), s.logsCommand(), s.diffCommand(), s.historyCommand(), s.rollbackCommand(),
-		s.rolloutCommand(), s.secretCommand(), s.accessoryCommand(), s.certificateCommand(), s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.tokenCommand(),
+		s.rolloutCommand(), s.secretCommand(), s.accessoryCommand(), s.fnCommand(), s.queueCommand(), s.certificateCommand(), s.loginCommand(), s.logoutCommand(), s.whoamiCommand(), s.tokenCommand(),
 		s.gitCredentialCommand(), s.validateCommand(), s.configCommand(), s.explainCommand(), s.schemaCommand(), s.simulateCommand(), s.serverCommand(), s.versionCommand(),
 	)
 	root.AddCommand(s.processCommands()...)

@@ -19,7 +19,7 @@ const (
 	exitDone      = 0
 	exitFailed    = 1   // the tool or the server failed
 	exitUsage     = 2   // used wrongly, or an invalid manifest
-	exitRefused   = 3   // taken back: by an alarm or a failure, or by a person
+	exitRefused   = 3   // taken back: by an alarm or a failure, or by a person; or a function failed its call
 	exitSignIn    = 4   // no credential, or a wrong one
 	exitWaiting   = 5   // waits for a person
 	exitBuild     = 6   // a build or hook failed, or nothing became ready: no traffic moved
@@ -113,7 +113,7 @@ func (s *session) complain(err error, asJSON bool) {
 var codedForm = regexp.MustCompile(`(?s)^error(?:\[(T\d{4})\])?: (.*)$`)
 
 // commandForm finds this program's commands in what is to be typed.
-var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret|accessory|certificate|token) [a-z-]+|version)\b( --data)?`)
+var commandForm = regexp.MustCompile(`\btitrate (up|down|init|deploy|status|logs|diff|history|rollback|(rollout|secret|accessory|certificate|token|fn|queue) [a-z-]+|version)\b( --data)?`)
 
 // typed names the data folder that the call names in every command to type: without
 // it, the next call would mean another server.

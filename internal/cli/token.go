@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -17,6 +18,7 @@ func (s *session) tokenCommand() *cobra.Command {
 	}
 	var expires duration
 	var role string
+	var aws bool
 	create := &cobra.Command{
 		Use: "create NAME", Short: "make a token; it is shown this once", Args: between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,6 +38,9 @@ func (s *session) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if aws {
+				return s.awsToken(cmd.Context(), c, t)
+			}
 			where := c.URL
 			if about, err := c.Server(cmd.Context()); err == nil && about.URL != "" {
 				where = about.URL
@@ -45,6 +50,7 @@ func (s *session) tokenCommand() *cobra.Command {
 		},
 	}
 	create.Flags().StringVar(&role, "role", "deployer", "what it may: viewer, deployer, approver or admin")
+	create.Flags().BoolVar(&aws, "aws", false, "also what AWS's tools sign with, in place of it; see titrate fn credentials")
 	create.Flags().Var(&expires, "expires", "how long it is good, as in 90d (default: until it is revoked)")
 	c.AddCommand(
 		create,
@@ -91,6 +97,25 @@ func (s *session) tokenCommand() *cobra.Command {
 		},
 	)
 	return c
+}
+
+// awsToken shows a token that was made just now and the keys that stand for it.
+func (s *session) awsToken(ctx context.Context, c *client.Client, t client.NewToken) error {
+	itself := *c
+	itself.Token = t.Secret
+	k, err := itself.Credentials(ctx)
+	if err != nil {
+		return fmt.Errorf("the token %s is made, and its keys could not be asked for: %w\n  help    titrate token revoke %s, then make it again", t.Name, err, t.Name)
+	}
+	k.Endpoint += "/APP/ENV"
+	fmt.Fprintf(s.Err, "The token %s and its keys are for %s%s. Neither is shown again. What is signed with them goes to the endpoint, with the app and its environment.\n", t.Name, roleText(t.Role), until(t.Expires))
+	return s.emit(struct {
+		client.NewToken
+		Credentials client.Credentials `json:"credentials"`
+	}{t, k}, func(w io.Writer) {
+		fmt.Fprintf(w, "export TITRATE_TOKEN=%s\n", t.Secret)
+		exports(w, k)
+	})
 }
 
 func day(t *time.Time) string {

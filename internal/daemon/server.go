@@ -161,9 +161,15 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	if err != nil {
 		return nil, err
 	}
+	limit := &auth.Limit{Burst: wrongAtOnce, Every: wrongEvery}
+	signers, err := openSigners(dir, tokens, strings.TrimSpace(string(apiToken)))
+	if err != nil {
+		return nil, err
+	}
 	s.handler = api.New(ctx, api.Config{
 		Controller: s.controller, Store: s.store, Node: s.node, Secrets: s.secrets, Git: s.source,
-		Token: strings.TrimSpace(string(apiToken)), Tokens: tokens, Limit: &auth.Limit{Burst: wrongAtOnce, Every: wrongEvery}, Gateway: nodeToken,
+		Token: strings.TrimSpace(string(apiToken)), Tokens: tokens, Limit: limit, Gateway: nodeToken,
+		Signers: signers, Lambda: s.lambda(signers, limit, nodeToken),
 		About: client.Server{Version: Version(), API: running.API, Gateway: running.Gateway, HTTPS: s.secure, URL: secure.url(), Data: cfg.Dir},
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
 			return gateway.PreviewURL(running.Gateway, previewKey, k, v, until)

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -173,14 +172,11 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 		return resp, nil
 	}
 	defer resp.Body.Close()
-	var r refusal
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&r); err != nil {
-		return nil, fmt.Errorf("the node answered %s", resp.Status)
-	}
+	err = refusedFor(resp)
 	if resp.StatusCode == http.StatusConflict {
-		return nil, fmt.Errorf("%w: %s", world.ErrStale, r.Error)
+		return nil, fmt.Errorf("%w: %w", world.ErrStale, err)
 	}
-	return nil, errors.New(r.Error)
+	return nil, err
 }
 
 // pollQuery asks the node to wait until shortly before ctx ends, so that it is

@@ -10,6 +10,11 @@
 //	GET  /v1/windows?after=N&wait=D → []world.VersionWindow
 //	POST /v1/logs                  world.LogQuery → lines of world.LogLine
 //	POST /v1/stop                  ends every workload
+//	POST /v1/invoke                Invocation → Invoked, however long the function takes
+//	GET  /v1/queues?app=A&env=E    → []Queue
+//	POST /v1/queues/{send,purge,redrive,peek}
+//
+// A refusal has the sentence and, where callers tell it apart, its kind.
 package node
 
 // ProtocolVersion is sent with every request and answer (header

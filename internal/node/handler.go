@@ -31,6 +31,8 @@ type Machine interface {
 	Logs(ctx context.Context, q world.LogQuery, w io.Writer) error
 	// Stop ends every workload, draining each, and answers when all have ended.
 	Stop(ctx context.Context) error
+	Functions
+	Queues
 }
 
 // The limits of what a node accepts and how long it makes a caller wait.
@@ -65,6 +67,7 @@ func NewHandler(m Machine, token string) http.Handler {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+	registerCalls(mux, m)
 	return authenticated(token, versioned(mux))
 }
 
@@ -156,10 +159,11 @@ func answer(w http.ResponseWriter, v any) {
 
 type refusal struct {
 	Error string `json:"error"`
+	Kind  string `json:"kind,omitempty"` // a name of errorNames
 }
 
 func refuse(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(refusal{err.Error()})
+	_ = json.NewEncoder(w).Encode(refusal{err.Error(), nameOf(err)})
 }
