@@ -303,7 +303,11 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	}
 	job := pipeline.Job{App: req.App, Label: buildLabel(req.Push), Commit: req.Commit, Source: dir, Progress: req.Progress, Logins: map[string]pipeline.Login{}}
 	for _, svc := range req.Services {
-		job.Workloads = append(job.Workloads, pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run, Accessory: req.Accessory})
+		w := pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run, Accessory: req.Accessory}
+		if svc.Function != nil {
+			w.Function = &pipeline.FunctionBuild{Runtime: svc.Function.Run.Runtime, Handler: svc.Function.Run.Handler}
+		}
+		job.Workloads = append(job.Workloads, w)
 	}
 	for host, l := range req.Logins {
 		job.Logins[host] = pipeline.Login(l)
@@ -318,7 +322,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	}
 	out := map[string]rollout.Artifact{}
 	for _, r := range results {
-		out[r.Workload] = rollout.Artifact{Digest: r.Artifact.Digest, Command: r.Artifact.Command, Image: r.Artifact.Image}
+		out[r.Workload] = rollout.Artifact{Digest: r.Artifact.Digest, Command: r.Artifact.Command, Image: r.Artifact.Image, Runtime: r.Artifact.Runtime, Handler: r.Artifact.Handler}
 	}
 	return out, nil
 }

@@ -34,6 +34,10 @@ type Artifact struct {
 
 	Image *rollout.Image `json:"image,omitempty"` // nil: a folder that is run as a process
 	Tree  string         `json:"tree,omitempty"`  // of an image: the digest of its unpacked files
+
+	// Of a function: what runs it and what is called. Several may share the files.
+	Runtime string `json:"-"`
+	Handler string `json:"-"`
 }
 
 // Artifacts keeps artifacts as read-only folders, each with its description in

@@ -14,7 +14,7 @@ import (
 // can depend on is hashed.
 func (r *run) command(ctx context.Context, w Workload) {
 	art, reused, err := r.commanded(ctx, w)
-	r.done(w.Name, Result{Artifact: art, Reused: reused, Err: err})
+	r.done(ctx, w.Name, Result{Artifact: art, Reused: reused, Err: err})
 }
 
 func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused bool, err error) {
@@ -25,6 +25,9 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 	}
 	rec := newRecipe("command")
 	rec.add(w.Build.Command, w.Build.Output, w.Build.Run, os.Getenv("PATH"))
+	if w.Function != nil {
+		rec.add("function", w.Function.Runtime)
+	}
 	if w.Build.Fetch != "" || w.Build.Test != "" || w.Build.Network {
 		rec.add(w.Build.Fetch, w.Build.Test, fmt.Sprint(w.Build.Network))
 	}
@@ -59,6 +62,10 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 		}
 	}
 	art.BuiltAt, art.Toolchain = r.began.UTC(), w.Build.Command
+	if w.Function != nil {
+		art, err = r.keepFunctionOutput(ctx, w, copied, art)
+		return art, false, err
+	}
 	art, err = r.keepOutput(ctx, w, copied, art)
 	return art, false, err
 }

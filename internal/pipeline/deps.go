@@ -68,14 +68,21 @@ func (st *stage) dependencies(ctx context.Context) error {
 // depsName begins the names of what is kept of a folder.
 func (st *stage) depsName() string {
 	rec := newRecipe("folder")
-	rec.add(st.w.Build.Dir)
+	if st.w.Function != nil && st.p.language == "node" {
+		rec.add(st.p.root) // one for all functions of a workspace
+	} else {
+		rec.add(st.w.Build.Dir)
+	}
 	return st.p.language + "-" + rec.digest()[:8] + "-"
 }
 
 // depsKey is the digest of all that the fetch step depends on.
 func (st *stage) depsKey() (string, error) {
 	rec := newRecipe("deps " + st.p.language)
-	rec.add(st.p.fetch, st.p.dir)
+	rec.add(st.p.fetch)
+	if st.w.Function == nil || st.p.language != "node" {
+		rec.add(st.p.dir)
+	}
 	rec.add(st.p.env...)
 	for _, t := range st.p.tools {
 		rec.add(t.path, t.version)

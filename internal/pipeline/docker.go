@@ -118,7 +118,7 @@ func (d *Detection) dockerfiles(tree fs.FS) {
 // docker builds a workload as its Dockerfile says.
 func (r *run) docker(ctx context.Context, e *engine.Engine, w Workload) {
 	art, reused, err := r.dockered(ctx, e, w)
-	r.done(w.Name, Result{Artifact: art, Reused: reused, Err: err})
+	r.done(ctx, w.Name, Result{Artifact: art, Reused: reused, Err: err})
 }
 
 func (r *run) dockered(ctx context.Context, e *engine.Engine, w Workload) (art Artifact, reused bool, err error) {

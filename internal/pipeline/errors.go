@@ -28,6 +28,11 @@ const (
 	CodeEngine     = "T0551" // the container engine went away, or cannot do what it was asked
 	CodePlatform   = "T0552" // an image was built for another machine
 	CodeLack       = "T0560" // this machine cannot run images
+
+	CodeFunction  = "T0581" // a function cannot be called on this machine
+	CodeBootstrap = "T0582" // a bootstrap cannot be run
+	CodePackage   = "T0583" // a function's zip cannot be unpacked
+	CodeHandler   = "T0584" // there is nothing that a function's handler could be
 )
 
 // The steps of a build.
@@ -71,7 +76,8 @@ func (e *BuildError) Error() string {
 	return b.String()
 }
 
-// LackError says what this machine lacks for running images.
+// LackError says what this machine lacks for running images, or what a function lacks
+// for being called.
 type LackError struct {
 	Saw  string
 	Help string
@@ -87,6 +93,9 @@ func where(w Workload) string {
 	}
 	if w.Image != "" {
 		return fmt.Sprintf("services.%s.image = %s", w.Name, w.Image)
+	}
+	if w.Function != nil {
+		return fmt.Sprintf("functions.%s.build = %s", w.Name, w.Build.Dir)
 	}
 	return fmt.Sprintf("services.%s.build = %s", w.Name, w.Build.Dir)
 }

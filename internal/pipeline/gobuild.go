@@ -17,7 +17,7 @@ import (
 func (r *run) goGroup(ctx context.Context, root string, ws []Workload) {
 	fail := func(err error) {
 		for _, w := range ws {
-			r.done(w.Name, Result{Err: nameFault(err, w)})
+			r.done(ctx, w.Name, Result{Err: nameFault(err, w)})
 		}
 	}
 	release, err := r.slot(ctx)
@@ -30,6 +30,9 @@ func (r *run) goGroup(ctx context.Context, root string, ws []Workload) {
 	if missing != nil {
 		fail(missing)
 		return
+	}
+	if ws[0].Function != nil {
+		t = t.forFunctions()
 	}
 	log, err := r.openLog(ws[0].Name, StepFetch)
 	if err != nil {
@@ -52,9 +55,9 @@ func (r *run) goGroup(ctx context.Context, root string, ws []Workload) {
 		tg, reused, err := r.target(l, t, root, w)
 		switch {
 		case err != nil:
-			r.done(w.Name, Result{Err: err})
+			r.done(ctx, w.Name, Result{Err: err})
 		case reused != nil:
-			r.done(w.Name, Result{Artifact: *reused, Reused: true})
+			r.done(ctx, w.Name, Result{Artifact: *reused, Reused: true})
 		default:
 			rest = append(rest, tg)
 		}
@@ -134,7 +137,7 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 		made := filepath.Join(out, execName(tg.pkg))
 		if err == nil || !isLimit(err) && exists(made) {
 			if !exists(made) {
-				r.done(tg.w.Name, Result{Err: fault(tg.w, CodeOutput, StepCompile, "go build left no program", "")})
+				r.done(ctx, tg.w.Name, Result{Err: fault(tg.w, CodeOutput, StepCompile, "go build left no program", "")})
 				continue
 			}
 			var art Artifact
@@ -142,7 +145,7 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 			if err == nil {
 				art, err = r.keepGo(t, tg, made)
 			}
-			r.done(tg.w.Name, Result{Artifact: art, Err: err})
+			r.done(ctx, tg.w.Name, Result{Artifact: art, Err: err})
 			continue
 		}
 		err := nameFault(err, tg.w)
@@ -150,14 +153,14 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 		if errors.As(err, &e) && log != nil && !isLimit(err) {
 			e.Tail = complaints(log, append(l.packages[tg.pkg].Deps, tg.pkg))
 		}
-		r.done(tg.w.Name, Result{Err: err})
+		r.done(ctx, tg.w.Name, Result{Err: err})
 	}
 }
 
 // goBuild runs `go build` for a batch and returns the folder of the programs.
 func (r *run) goBuild(ctx context.Context, l listing, t toolchain, root string, batch []target) (out string, log *stepLog, err error) {
 	var ws []Workload
-	args := append([]string{filepath.Join(t.Root, "bin", "go"), "build", "-o", l.place.out + "/"}, strings.Fields(buildFlags)...)
+	args := append([]string{filepath.Join(t.Root, "bin", "go"), "build", "-o", l.place.out + "/"}, strings.Fields(buildFlags+t.flags)...)
 	for _, tg := range batch {
 		ws = append(ws, tg.w)
 		args = append(args, "./"+relative(root, tg.w.Build.Dir))
@@ -241,7 +244,11 @@ func (r *run) keepGo(t toolchain, tg target, made string) (Artifact, error) {
 	if err := os.Rename(made, filepath.Join(dir, program(tg.w))); err != nil {
 		return Artifact{}, fmt.Errorf("keep artifact: %w", err)
 	}
-	art, err := r.artifacts.keep(dir, Artifact{Command: []string{"./" + program(tg.w)}, Inputs: tg.inputs, BuiltAt: r.began.UTC(), Toolchain: t.String()})
+	command := []string{"./" + program(tg.w)}
+	if tg.w.Function != nil {
+		command = nil // it is called, not started
+	}
+	art, err := r.artifacts.keep(dir, Artifact{Command: command, Inputs: tg.inputs, BuiltAt: r.began.UTC(), Toolchain: t.String()})
 	if err != nil {
 		return Artifact{}, err
 	}
@@ -249,7 +256,12 @@ func (r *run) keepGo(t toolchain, tg target, made string) (Artifact, error) {
 }
 
 // program names the executable of a workload in its artifact.
-func program(w Workload) string { return w.Name }
+func program(w Workload) string {
+	if w.Function != nil {
+		return "bootstrap"
+	}
+	return w.Name
+}
 
 // carried lists what goes with a program beside its code: the other files of
 // its folder, so that templates, migrations and hook scripts are found in the

@@ -97,13 +97,14 @@ func (r *run) listWith(ctx context.Context, t toolchain, root string, ws []Workl
 		}
 	}
 	args := []string{filepath.Join(t.Root, "bin", "go"), "list", "-e", "-deps", goFields}
+	args = append(args, strings.Fields(t.flags)...)
 	for _, w := range ws {
 		args = append(args, "./"+relative(root, w.Build.Dir))
 	}
 	if slices.ContainsFunc(ws, tested) { // what tests import is fetched too
 		args = append(args, "-test", "./...")
 	}
-	log.say("$ go list -e -deps %s", strings.Join(args[5:], " "))
+	log.say("$ go list -e -deps %s", strings.Join(args[5:], " ")) // without the fields
 	work, err := r.folder("list")
 	if err != nil {
 		return listing{}, nil, err
@@ -207,7 +208,7 @@ func (l listing) problem(w Workload) string {
 func (r *run) inputs(l listing, t toolchain, root string, w Workload, carried []string) (string, error) {
 	main := l.packages[l.mains[w.Name]]
 	rec := newRecipe("go")
-	rec.add(t.String(), "cgo="+t.Cgo, buildFlags, main.ImportPath, main.DefaultGODEBUG, path.Base(program(w)))
+	rec.add(t.String(), "cgo="+t.Cgo, buildFlags+t.flags, main.ImportPath, main.DefaultGODEBUG, path.Base(program(w)))
 	deps := append([]string{main.ImportPath}, main.Deps...)
 	slices.Sort(deps)
 	for _, dep := range deps {

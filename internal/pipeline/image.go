@@ -22,7 +22,7 @@ func (r *run) image(ctx context.Context, w Workload) {
 	if errors.As(err, &known) {
 		err = fault(w, CodeImage, StepPull, known.Saw, known.Help)
 	}
-	r.done(w.Name, Result{Artifact: art, Reused: reused, Err: err})
+	r.done(ctx, w.Name, Result{Artifact: art, Reused: reused, Err: err})
 }
 
 // imaged pins an image and, unless its digest is there already, pulls and unpacks

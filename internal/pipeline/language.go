@@ -26,6 +26,7 @@ type plan struct {
 	language string
 	root     string   // of the repository: what the build sees; the workload's folder lies in it
 	dir      string   // the workload's folder, relative to root
+	apart    []string // folders in root that are other workloads', which are not seen
 	strange  []string // folders in root of which only package.json is seen: others' members of a workspace
 	tools    []tool
 	wrap     map[string]string // names under which tools are found first, with what each is; $SRC is root
@@ -93,7 +94,7 @@ func languageOf(tree fs.FS, dir, with string) string {
 // language builds a workload by the tools of its language.
 func (r *run) language(ctx context.Context, w Workload, by planner) {
 	art, reused, err := r.planned(ctx, w, by)
-	r.done(w.Name, Result{Artifact: art, Reused: reused, Err: err})
+	r.done(ctx, w.Name, Result{Artifact: art, Reused: reused, Err: err})
 }
 
 func (r *run) planned(ctx context.Context, w Workload, by planner) (art Artifact, reused bool, err error) {
@@ -157,6 +158,11 @@ func (p plan) copySource(source, to string) error {
 			return err
 		}
 	}
+	for _, other := range p.apart {
+		if err := os.RemoveAll(filepath.Join(to, filepath.FromSlash(other))); err != nil {
+			return err
+		}
+	}
 	for _, member := range p.strange {
 		dir := filepath.Join(to, filepath.FromSlash(member))
 		entries, err := os.ReadDir(dir)
@@ -188,6 +194,9 @@ func (p plan) inputs(w Workload, src string) (string, error) {
 	rec := newRecipe(p.language)
 	b := w.Build
 	rec.add(p.dir, p.fetch, p.build, p.finish, p.run, p.serves, b.Test, b.Output, fmt.Sprint(b.Network))
+	if w.Function != nil {
+		rec.add("function")
+	}
 	rec.add(p.enter...)
 	for _, t := range p.tools {
 		rec.add(t.path, t.version)
@@ -199,6 +208,9 @@ func (p plan) inputs(w Workload, src string) (string, error) {
 // keep makes the artifact of what the steps have left.
 func (st *stage) keep(ctx context.Context, art Artifact) (Artifact, error) {
 	p, w := st.p, st.w
+	if w.Function != nil {
+		return st.keepFunction(ctx, art)
+	}
 	from := st.src
 	if p.take != nil {
 		var err error

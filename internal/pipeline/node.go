@@ -61,16 +61,20 @@ func (p packageJSON) needs(name string) bool {
 func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error) {
 	dir := w.Build.Dir
 	pkg, err := readPackage(tree, dir)
+	if w.Function != nil && errors.Is(err, fs.ErrNotExist) {
+		err = nil // its files are all that it is
+	}
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return plan{}, fault(w, CodeNothing, StepDetect, "there is no package.json in "+dir, "npm init -y, commit package.json, push again")
 		}
 		return plan{}, fault(w, CodeNothing, StepDetect, "package.json cannot be read: "+err.Error(), "node -p 'require(\"./package.json\")' says where")
 	}
-	node, err := r.find(ctx, w, "node")
+	node, err := r.find(ctx, w, interpreter(w, "node"))
 	if err != nil {
 		return plan{}, err
 	}
+	node.name = "node"
 	node.path = real(node.path)
 	root, m, locked := workspaceOf(tree, dir)
 	p := plan{
@@ -89,13 +93,19 @@ func (r *run) planNode(ctx context.Context, tree fs.FS, w Workload) (plan, error
 			return plan{}, err
 		}
 	}
-	if own := adapterMissing(pkg); own != nil {
+	if own := adapterMissing(pkg); own != nil && w.Function == nil {
 		return plan{}, nameFault(own, w)
 	}
-	start := nodeStart(tree, dir, pkg, w)
-	if err := r.nodeBuild(ctx, tree, w, m, &p); err != nil {
-		return plan{}, err
+	if isFile(tree, path.Join(dir, "package.json")) {
+		if err := r.nodeBuild(ctx, tree, w, m, &p); err != nil {
+			return plan{}, err
+		}
 	}
+	if w.Function != nil {
+		r.nodeFunction(tree, w, m, &p)
+		return p, nil
+	}
+	start := nodeStart(tree, dir, pkg, w)
 	if start.after != "" && p.build != "" {
 		p.build += "\n" + start.after
 	}

@@ -39,11 +39,16 @@ type Config struct {
 	// ImageNote returns what people are to know of how an image runs here, in a line;
 	// empty: nothing. Nil: nothing of any.
 	ImageNote func(rollout.Image) string
-	Limits    Limits
-	Parallel  int    // steps at one time; 0: 2
-	Waited    bool   // somebody waits for each build: steps do not yield to what else runs here
-	Go        string // the go program; empty: the one on PATH
-	Log       *slog.Logger
+	// CheckFunction returns nil where the files in a folder can be called as a function
+	// by that runtime and handler on this machine, or an error: of the workload, a
+	// [LackError] where it can say what to do. It may run the function's code. Nil: no
+	// function is checked.
+	CheckFunction func(ctx context.Context, folder, runtime, handler string) error
+	Limits        Limits
+	Parallel      int    // steps at one time; 0: 2
+	Waited        bool   // somebody waits for each build: steps do not yield to what else runs here
+	Go            string // the go program; empty: the one on PATH
+	Log           *slog.Logger
 }
 
 // Limits bound one step of a build. A zero field is the default.
@@ -81,14 +86,15 @@ type Job struct {
 	Progress  io.Writer        // lines for the person who pushed; nil: nobody
 }
 
-// Workload is one service to build, or to take from an image.
+// Workload is one service or function to build, or to take from an image.
 type Workload struct {
 	Name  string
 	Build manifest.Build
 	Image string       // the image, as the manifest has it; empty: it is built
 	Run   manifest.Run // how it is started; silent: as its artifact says
 
-	Accessory bool // it is one: Image is its
+	Accessory bool           // it is one: Image is its
+	Function  *FunctionBuild // nil: a service
 }
 
 // Login is what a registry of images is shown. The password is in the clear.
@@ -112,6 +118,7 @@ type Builder struct {
 	merge     sync.Mutex   // held while the build cache changes
 	building  sync.RWMutex // read by builds under way; written to while a cache goes
 	turns     sync.Map     // by name: a turn
+	checked   checked      // functions that can be called
 	sources   sync.Map     // by app: a channel of one place, taken by who uses its fixed source folder
 }
 
@@ -217,6 +224,8 @@ type run struct {
 	mu      sync.Mutex // guards what follows
 	results map[string]Result
 	folders int
+
+	units map[string]*unit // by function; not changed once the builds have begun
 }
 
 // settle puts the source where every build of the app sees it in the same place.
@@ -267,7 +276,23 @@ func (r *run) all(ctx context.Context) {
 	groups := map[string][]Workload{}
 	var order []string
 	var under sync.WaitGroup
+	grouped := func(root string, w Workload) {
+		if groups[root] == nil {
+			order = append(order, root)
+		}
+		groups[root] = append(groups[root], w)
+	}
+	for _, u := range r.sortFunctions(ctx) {
+		if u.by == byGo {
+			grouped(functionGroup+u.module, u.w)
+			continue
+		}
+		under.Go(func() { r.function(ctx, u) })
+	}
 	for _, w := range r.job.Workloads {
+		if w.Function != nil {
+			continue
+		}
 		if w.Image != "" {
 			under.Go(func() { r.image(ctx, w) })
 			continue
@@ -278,7 +303,7 @@ func (r *run) all(ctx context.Context) {
 		}
 		e, yes, err := r.dockerfiled(ctx, w)
 		if err != nil {
-			r.done(w.Name, Result{Err: err})
+			r.done(ctx, w.Name, Result{Err: err})
 			continue
 		}
 		if yes {
@@ -291,26 +316,34 @@ func (r *run) all(ctx context.Context) {
 		}
 		root, built, err := r.goModule(w)
 		if err != nil {
-			r.done(w.Name, Result{Err: err})
+			r.done(ctx, w.Name, Result{Err: err})
 			continue
 		}
-		if groups[root] == nil {
-			order = append(order, root)
-		}
-		groups[root] = append(groups[root], built)
+		grouped(root, built)
 	}
 	for _, root := range order {
-		under.Go(func() { r.goGroup(ctx, root, groups[root]) })
+		under.Go(func() { r.goGroup(ctx, strings.TrimPrefix(root, functionGroup), groups[root]) })
 	}
 	under.Wait()
 }
 
-// done keeps the result of a workload and tells of it.
-func (r *run) done(workload string, res Result) {
+// done keeps the result of a workload, and of those that share its artifact, and tells
+// of it.
+func (r *run) done(ctx context.Context, workload string, res Result) {
+	if w := r.of(workload); w.Function != nil {
+		r.functionDone(ctx, w, res)
+		return
+	}
+	r.settled(workload, res)
+}
+
+func (r *run) settled(workload string, res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res.Workload, res.Took = workload, time.Since(r.began)
-	res.Artifact.Command = started(res.Artifact, r.of(workload).Run)
+	if r.of(workload).Function == nil {
+		res.Artifact.Command = started(res.Artifact, r.of(workload).Run)
+	}
 	r.results[workload] = res
 	switch {
 	case res.Err != nil: // told as the error of the whole

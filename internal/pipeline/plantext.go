@@ -47,6 +47,7 @@ func (p plan) text(w Workload) []string {
 	step("build", plain(p.build), "")
 	step("test", w.Build.Test, "")
 	switch {
+	case w.Function != nil:
 	case p.site && p.serves != "":
 		out = append(out, "start: titrate serves the files; "+p.serves+" answers for paths that name none")
 	case p.site:

@@ -48,6 +48,9 @@ func (r *run) planPython(ctx context.Context, tree fs.FS, w Workload) (plan, err
 		return plan{}, err
 	}
 	version := pythonVersion(tree, dir)
+	if name := interpreter(w, "python"); name != "python" {
+		version.asked, version.where = strings.TrimPrefix(name, "python"), "runtime of titrate.yaml"
+	}
 	if version.asked != "" { // a machine may have several
 		if also, err := r.pythonAt(ctx, w, "python"+version.asked); err == nil {
 			python = also
@@ -76,6 +79,10 @@ func (r *run) planPython(ctx context.Context, tree fs.FS, w Workload) (plan, err
 	}
 	if err := r.pythonPackages(ctx, tree, w, project, &p); err != nil {
 		return plan{}, err
+	}
+	if w.Function != nil {
+		r.pythonFunction(tree, w, &p)
+		return p, nil
 	}
 	names := pythonNames(tree, dir, project)
 	if p.run, p.from = procfile(tree, dir, w.Name); p.run == "" {

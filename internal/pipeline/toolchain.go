@@ -27,6 +27,16 @@ type toolchain struct {
 	NoProxy  string `json:"GONOPROXY"`
 	SumDB    string `json:"GOSUMDB"`
 	Insecure string `json:"GOINSECURE"`
+
+	flags string // of go list and go build, beside those of every build
+}
+
+// forFunctions is the toolchain as functions are built: without the part of aws-lambda-go
+// for a runtime that AWS has ended (its README, "Building your function"), and into
+// a program that needs nothing of the machine.
+func (t toolchain) forFunctions() toolchain {
+	t.Cgo, t.flags = "0", " -tags=lambda.norpc"
+	return t
 }
 
 func (t toolchain) String() string { return t.Version + " " + t.OS + "/" + t.Arch }
