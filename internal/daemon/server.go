@@ -122,7 +122,7 @@ func openServer(ctx context.Context, cfg ServerConfig, dir folder, nodeToken str
 	}
 	s.pipeline, err = pipeline.Open(pipeline.Config{
 		Dir: string(dir), Launcher: []string{"/proc/self/exe"}, Network: cfg.Network, Images: canRunImages(dir), ImageNote: local.ImageNote,
-		Engine: seeker.Engine, Log: cfg.Log,
+		Engine: seeker.Engine, CheckFunction: checkFunction, Log: cfg.Log,
 	})
 	if err != nil {
 		return nil, err

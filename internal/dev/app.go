@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,13 @@ func (d *dev) read(root string) (*app, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
-	m, problems := manifest.Parse(src, path)
+	var folders []string
+	if bytes.Contains(src, []byte("functions")) { // whose patterns name folders
+		if folders, err = codeFolders(root); err != nil {
+			return nil, err
+		}
+	}
+	m, problems := manifest.Parse(src, path, folders...)
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}

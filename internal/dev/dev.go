@@ -19,7 +19,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"crypto/rand"
+	"slices"
+	"strings"
+	"titrate/internal/delivery"
+	"titrate/internal/events"
 	"titrate/internal/gateway"
+	"titrate/internal/manifest"
 	"titrate/internal/pipeline"
 	"titrate/internal/rollout"
 	"titrate/internal/target/local"
@@ -96,6 +102,7 @@ type dev struct {
 	builder    *pipeline.Builder
 	supervisor *local.Supervisor
 	gateway    *gateway.Gateway
+	events     *events.Events
 	on         gateway.Listeners
 	front      net.Listener // where people ask; differs from on.Public while requests are recorded
 	faults     *interposer
@@ -149,7 +156,13 @@ func (d *dev) open(ctx context.Context) error {
 	if _, err := fmt.Sscan(port, &internal); err != nil {
 		return fmt.Errorf("read the internal address: %w", err)
 	}
-	if d.gateway, err = gateway.New(gateway.Config{Logger: d.Log, Epoch: "dev", InternalPort: internal, Drain: drain, IdleGrace: time.Millisecond}); err != nil {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // it does not fail
+	d.events, err = events.Open(ctx, events.Config{Dir: d.path("events"), Key: key, Log: d.Log, Deliver: delivery.By(func() *gateway.Gateway { return d.gateway })})
+	if err != nil {
+		return err
+	}
+	if d.gateway, err = gateway.New(gateway.Config{Logger: d.Log, Epoch: "dev", InternalPort: internal, Own: d.events.Handler(), Drain: drain, IdleGrace: time.Millisecond}); err != nil {
 		return err
 	}
 	d.faults = &interposer{faults: d.Faults, by: map[string]*between{}}
@@ -165,8 +178,17 @@ func (d *dev) open(ctx context.Context) error {
 			}
 			return out
 		},
+		Variables: d.variables,
 	})
 	return err
+}
+
+// variables are what processes send events with, where there are functions.
+func (d *dev) variables(app, env string) map[string]string {
+	if !slices.ContainsFunc(d.saved.services, func(s manifest.Service) bool { return s.Function != nil }) {
+		return nil
+	}
+	return d.events.Variables(app, env, d.gateway.OwnURL())
 }
 
 const (
@@ -201,10 +223,10 @@ func (d *dev) ready(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 	var out []gateway.Endpoint
 	for _, e := range ready {
 		addr := e.Addr
-		if faulty {
+		if faulty && e.Callee == nil {
 			addr = d.faults.before(k.Workload, addr)
 		}
-		out = append(out, gateway.Endpoint{ID: e.Instance, Addr: addr})
+		out = append(out, gateway.Endpoint{ID: e.Instance, Addr: addr, Callee: e.Callee})
 	}
 	d.gateway.SetInstances(k, v, out)
 }
@@ -218,6 +240,11 @@ func (d *dev) sample(all []local.Sample) {
 // run is the loop. Everything beside it ends before it returns.
 func (d *dev) run(ctx context.Context) error {
 	defer d.watching.Wait()
+	defer func() {
+		if err := d.events.Close(); err != nil {
+			d.say.fault(err)
+		}
+	}()
 	ctx, unwatch := context.WithCancel(ctx)
 	defer unwatch()
 	parts, end := context.WithCancel(context.WithoutCancel(ctx))
@@ -239,6 +266,7 @@ func (d *dev) run(ctx context.Context) error {
 	windows := make(chan world.VersionWindow, 256)
 	part("the supervisor", d.supervisor.Run)
 	part("the gateway", func(ctx context.Context) error { return d.gateway.Serve(ctx, d.on) })
+	part("the events", d.events.Run)
 	part("the logs", d.follow)
 	part("the measurements", func(ctx context.Context) error { return d.measure(ctx, windows) })
 	if d.Record != "" {
@@ -319,9 +347,18 @@ func (d *dev) follow(ctx context.Context) error {
 func (d *dev) addresses() {
 	_, port, _ := net.SplitHostPort(d.front.Addr().String())
 	for _, s := range d.saved.services {
-		if s.Host != "" && d.wanted(s.Name) {
-			hosts := d.saved.hosts(s)
-			d.say.line("  ✔ %-16s http://%s%s", s.Name, net.JoinHostPort(hosts[len(hosts)-1], port), s.Route)
+		if s.Host == "" || !d.wanted(s.Name) {
+			continue
+		}
+		hosts := d.saved.hosts(s)
+		at := "http://" + net.JoinHostPort(hosts[len(hosts)-1], port)
+		if s.Function == nil {
+			d.say.line("  ✔ %-16s %s%s", s.Name, at, s.Route)
+			continue
+		}
+		for _, route := range s.Function.Triggers.Routes {
+			method, path, _ := strings.Cut(route, " ")
+			d.say.line("  ✔ %-16s %s %s%s", s.Name, method, at, path)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package dev
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -129,7 +130,11 @@ func (d *dev) build(ctx context.Context, a *app, r *repo, root string, at time.T
 	for _, s := range a.services {
 		if s.Repo == r.name && d.wanted(s.Name) {
 			services = append(services, s)
-			job.Workloads = append(job.Workloads, pipeline.Workload{Name: s.Name, Build: s.Build, Image: s.Image, Run: s.Run})
+			w := pipeline.Workload{Name: s.Name, Build: s.Build, Image: s.Image, Run: s.Run}
+			if f := s.Function; f != nil {
+				w.Function = &pipeline.FunctionBuild{Runtime: f.Run.Runtime, Handler: f.Run.Handler}
+			}
+			job.Workloads = append(job.Workloads, w)
 		}
 	}
 	if len(services) == 0 {
@@ -191,7 +196,15 @@ func (d *dev) version(a *app, s manifest.Service, built pipeline.Artifact, at ti
 		v.route.Ports = []int{rollout.OwnPort(s.Port, built.Image)}
 	}
 	if s.Host != "" {
-		v.route.Hosts, v.route.Routes = a.hosts(s), []string{s.Route}
+		v.route.Hosts = a.hosts(s)
+	}
+	if s.Route != "" {
+		v.route.Routes = []string{s.Route}
+	}
+	if f := s.Function; f != nil {
+		run := f.Run
+		run.Runtime, run.Handler = cmp.Or(run.Runtime, built.Runtime), cmp.Or(run.Handler, built.Handler)
+		v.fleet.Function, v.fleet.Scale, v.route.Triggers, v.route.Ports = &run, f.Scale, &f.Triggers, nil
 	}
 	text, err := json.Marshal(struct {
 		Fleet world.Fleet
@@ -309,6 +322,9 @@ func (d *dev) apply() {
 	if err := d.gateway.Apply(gateway.TableOf(wanted)); err != nil {
 		d.say.fault(err)
 		return
+	}
+	if err := d.events.Apply(wanted); err != nil {
+		d.say.fault(err)
 	}
 	if err := d.supervisor.Apply(wanted); err != nil {
 		d.say.fault(err)
