@@ -11,6 +11,7 @@ import (
 
 	"titrate/internal/cgroup"
 	"titrate/internal/engine"
+	"titrate/internal/invocation"
 	"titrate/internal/rollout"
 	"titrate/internal/target/local/namespaces"
 )
@@ -76,7 +77,10 @@ type Config struct {
 // Endpoint is an instance that may be drawn.
 type Endpoint struct {
 	Instance string
-	Addr     string // host:port
+	Addr     string // host:port; empty: it is called
+	// Callee is a version of a function, which is one endpoint however many instances it
+	// has; nil: it is connected to.
+	Callee invocation.Callee
 }
 
 // Sample is what the instances of a version used since the sample before.

@@ -33,10 +33,18 @@ type fleet struct {
 	rec       fleetRecord
 	instances []*instance // by index
 	redact    *redactor   // of what they write; safe for many
+
+	fn          *function   // that takes its calls; nil: it is a service, or is to end
+	leaving     []*function // that take no more, and have not ended
+	account     *account    // of its calls; nil: it is a service
+	concurrency int         // that was seen last
 }
 
 // ready lists the instances that may be drawn, by index.
 func (f *fleet) ready() []Endpoint {
+	if f.fn != nil && f.rec.Shown > 0 {
+		return []Endpoint{{Instance: f.fn.id, Callee: f.fn}}
+	}
 	var out []Endpoint
 	for _, in := range f.instances {
 		if in.rec.State == world.InstanceReady {
@@ -117,6 +125,10 @@ func (s *Supervisor) settle() {
 			if f.want(w, spec) {
 				s.dirty = append(s.dirty, f.rec)
 			}
+			if spec.Function != nil {
+				s.wantFunction(f, w)
+				continue
+			}
 			s.scale(f, spec.Count)
 		}
 	}
@@ -126,8 +138,10 @@ func (s *Supervisor) settle() {
 		}
 		f.rec.Failure = ""
 		s.scale(f, 0)
-		if len(f.instances) == 0 {
+		s.retire(f)
+		if len(f.instances) == 0 && len(f.leaving) == 0 {
 			delete(s.fleets, id)
+			f.countInvoked(s.cfg.Now())
 			f.rec.Unwanted = s.cfg.Now()
 			s.dirty = append(s.dirty, f.rec)
 		}
@@ -154,6 +168,7 @@ func (s *Supervisor) converge(ctx context.Context) {
 			}
 		}
 	}
+	s.beginFunctions(ctx)
 	s.beginAccessories(ctx)
 	for _, h := range s.hooks {
 		if h.alive && !h.begun {

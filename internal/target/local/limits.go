@@ -143,6 +143,9 @@ func (s *Supervisor) bounded() map[int]*bound {
 				out[rec.PID] = &bound{rec.Group, rec.Fleet.Limits, rec.Start, in.overMemory}
 			}
 		}
+		for _, e := range f.environments() {
+			e.addBound(out)
+		}
 	}
 	for _, h := range s.hooks {
 		if rec := h.rec; h.alive && rec.PID != 0 && rec.Limits.Memory > 0 && !rec.Over {

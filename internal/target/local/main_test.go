@@ -45,6 +45,10 @@ func TestMain(m *testing.M) {
 			app(os.Args[2:])
 			return
 		}
+		if app := functionApps()[mode]; app != nil {
+			app(os.Args[2:])
+			return
+		}
 		os.Exit(m.Run())
 	}
 }

@@ -73,6 +73,11 @@ func (s *Supervisor) sessions() (map[int]fleetID, map[fleetID]int, map[fleetID]w
 				sessions[in.rec.PID] = id
 			}
 		}
+		for _, e := range f.environments() {
+			if e.pid != 0 {
+				sessions[e.pid] = id
+			}
+		}
 	}
 	return sessions, restarts, limits
 }

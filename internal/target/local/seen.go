@@ -25,9 +25,12 @@ func (s *Supervisor) Seen() (Seen, <-chan struct{}) {
 	defer s.mu.Unlock()
 	seen := Seen{Hooks: map[string]rollout.HookResult{}, DiskFull: s.noSpace}
 	for _, f := range s.fleets {
-		seen.Fleets = append(seen.Fleets, world.FleetSeen{
-			Key: f.id.key, Version: f.id.version, Ready: s.drawable(f), Restarts: f.rec.Restarts, Failure: f.rec.Failure,
-		})
+		one := world.FleetSeen{Key: f.id.key, Version: f.id.version, Ready: s.drawable(f), Restarts: f.rec.Restarts, Failure: f.rec.Failure}
+		f.seenCalls(&one, s.cfg.Now())
+		seen.Fleets = append(seen.Fleets, one)
+		for _, e := range f.environments() {
+			seen.Instances = append(seen.Instances, e.seen())
+		}
 		for _, in := range f.instances {
 			seen.Instances = append(seen.Instances, in.seen())
 		}

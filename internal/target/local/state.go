@@ -25,6 +25,10 @@ import (
 //	workloads/APP/ENV/WORKLOAD/v17.fleet  fleetRecord
 //	workloads/APP/ENV/WORKLOAD/ID.run     instanceRecord
 //	workloads/APP/ENV/WORKLOAD/ID/        its FIFOs and its folder for temporary files
+//	workloads/APP/ENV/WORKLOAD/calls.past when a function was called: keepalive.History
+//	functions/APP/ENV/ID/                 the same of an environment of a function
+//	functions.json                        brood
+//	clients/                              the runtimes' clients, see runtimes.Write
 //	hooks/SHA.json, hooks/SHA/            hookRecord, and the same of a hook
 type layout struct{ root string }
 
@@ -37,6 +41,10 @@ func (l layout) hooks() string              { return filepath.Join(l.root, "hook
 func (l layout) fleet(id fleetID) string {
 	return filepath.Join(l.workload(id.key), id.version.String()+".fleet")
 }
+
+func (l layout) functions() string         { return filepath.Join(l.root, "functions") }
+func (l layout) brood() string             { return filepath.Join(l.root, "functions.json") }
+func (l layout) past(k rollout.Key) string { return filepath.Join(l.workload(k), "calls.past") }
 
 func (l layout) instance(k rollout.Key, id string) string {
 	return filepath.Join(l.workload(k), id+".run")
@@ -82,6 +90,8 @@ type fleetRecord struct {
 	Rollout  int64           `json:"rollout,omitempty"` // with Attempt: under which Failure happened; another one clears it (R7)
 	Attempt  int             `json:"attempt,omitempty"`
 	Unwanted time.Time       `json:"unwanted,omitzero"` // since when nobody wants it
+	Shown    int             `json:"shown,omitempty"`   // of a function: how many instances have been shown able to start; 0: its probe has not been answered either
+	Invoked  uint64          `json:"invoked,omitempty"` // of a function: real invocations that have ended, ever (R11)
 }
 
 // glob returns the paths under root that match pattern; root itself is none.

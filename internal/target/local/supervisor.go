@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"titrate/internal/cgroup"
+	"titrate/internal/httpevent/jwt"
 	"titrate/internal/rollout"
+	"titrate/internal/target/local/runtimes"
 	"titrate/internal/world"
 )
 
@@ -34,6 +36,10 @@ type Supervisor struct {
 	halt  chan struct{} // closed by Stop: hooks end
 	back  chan struct{} // closed once what an earlier supervisor left has been published
 
+	brood    string // what the tokens of functions' processes begin with; set by Run
+	finding  sync.Mutex
+	runtimes map[string]runtimes.Runtime // that were found, by name; guarded by finding
+
 	networks sync.Mutex // one at a time makes networks in the engine
 
 	publishing sync.Mutex // one OnReady at a time, in the order of what it tells
@@ -49,7 +55,9 @@ type Supervisor struct {
 	hooks       map[string]*hook
 	accessories map[rollout.Key]*held
 	logs        map[rollout.Key]*logFile
-	taken       map[int]bool  // ports given to instances
+	taken       map[int]bool // ports given to instances
+	pasts       map[rollout.Key]*past
+	authorizers map[string]*jwt.Authorizer
 	changed     chan struct{} // closed, and replaced, when Seen has changed
 	noSpace     bool          // the last record could not be stored
 }
@@ -76,6 +84,7 @@ func New(cfg Config) (*Supervisor, error) {
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
+		runtimes: map[string]runtimes.Runtime{}, pasts: map[rollout.Key]*past{}, authorizers: map[string]*jwt.Authorizer{},
 	}, nil
 }
 
@@ -85,12 +94,16 @@ func New(cfg Config) (*Supervisor, error) {
 func (s *Supervisor) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer s.closeLogs()
+	defer s.storeFunctions()
 	defer s.wg.Wait()
 	defer cancel()
 	if err := s.adoptAccessories(ctx, &spawned{}); err != nil {
 		return err
 	}
 	if err := s.adoptInstances(ctx); err != nil {
+		return err
+	}
+	if err := s.adoptFunctions(ctx); err != nil {
 		return err
 	}
 	close(s.back)
@@ -107,6 +120,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	s.wg.Go(func() { s.sample(ctx) })
 	s.wg.Go(func() { s.sweepContainers(ctx) })
 	s.wg.Go(func() { s.prune(ctx) })
+	s.wg.Go(func() { s.tendFunctions(ctx) })
+	s.wg.Go(func() { s.watchFunctions(ctx) })
 	for {
 		s.converge(ctx)
 		select {
@@ -206,7 +221,7 @@ func (s *Supervisor) busy() (bool, <-chan struct{}) {
 		}
 	}
 	for _, f := range s.fleets {
-		if len(f.instances) > 0 {
+		if len(f.instances)+len(f.functions()) > 0 {
 			return true, s.changed
 		}
 	}
@@ -251,6 +266,9 @@ func (s *Supervisor) publish(id fleetID) {
 // drawable counts the instances of f that are ready and of which the gateway knows
 // it: weight must not come before (R5). The caller holds mu.
 func (s *Supervisor) drawable(f *fleet) (n int) {
+	if f.fn != nil && len(s.published[f.id]) > 0 && s.published[f.id][0].Callee == f.fn {
+		return f.shownReady()
+	}
 	for _, e := range f.ready() {
 		if slices.Contains(s.published[f.id], e) {
 			n++

@@ -125,7 +125,8 @@ func (p *Pool[I]) Return(i I, broken bool) {
 	p.mu.Lock()
 	known := p.busy[i]
 	delete(p.busy, i)
-	stop := known && (broken || !p.give(i, false))
+	over := len(p.idle)+len(p.busy) >= p.cfg.Max // Max was lowered meanwhile
+	stop := known && (broken || over || !p.give(i, false))
 	p.startFor(len(p.waiting))
 	p.settle()
 	p.mu.Unlock()

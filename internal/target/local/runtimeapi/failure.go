@@ -57,6 +57,9 @@ func Ended(how string) *InvocationError {
 	return failure(Exit, "Runtime.ExitError", "Runtime exited with error: "+how)
 }
 
+// NotStarted is the failure of an invocation whose process never came to ask for work.
+func NotStarted(kind, message string) *InvocationError { return failure(Init, kind, message) }
+
 // reported is what a runtime says of an error.
 type reported struct {
 	Message string `json:"errorMessage"`

@@ -66,6 +66,12 @@ func (e *Environment) Gone() error {
 	return e.gone
 }
 
+// Settled waits until no invocation is under way any more, or the channel is closed: the
+// end of a streamed answer is read a moment before its environment knows that it is over.
+func (e *Environment) Settled(done <-chan struct{}) {
+	e.await(done, func() bool { return e.call == nil || e.gone != nil })
+}
+
 // Idle reports whether it waits for work: an invocation would begin at once.
 func (e *Environment) Idle() bool {
 	e.mu.Lock()

@@ -1,0 +1,285 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"sync"
+	"time"
+
+	"titrate/internal/invocation"
+	"titrate/internal/target/local/pool"
+	"titrate/internal/target/local/runtimeapi"
+)
+
+const (
+	tailBytes = 4 << 10 // of Called.Tail, as Lambda has it
+	mostTries = 4       // of environments that have ended while they were idle
+)
+
+// answered is how a call went: an answer, or what a caller of Lambda is shown in its place.
+type answered struct {
+	answer  *runtimeapi.Answer // nil: it failed
+	payload []byte
+	called  invocation.Called
+}
+
+// Invoke gives the version an event and returns what it answered.
+func (fn *function) Invoke(ctx context.Context, event []byte, c invocation.Call) ([]byte, invocation.Called) {
+	a := fn.call(ctx, event, c)
+	if a.answer == nil {
+		return a.payload, a.called
+	}
+	defer a.answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(a.answer.Body, runtimeapi.MaxPayload+1))
+	switch {
+	case err != nil:
+		a = failedBy(err, a.called)
+	case len(body) > runtimeapi.MaxPayload: // a stream may be longer; who is not streamed to cannot have it
+		a = refusedBy(invocation.TooLarge, "Function.ResponseSizeTooLarge", "The streamed response is larger than 6 MiB, and was not asked for as a stream.")
+	default:
+		return body, a.called
+	}
+	return a.payload, a.called
+}
+
+// call has an environment work on an event. The function goes on with it when the caller
+// goes away, as in Lambda; the answer is nobody's then.
+func (fn *function) call(ctx context.Context, event []byte, c invocation.Call) answered {
+	if len(event) > runtimeapi.MaxPayload {
+		return refusedBy(invocation.TooLarge, "RequestEntityTooLarge", fmt.Sprintf("The event of %d bytes is larger than 6 MiB.", len(event)))
+	}
+	if ctx.Done() == nil {
+		return fn.work(ctx, event, c)
+	}
+	done := make(chan answered, 1)
+	go func() { done <- fn.work(ctx, event, c) }()
+	select {
+	case a := <-done:
+		return a
+	case <-ctx.Done():
+	}
+	go func() {
+		if a := <-done; a.answer != nil {
+			a.answer.Body.Close()
+		}
+	}()
+	return refusedBy(invocation.Canceled, "Sandbox.Canceled", "The caller went away: "+context.Cause(ctx).Error())
+}
+
+// work is call in a goroutine of its own. The context's end takes it out of the queue for
+// an environment only.
+func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) answered {
+	fn.account.begin(fn.s.cfg.Now())
+	cold := false
+	for tries := 1; ; tries++ {
+		e, fresh, err := fn.pool.Lend(ctx)
+		cold = cold || fresh
+		if err != nil {
+			a := fn.notLent(err, cold)
+			fn.account.end(fn.s.cfg.Now(), c.Real && a.called.Failure.Reached())
+			if a.called.Failure.Reached() {
+				fn.report(nil, c, a.called, 0)
+			}
+			return a
+		}
+		e.atWork.Store(true)
+		a, gone := fn.invoke(ctx, e, event, c, cold)
+		switch {
+		case !gone:
+			return a
+		case tries == mostTries:
+			return fn.finish(e, c, a, fn.s.cfg.Now())
+		}
+		fn.giveBack(e)
+	}
+}
+
+// invoke is one try at an environment. gone says that it had ended, was not reached, and
+// is to be given back.
+func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c invocation.Call, cold bool) (a answered, gone bool) {
+	w, now := fn.wish.Load(), fn.s.cfg.Now
+	began := now()
+	// The caller's values, and not his end.
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout)
+	alias := "live"
+	if !c.Real {
+		alias = w.identity.Version
+	}
+	answer, err := e.api.Invoke(limited, runtimeapi.Invocation{
+		ID: c.ID, Payload: event, Deadline: began.Add(w.timeout), ClientContext: c.ClientContext,
+		ARN: "arn:aws:lambda:local:000000000000:function:" + w.identity.Name + ":" + alias,
+	})
+	called := invocation.Called{Cold: cold}
+	switch {
+	case errors.Is(err, runtimeapi.ErrGone):
+		cancel()
+		return failedBy(runtimeapi.Ended("the process ended while it was idle"), called), true
+	case errors.Is(err, runtimeapi.ErrBusy): // it never came to ask for more, in all its time
+		e.api.Exited(runtimeapi.TimedOut(w.timeout))
+		err = runtimeapi.TimedOut(w.timeout)
+	}
+	if err != nil {
+		cancel()
+		return fn.finish(e, c, failedBy(err, called), began), false
+	}
+	a = answered{answer: answer, called: called}
+	if !answer.Streamed {
+		cancel()
+		return fn.finish(e, c, a, began), false
+	}
+	answer.Body = &streamed{ReadCloser: answer.Body, done: func(err error) {
+		over := answered{called: called}
+		if err != nil {
+			over = failedBy(err, called)
+		}
+		fn.s.wg.Go(func() {
+			e.api.Settled(limited.Done())
+			cancel()
+			fn.finish(e, c, over, began)
+		})
+	}}
+	return a, false
+}
+
+// finish gives an environment back, and accounts for its call.
+func (fn *function) finish(e *environment, c invocation.Call, a answered, began time.Time) answered {
+	ended := fn.s.cfg.Now()
+	if a.called.Failure != "" || c.Tail {
+		e.drain()
+		a.called.Tail = fn.report(e, c, a.called, ended.Sub(began))
+	}
+	fn.giveBack(e)
+	fn.account.end(ended, c.Real)
+	return a
+}
+
+// giveBack lets the next call have an environment, or has it ended.
+func (fn *function) giveBack(e *environment) {
+	e.atWork.Store(false)
+	fn.pool.Return(e, e.api.Gone() != nil)
+}
+
+// notLent is a call for which there was no environment.
+func (fn *function) notLent(err error, cold bool) answered {
+	var s *startError
+	switch {
+	case errors.Is(err, pool.ErrThrottled):
+		return refusedBy(invocation.Throttled, "TooManyRequestsException", fmt.Sprintf("All %d instances that the function may have are at work.", fn.most()))
+	case errors.Is(err, pool.ErrClosed), closed(fn.retired), closed(fn.cut):
+		return refusedBy(invocation.Stopped, "ResourceNotFoundException", "The version "+fn.id+" takes no calls any more.")
+	case errors.As(err, &s):
+		a := failedBy(s.failure, invocation.Called{Cold: true})
+		if a.called.Failure != invocation.Memory {
+			a.called.Failure = invocation.Init
+		}
+		_, a.called.Tail, _ = strings.Cut(s.text, "\n")
+		return a
+	default:
+		return refusedBy(invocation.Canceled, "Sandbox.Canceled", "The caller went away: "+err.Error())
+	}
+}
+
+// failureOf is a class of the Runtime API in the words of callers.
+func failureOf(c runtimeapi.Class) invocation.Failure {
+	switch c {
+	case runtimeapi.Unhandled:
+		return invocation.Unhandled
+	case runtimeapi.Timeout:
+		return invocation.Timeout
+	case runtimeapi.Memory:
+		return invocation.Memory
+	case runtimeapi.Init:
+		return invocation.Init
+	case runtimeapi.TooLarge:
+		return invocation.TooLarge
+	case runtimeapi.Exit:
+	}
+	return invocation.Exit
+}
+
+// failedBy is a call that failed of an error.
+func failedBy(err error, called invocation.Called) answered {
+	var f *runtimeapi.InvocationError
+	if !errors.As(err, &f) {
+		f = runtimeapi.Ended(err.Error())
+	}
+	called.Failure, called.Type, called.Message = failureOf(f.Class), f.Type, f.Message
+	return answered{payload: f.Payload, called: called}
+}
+
+// refusedBy is a call that failed of something that no process has said.
+func refusedBy(failure invocation.Failure, kind, message string) answered {
+	payload, err := json.Marshal(map[string]string{"errorType": kind, "errorMessage": message})
+	if err != nil {
+		payload = []byte(`{}`) // strings cannot fail
+	}
+	return answered{payload: payload, called: invocation.Called{Failure: failure, Type: kind, Message: message}}
+}
+
+// report returns the lines that Lambda has of an invocation, the last of what the
+// function wrote among them; of one that failed they go to the log too, but for what is
+// there already.
+func (fn *function) report(e *environment, c invocation.Call, called invocation.Called, took time.Duration) string {
+	w := fn.wish.Load()
+	start := "START RequestId: " + c.ID + " Version: " + w.identity.Version
+	var more, said []string
+	if called.Failure != "" {
+		more = append(more, fmt.Sprintf("RequestId: %s Error: %s: %s", c.ID, called.Type, called.Message))
+	}
+	millis := float64(took) / float64(time.Millisecond)
+	end := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB", c.ID, millis, math.Ceil(millis), w.identity.Memory)
+	if called.Failure != "" {
+		end += "\tStatus: " + string(called.Failure)
+	}
+	more = append(more, "END RequestId: "+c.ID, end)
+	id := fn.id
+	if e != nil {
+		id, said = e.id, e.out.lastLines(keptLines)
+	}
+	if called.Failure != "" {
+		lines := [][]byte{fn.f.redact.clean([]byte(start))}
+		for _, l := range more {
+			lines = append(lines, fn.f.redact.clean(bytes.ReplaceAll([]byte(l), []byte("\n"), []byte(" "))))
+		}
+		fn.s.logFile(fn.f.id.key).write(id, "titrate", lines)
+	}
+	text := strings.Join(append(append([]string{start}, said...), more...), "\n") + "\n"
+	return strings.ToValidUTF8(text[max(0, len(text)-tailBytes):], "")
+}
+
+// lastOf returns the last n lines of a text.
+func lastOf(text string, n int) []string {
+	lines := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+	return lines[max(0, len(lines)-n):]
+}
+
+// streamed is the body of an answer that is still being made. done is called once, when
+// it is over.
+type streamed struct {
+	io.ReadCloser
+	done func(error)
+	once sync.Once
+}
+
+func (s *streamed) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	switch {
+	case errors.Is(err, io.EOF):
+		s.once.Do(func() { s.done(nil) })
+	case err != nil:
+		s.once.Do(func() { s.done(err) })
+	}
+	return n, err
+}
+
+func (s *streamed) Close() error {
+	err := s.ReadCloser.Close()
+	s.once.Do(func() { s.done(nil) })
+	return err
+}
