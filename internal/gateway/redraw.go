@@ -23,6 +23,7 @@ func (t *ticket) redraw(find func(*snapshot) (*lane, rollout.Version, *refusal))
 		return next, next.take()
 	default:
 		old.split.undraw(t.share, t.shard)
+		tried = nil // a version may take calls again
 	}
 	if ref != nil {
 		return nil, ref
