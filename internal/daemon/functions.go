@@ -96,9 +96,12 @@ func (m *machine) Queues(ctx context.Context, app, env string) ([]node.Queue, er
 	all, err := m.events.Queues(ctx, app, env)
 	out := make([]node.Queue, 0, len(all))
 	for _, q := range all {
+		if q.Own && q.Visible+q.InFlight+q.Delayed == 0 {
+			continue // a person did not name it, and there is nothing to see
+		}
 		out = append(out, node.Queue{
 			Name: q.Name, Visible: int(q.Visible), InFlight: int(q.InFlight), Delayed: int(q.Delayed), Oldest: q.Age, Calls: q.Calls,
-			DeadLetter: q.DeadLetter, DeadOf: q.DeadOf, MaxReceive: q.MaxReceive, Visibility: q.Visibility, Retention: q.Retention,
+			DeadLetter: q.DeadLetter, DeadOf: q.For, MaxReceive: q.MaxReceive, Visibility: q.Visibility, Retention: q.Retention,
 		})
 	}
 	return out, refusal(err)
@@ -106,7 +109,14 @@ func (m *machine) Queues(ctx context.Context, app, env string) ([]node.Queue, er
 
 // Send puts a message into a queue.
 func (m *machine) Send(ctx context.Context, q node.QueueName, msg node.Message) (string, error) {
-	id, err := m.events.Send(ctx, q.App, q.Env, q.Name, events.Message{Body: msg.Body, Attributes: msg.Attributes, Delay: msg.Delay, Dedup: msg.Dedup})
+	var attributes map[string]events.Attribute
+	for name, value := range msg.Attributes {
+		if attributes == nil {
+			attributes = map[string]events.Attribute{}
+		}
+		attributes[name] = events.Attribute{Type: "String", Value: []byte(value)}
+	}
+	id, err := m.events.Send(ctx, q.App, q.Env, q.Name, events.Message{Body: msg.Body, Attributes: attributes, Delay: msg.Delay, Dedup: msg.Dedup})
 	return id, refusal(err)
 }
 

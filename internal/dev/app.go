@@ -193,3 +193,24 @@ func unquote(s string) (string, bool) {
 	}
 	return "", false
 }
+
+// codeFolders are the folders of a working copy that hold code.
+func codeFolders(root string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
+			return fs.SkipDir
+		}
+		if name, err := filepath.Rel(root, path); err == nil && !d.IsDir() {
+			files = append(files, filepath.ToSlash(name))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for folders with code: %w", err)
+	}
+	return manifest.Folders(files), nil
+}
