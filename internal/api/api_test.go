@@ -40,6 +40,7 @@ type machine struct {
 	wanted  world.Wanted
 	seen    uint64
 	changed chan struct{}
+	fake    fakeCalls
 }
 
 func (m *machine) Take(_ context.Context, w world.Wanted) error {
@@ -141,6 +142,7 @@ type installation struct {
 	handler    http.Handler
 	controller *controller.Controller
 	store      *store.Store
+	machine    *machine
 }
 
 func install(t *testing.T) *installation {
@@ -159,7 +161,8 @@ func install(t *testing.T) *installation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := &http.Server{Handler: node.NewHandler(&machine{seen: 1, changed: make(chan struct{})}, nodeToken), ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
+	m := &machine{seen: 1, changed: make(chan struct{})}
+	srv := &http.Server{Handler: node.NewHandler(m, nodeToken), ReadHeaderTimeout: time.Minute, BaseContext: func(net.Listener) context.Context { return ctx }}
 	running.Go(func() { _ = srv.Serve(l) }) // it ends when it is closed
 	t.Cleanup(func() { srv.Close() })
 	n := node.NewClient(socket, nodeToken)
@@ -179,8 +182,9 @@ func install(t *testing.T) *installation {
 			t.Error(err)
 		}
 	})
+	tokens := book(t)
 	h := New(ctx, Config{
-		Controller: c, Store: st, Node: n, Secrets: sec, Token: token, Tokens: book(t), Log: slog.New(slog.DiscardHandler),
+		Controller: c, Store: st, Node: n, Secrets: sec, Token: token, Tokens: tokens, Signers: &auth.Signers{Book: tokens, Local: token, Key: make([]byte, 32)}, Log: slog.New(slog.DiscardHandler),
 		About: client.Server{Version: "test", API: "http://127.0.0.1:7070", Gateway: "http://127.0.0.1:7080", Data: dir},
 		Git:   http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }),
 		Preview: func(k rollout.Key, v rollout.Version, until time.Time) string {
@@ -190,7 +194,7 @@ func install(t *testing.T) *installation {
 	web := httptest.NewServer(h)
 	t.Cleanup(web.Close)
 	t.Cleanup(cancel) // streams end before the server waits for them
-	return &installation{&client.Client{URL: web.URL, Token: token}, h, c, st}
+	return &installation{&client.Client{URL: web.URL, Token: token}, h, c, st, m}
 }
 
 // book holds no token yet.

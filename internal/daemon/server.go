@@ -209,7 +209,7 @@ func loadKey(path string) ([]byte, error) {
 	}
 	key, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("error[T0708]: a key is damaged\n  where   %s\n  help    remove it: the next start makes a new one, and preview links that were given out end", path)
+		return nil, fmt.Errorf("error[T0708]: a key is damaged\n  where   %s\n  help    remove it: the next start makes a new one, and what was given out by it ends", path)
 	}
 	return key, nil
 }

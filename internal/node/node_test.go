@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -70,6 +71,38 @@ func (m *machine) Logs(_ context.Context, q world.LogQuery, w io.Writer) error {
 }
 
 func (m *machine) Stop(context.Context) error { return nil }
+
+func (m *machine) Invoke(ctx context.Context, i Invocation) (Invoked, error) {
+	switch i.Key.Workload {
+	case "echo":
+		return Invoked{Version: i.Version, Status: 200, Payload: i.Payload, Tail: string(i.Kind)}, nil
+	case "slow":
+		<-ctx.Done()
+		return Invoked{}, ctx.Err()
+	case "service":
+		return Invoked{}, fmt.Errorf("workload %s: %w", i.Key, ErrNotFunction)
+	}
+	return Invoked{}, fmt.Errorf("workload %s: %w", i.Key, ErrUnknown)
+}
+
+func (m *machine) Queues(_ context.Context, app, env string) ([]Queue, error) {
+	return []Queue{{Name: app + "-" + env, Visible: 2}}, nil
+}
+
+func (m *machine) Send(_ context.Context, q QueueName, msg Message) (string, error) {
+	if len(msg.Body) == 0 {
+		return "", fmt.Errorf("%w: it is empty", ErrEvent)
+	}
+	return q.Name + " " + string(msg.Body), nil
+}
+
+func (m *machine) Purge(context.Context, QueueName) (int, error) { return 7, nil }
+
+func (m *machine) Redrive(context.Context, QueueName) (int, error) { return 0, ErrNoFunctions }
+
+func (m *machine) Peek(_ context.Context, _ QueueName, limit int) ([]Message, error) {
+	return make([]Message, limit), nil
+}
 
 func serve(t *testing.T, m Machine) *Client {
 	t.Helper()
