@@ -221,8 +221,8 @@ func (f *file) accessory(s section) (Accessory, bool) {
 // empty message: none.
 func (f *file) misfit(a Accessory, l layer) (key, message, hint string) {
 	switch {
-	case slices.ContainsFunc(f.services, func(o section) bool { return o.name == a.Name }):
-		return "", "a service is named " + a.Name + " too", "give the accessory another name"
+	case slices.ContainsFunc(f.all, func(o workload) bool { return o.name == a.Name }):
+		return "", "a service" + strings.TrimSuffix(" "+f.orFunction(), " ") + " is named " + a.Name + " too", "give the accessory another name"
 	case a.Use == "" && a.Image == "" && l["run"].key == nil:
 		return "", a.Name + " does not say what it is", "add use: postgres, use: redis, image: REF, or run: COMMAND"
 	case a.Use != "" && a.Image != "":

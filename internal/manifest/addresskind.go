@@ -34,8 +34,8 @@ func (r *reader) address(n *yaml.Node, at string) (rollout.Address, bool) {
 func addressKeys() []Key {
 	return []Key{
 		{
-			Name: "service", Places: inAddress, kind: name(), Example: "service: catalog",
-			Doc: "The service of this app whose address the variable holds. Requests to it pass the gateway: they are split by weight and measured too.",
+			Name: "service", Places: inAddress, kind: workloadName(), Example: "service: catalog",
+			Doc: "The service or function of this app whose address the variable holds. Requests to it pass the gateway: they are split by weight and measured too.",
 		},
 		{
 			Name: "as", Places: inAddress, kind: choice([]string{"url", "hostport", "host", "port"}, nil), Default: "`url`", Example: "as: hostport",
@@ -69,7 +69,7 @@ func (f *file) checkAddresses(env Environment) {
 			for _, o := range env.Services {
 				known = append(known, o.Name)
 			}
-			p.Message, p.Hint = "there is no service "+quote(a.address.Service), didYouMean(a.address.Service, known)
+			p.Message, p.Hint = "there is no service "+f.orFunction()+quote(a.address.Service), didYouMean(a.address.Service, known)
 		case s.Worker:
 			p.Message, p.Hint = s.Name+" is a worker in "+env.Name+": it takes no requests", "name a service that does"
 		default:

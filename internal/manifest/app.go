@@ -14,6 +14,7 @@ type App struct {
 	Together     [][]string          // groups of workloads that are one rollout; a workload stands in at most one
 	Registries   map[string]Registry // of images, by host; nil when none is named
 	Accessories  []Accessory         // in the manifest's order
+	Queues       []rollout.Queue     // those that `queues` names, in its order; a Visibility of 0 was not written
 }
 
 // Environment returns the environment of that name; ok is false when there is none.
@@ -32,7 +33,7 @@ type Environment struct {
 	Name        string
 	Deploy      Deploy
 	Overlap     rollout.Overlap
-	Services    []Service   // resolved for this environment, in the manifest's order
+	Services    []Service   // resolved for this environment: services, then functions, in the manifest's order
 	Together    [][]string  // the app's groups
 	Waves       int         // members of a group whose weights are written at a time; 0: all (R23)
 	Accessories []Accessory // the app's
@@ -80,7 +81,7 @@ type Service struct {
 	Health string // path that answers 2xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
 	Worker bool   // takes no requests
 	Host   string // host routed to it from outside; empty: none
-	Route  string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is
+	Route  string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is, and of a function, which has routes in its triggers
 	Env    map[string]string
 	// Addresses are the variables whose value is where another service of the
 	// environment is reached.

@@ -47,6 +47,17 @@ const (
 	codeVolume       = "T0375" // its name or path
 	codeExclusive    = "T0376" // what cannot be with a volume that is not shared (R31)
 
+	codeFunctionKey  = "T0371" // no folder, pattern or name
+	codeNoFolder     = "T0372" // a pattern or folder without code
+	codeFunctionName = "T0373" // two workloads of one name, or one that is too long
+	codeHTTP         = "T0374" // a route, CORS or JWT of a function
+	codeSchedule     = "T0378"
+	codeQueue        = "T0379" // of a queue or topic
+	codeRuntime      = "T0385" // runtime or handler
+	codeNotFunction  = "T0387" // a key of services on a function
+	codeEvent        = "T0388" // an event that is not JSON
+	codeForFunctions = "T0389" // what only functions have, where there is none
+
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"

@@ -12,31 +12,42 @@ import (
 )
 
 // Expand writes an app out in full: every default, every short form in its long
-// one. [Parse] reads the result as an equal app. What a service has in every
-// environment stands under services, the rest under environments.
+// one, and each function by its folder. [Parse] reads the result as an equal app. What
+// a workload has in every environment stands under services and functions, the rest
+// under environments.
 func Expand(app *App) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "titrate: %d\napp: %s\n", Format, app.Name)
-	common := map[string]bool{} // by service and key: the same in every environment
-	b.WriteString("\nservices:\n")
-	for i, s := range app.Environments[0].Services {
-		fmt.Fprintf(&b, "  %s:\n", s.Name)
-		var others [][]string
-		for _, e := range app.Environments[1:] {
-			others = append(others, e.Services[i].blocks())
-		}
-		for j, block := range s.blocks() {
-			differs := slices.ContainsFunc(others, func(o []string) bool { return o[j] != block })
-			if common[s.Name+"/"+strconv.Itoa(j)] = !differs; !differs {
-				b.WriteString(indent(block, 4))
+	common := map[string]bool{} // by workload and key: the same in every environment
+	for _, section := range sectionNames {
+		head := "\n" + section + ":\n"
+		for i, s := range app.Environments[0].Services {
+			if s.section() != section {
+				continue
+			}
+			fmt.Fprintf(&b, "%s  %s:\n", head, s.key())
+			head = ""
+			var others [][]string
+			for _, e := range app.Environments[1:] {
+				others = append(others, e.Services[i].blocks())
+			}
+			for j, block := range s.blocks() {
+				differs := slices.ContainsFunc(others, func(o []string) bool { return o[j] != block })
+				if common[s.Name+"/"+strconv.Itoa(j)] = !differs; !differs {
+					b.WriteString(indent(block, 4))
+				}
 			}
 		}
 	}
+	b.WriteString(queuesBlock(app.Queues))
 	if len(app.Together) > 0 {
 		b.WriteString("\ntogether:\n")
 		for _, g := range app.Together {
 			fmt.Fprintf(&b, "  - [%s]\n", strings.Join(g, ", "))
 		}
+	}
+	if waves := app.Environments[0].Waves; waves > 0 {
+		fmt.Fprintf(&b, "\nwaves: %d\n", waves)
 	}
 	if len(app.Registries) > 0 {
 		b.WriteString("\nregistries:\n")
@@ -57,33 +68,50 @@ func Expand(app *App) string {
 		default:
 			b.WriteString("    # deploy: the repository's default branch\n")
 		}
-		fmt.Fprintf(&b, "    overlap: %s\n    services:\n", e.Overlap)
-		for _, s := range e.Services {
-			fmt.Fprintf(&b, "      %s:\n", s.Name)
-			for j, block := range s.blocks() {
-				if !common[s.Name+"/"+strconv.Itoa(j)] {
-					b.WriteString(indent(block, 8))
+		fmt.Fprintf(&b, "    overlap: %s\n", e.Overlap)
+		for _, section := range sectionNames {
+			head := "    " + section + ":\n"
+			for _, s := range e.Services {
+				if s.section() != section {
+					continue
 				}
+				fmt.Fprintf(&b, "%s      %s:\n", head, s.key())
+				head = ""
+				for j, block := range s.blocks() {
+					if !common[s.Name+"/"+strconv.Itoa(j)] {
+						b.WriteString(indent(block, 8))
+					}
+				}
+				b.WriteString(indent(s.outside(), 8))
 			}
-			b.WriteString(indent(s.outside(), 8))
 		}
 	}
 	return b.String()
 }
 
+// sectionNames are the sections of workloads, in the order of an environment's.
+var sectionNames = []string{"services", "functions"}
+
+// section is the one that a workload stands in.
+func (s Service) section() string { return sectionNames[either(s.Function != nil, 1, 0)] }
+
+// key is what it is called there.
+func (s Service) key() string {
+	if s.Function != nil {
+		return scalar(s.Function.Path)
+	}
+	return s.Name
+}
+
 // blocks are the settings of a service but host and route, one key each; the
 // same number, in the same order, for every service.
 func (s Service) blocks() []string {
-	b := s.Build
-	build := ""
-	if s.Image == "" {
-		build = line("build", flow(field{"dir", scalar(b.Dir)}, field{"with", optional(b.With)}, field{"dockerfile", optional(b.Dockerfile)}, field{"target", optional(b.Target)}, field{"args", writeArgs(b.Args)},
-			field{"fetch", optional(b.Fetch)}, field{"command", optional(b.Command)},
-			field{"test", optional(b.Test)}, field{"network", either(b.Network, "true", "")}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}, field{"fallback", optional(b.Fallback)}))
+	if s.Function != nil {
+		return s.functionBlocks()
 	}
-	return []string{
+	return append([]string{
 		line("repo", optional(s.Repo)),
-		build,
+		s.buildLine(),
 		line("image", optional(s.Image)),
 		s.runLine(),
 		line("worker", strconv.FormatBool(s.Worker)),
@@ -95,6 +123,23 @@ func (s Service) blocks() []string {
 		s.limitsLine(),
 		line("readOnly", strconv.FormatBool(s.ReadOnly)),
 		s.volumesBlock(),
+	}, s.rolloutBlocks()...)
+}
+
+// buildLine is how it is built; nothing of an image.
+func (s Service) buildLine() string {
+	b := s.Build
+	if s.Image != "" {
+		return ""
+	}
+	return line("build", flow(field{"dir", scalar(b.Dir)}, field{"with", optional(b.With)}, field{"dockerfile", optional(b.Dockerfile)}, field{"target", optional(b.Target)}, field{"args", writeArgs(b.Args)},
+		field{"fetch", optional(b.Fetch)}, field{"command", optional(b.Command)},
+		field{"test", optional(b.Test)}, field{"network", either(b.Network, "true", "")}, field{"output", optional(b.Output)}, field{"run", optional(b.Run)}, field{"fallback", optional(b.Fallback)}))
+}
+
+// rolloutBlocks are the settings of how it moves.
+func (s Service) rolloutBlocks() []string {
+	return []string{
 		s.rolloutBlock(),
 		s.alarmsBlock(),
 		s.hooksLine(),
@@ -116,6 +161,9 @@ func (s Service) outside() string {
 	}
 	if s.Host == "" {
 		return line("host", none)
+	}
+	if s.Function != nil {
+		return line("host", s.Host)
 	}
 	return line("host", s.Host) + line("route", scalar(s.Route))
 }
@@ -233,7 +281,7 @@ func nonzero(n int) string {
 	return strconv.Itoa(n)
 }
 
-func either(yes bool, a, b string) string {
+func either[T any](yes bool, a, b T) T {
 	if yes {
 		return a
 	}

@@ -24,22 +24,34 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(a.Files[0].Data)
+		f.Add(a.Files[0].Data, strings.Join(foldersIn(a), "\n"))
 	}
-	f.Add([]byte("titrate: 1\napp: checkout\n"))
-	f.Add([]byte("\ufefftitrate: 1\r\napp: x\r\n? [a]\r\n: b\r\n"))
+	f.Add([]byte("titrate: 1\napp: checkout\n"), "")
+	f.Add([]byte("\ufefftitrate: 1\r\napp: x\r\n? [a]\r\n: b\r\n"), "a")
+	if b, err := os.ReadFile("testdata/functions.yaml"); err == nil {
+		f.Add(b, strings.Join(Folders(sixty()), "\n"))
+	}
+	f.Add([]byte("titrate: 1\napp: x\nfunctions: { '**': { probe: { a: [1e3, -0, .5, \"\\u2028\\U0001F642\"] }, timeout: 5s } }\n"), "a\na/[b]\nç d/\"e\"")
 	if b, err := os.ReadFile("../../docs/reference/titrate.yaml.md"); err == nil {
 		for _, block := range strings.Split(string(b), "```") {
-			f.Add([]byte("titrate: 1\napp: x\nservices:\n  x:\n" + indent(strings.TrimPrefix(block, "yaml\n"), 4)))
+			f.Add([]byte("titrate: 1\napp: x\nservices:\n  x:\n"+indent(strings.TrimPrefix(block, "yaml\n"), 4)), "")
+			f.Add([]byte("titrate: 1\napp: x\nfunctions:\n  x:\n"+indent(strings.TrimPrefix(block, "yaml\n"), 4)), "x\nx/y")
 		}
 	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		app, problems := Parse(src, File)
+	f.Fuzz(func(t *testing.T, src []byte, folders string) {
+		var known []string
+		if folders != "" {
+			known = strings.Split(folders, "\n")
+		}
+		app, problems := Parse(src, File, known...)
 		if (app == nil) != (problems.Err() != nil) {
 			t.Fatalf("app %v with %s", app, problems)
 		}
 		lines := linesOf(string(src))
-		for _, p := range problems {
+		for i, p := range problems {
+			if i > 0 && (problems[i-1].Line > p.Line || problems[i-1].Line == p.Line && problems[i-1].Column > p.Column) {
+				t.Fatalf("not in the order of the file:\n%s", problems)
+			}
 			if p.Line < 1 || p.Line > len(lines) {
 				t.Fatalf("line %d of %d: %s", p.Line, len(lines), p)
 			}
@@ -62,6 +74,13 @@ func FuzzParse(f *testing.F) {
 		}
 		if diff := equal(app, again); diff != "" {
 			t.Fatal(diff)
+		}
+		names := map[string]bool{}
+		for _, s := range app.Environments[0].Services {
+			if names[s.Name] || s.Function != nil && (s.Limits.Memory == 0 || s.Scale != 1 || s.Function.Scale.Max < max(1, s.Function.Scale.Min) || s.Drain < s.Function.Run.Timeout) {
+				t.Fatalf("%+v %+v", s, s.Function)
+			}
+			names[s.Name] = true
 		}
 		for _, e := range app.Environments {
 			for _, g := range e.Groups() {

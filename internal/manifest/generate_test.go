@@ -26,6 +26,13 @@ func manifests() *rapid.Generator[string] {
 			}
 			fmt.Fprintf(&b, "  %s: { %s%s route: /%s }\n", s, drawSettings(t, s), drawBuild(t), s)
 		}
+		functions := []string{"fn", "jobs/nightly", "api/[id]/get"}[:rapid.IntRange(0, 3).Draw(t, "functions")]
+		if len(functions) > 0 {
+			b.WriteString("queues: { orders: { deadLetter: dead, visibility: 1h }, \"on\": }\nwaves: 3\nfunctions:\n")
+		}
+		for _, f := range functions {
+			fmt.Fprintf(&b, "  %s: { %s}\n", f, drawFunction(t, f))
+		}
 		environments := []string{"sandbox", "uat", "production"}[:rapid.IntRange(0, 3).Draw(t, "environments")]
 		if len(environments) > 0 {
 			b.WriteString("environments:\n")
@@ -35,6 +42,12 @@ func manifests() *rapid.Generator[string] {
 			fmt.Fprintf(&b, "  %s: {%s %s", e, deploy, drawSettings(t, e))
 			if len(services) > 0 && rapid.Bool().Draw(t, "overrides") {
 				fmt.Fprintf(&b, " services: { store: { %s } }", drawSettings(t, e+".store"))
+				if len(functions) > 0 {
+					b.WriteByte(',')
+				}
+			}
+			if len(functions) > 0 {
+				fmt.Fprintf(&b, " functions: { fn: { %s} }", drawFunction(t, e+".fn"))
 			}
 			b.WriteString(" }\n")
 		}
@@ -79,6 +92,34 @@ func drawSettings(t *rapid.T, label string) string {
 	for i, c := range choices {
 		if rapid.IntRange(0, 3).Draw(t, fmt.Sprint(label, i)) == 0 {
 			b.WriteString(rapid.SampledFrom(c).Draw(t, fmt.Sprint(label, i, "value")) + ", ")
+		}
+	}
+	return b.String()
+}
+
+// drawFunction draws settings of a function in flow style, each with a comma after it.
+func drawFunction(t *rapid.T, label string) string {
+	choices := [][]string{
+		{"runtime: nodejs22", "runtime: python3.12", "runtime: go"},
+		{"handler: index.handler"},
+		{"memory: 512MB", "limits: { cpu: 2 }", "limits: { memory: 1GB }"},
+		{"timeout: 29s", "timeout: 15m"},
+		{"scale: 50", "scale: 2..9", "scale: { max: 7 }", "scale: { min: 30 }"},
+		{"probe: { a: [1, 2.5e3, null], \"b: c\": \"x\\u2028\\ny\" }", "probe: {}"},
+		{"http: none", "http: { routes: ['ANY /" + label + "/{x+}'], payload: 1.0, cors: true, jwt: { issuer: https://a.example, audience: [a, b] } }", "http: { routes: POST /" + label + ", cors: { origins: [], maxAge: 1h } }"},
+		{"cron: rate(5 minutes)", "cron: [0 2 * * *, { cron: \"*/5 * * * *\", zone: Asia/Riyadh, input: { a: 1 } }]", "cron: none"},
+		{"queue: orders", "queue: [{ name: dead, batch: 5, window: 1m, whole: true, concurrency: 1 }, \"on\"]", "queue: none"},
+		{"topic: mail", "topic: [mail, stock]", "topic: none"},
+		{"env: { A: 1, B: 'x' }"},
+		{"alarms: none", "alarms: { a: errors > 1% }"},
+		{"rollout: AllAtOnce"},
+		{"host: none"},
+		{"drain: 90s"},
+	}
+	var b strings.Builder
+	for i, c := range choices {
+		if rapid.IntRange(0, 2).Draw(t, fmt.Sprint(label, "fn", i)) == 0 {
+			b.WriteString(rapid.SampledFrom(c).Draw(t, fmt.Sprint(label, "fn", i, "value")) + ", ")
 		}
 	}
 	return b.String()

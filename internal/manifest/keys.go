@@ -26,13 +26,25 @@ const (
 	inAddress // a variable that holds where a service is reached
 	inRegistry
 	inLimits
-	inAccessory // accessories.X
-	inBackup    // accessories.X.backup
-	inVolume    // services.X.volumes.NAME
+	inAccessory        // accessories.X
+	inBackup           // accessories.X.backup
+	inVolume           // services.X.volumes.NAME
+	inFunction         // functions.X
+	inFunctionOverride // environments.E.functions.X
+	inScale            // functions.X.scale
+	inHTTP             // functions.X.http
+	inCORS
+	inJWT
+	inTimer // functions.X.cron
+	inTaken // functions.X.queue
+	inQueue // queues.X
 )
 
 // settings are the places that say how services run, the least specific first.
 const settings = inDefaults | inService | inEnvironment | inOverride
+
+// everywhere are the places that say how workloads run: services and functions.
+const everywhere = settings | ofFunctions
 
 // String names the places for a person.
 func (p Place) String() string {
@@ -57,6 +69,15 @@ func (p Place) String() string {
 		{inAccessory, "accessories.X"},
 		{inBackup, "accessories.X.backup"},
 		{inVolume, "a volume"},
+		{inFunction, "functions.X"},
+		{inFunctionOverride, "environments.E.functions.X"},
+		{inScale, "scale"},
+		{inHTTP, "http"},
+		{inCORS, "http.cors"},
+		{inJWT, "http.jwt"},
+		{inTimer, "cron"},
+		{inTaken, "queue"},
+		{inQueue, "queues.X"},
 	}
 	var names []string
 	for _, a := range all {
@@ -86,7 +107,7 @@ type Key struct {
 // Keys returns the table: every key that a manifest may hold, now or later.
 func Keys() []Key {
 	var all []Key
-	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), volumeKeys(), laterKeys()} {
+	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), volumeKeys(), functionKeys(), functionNestedKeys(), laterKeys()} {
 		all = append(all, part...)
 	}
 	return all
@@ -103,8 +124,8 @@ func topKeys() []Key {
 			Doc: "The app's name. One repository is one app.",
 		},
 		{
-			Name: "defaults", Places: atTop, kind: tableKind("settings of services", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
-			Doc: "Settings that every service has unless a more specific place says otherwise. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X. Of env, alarms, hooks and limits the entries are merged by name, and secrets are added up; anything else is replaced.",
+			Name: "defaults", Places: atTop, kind: tableKind("settings of services and functions", "defaults", inDefaults), Example: "defaults:\n  rollout: Canary10Percent5Minutes",
+			Doc: "Settings that every service and function has unless a more specific place says otherwise; what is for one of the two does not touch the other. The order, most specific last: built in, defaults, services.X, environments.E, environments.E.services.X; the same with functions. Of env, alarms, hooks and limits the entries are merged by name, and secrets are added up; anything else is replaced.",
 		},
 		{
 			Name: "services", Places: atTop, kind: sections("names with settings", "service", inService, maxServices), Default: "one service named as the app, built from the repository's root",
@@ -117,8 +138,8 @@ func topKeys() []Key {
 			Doc:     "Where releases run. Each may change the settings of all services or, under services, of single ones.",
 		},
 		{
-			Name: "together", Places: atTop, kind: togetherKind(), Default: "every service moves by itself", Example: "together: [credits, giftcards]",
-			Doc: "Services that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of services, a list of such lists, or all (R23).",
+			Name: "together", Places: atTop, kind: togetherKind(), Default: "every service and function moves by itself", Example: "together: [credits, giftcards]",
+			Doc: "Services and functions that are one rollout: advanced, and rolled back, as one. Their strategies must agree. A list of names, a list of such lists, or all (R23). Functions may be named by their folders.",
 		},
 		{
 			Name: "registries", Places: atTop, kind: registriesKind(), Default: "images are pulled without a login",
@@ -132,7 +153,7 @@ func serviceKeys() []Key {
 	hostDoc := "The host name that reaches the service from outside. In defaults or an environment it is the host of every service with a route, and of an app's only service. Every environment but production (where there is none of that name: but the last) answers under its own name before it: uat.shop.localhost; a host written under environments stands as written."
 	return []Key{
 		{
-			Name: "build", Places: inDefaults | inService, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
+			Name: "build", Places: inDefaults | inService | inFunction, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
 			Doc: "The folder that the service is built from. A Dockerfile is built where a container engine answers; Go, Node.js, Python, Java, Rust and static sites are found by their files and built by their own tools; anything else names its command, the output that it leaves, and how to run it. The artifact is the same in every environment.",
 		},
 		{
@@ -157,7 +178,7 @@ func serviceKeys() []Key {
 			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer. It is asked every second, and every 5 s of an instance that has been well for half a minute and that nobody asks anything.",
 		},
 		{
-			Name: "host", Places: settings, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),
+			Name: "host", Places: everywhere, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),
 			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc,
 		},
 		{
@@ -166,19 +187,23 @@ func serviceKeys() []Key {
 			Doc: "The path prefix that reaches the service from outside, on whole segments: /orders takes /orders and /orders/7, not /ordersets.",
 		},
 		{
-			Name: "env", Places: settings, kind: variables(), Example: "env: { LOG_LEVEL: info }",
+			Name: "env", Places: everywhere, kind: variables(), Example: "env: { LOG_LEVEL: info }",
 			Doc: "Environment variables of the process. Values are taken as written; { service: NAME } is where that service of the app is reached. PORT and names with TITRATE_ are Titrate's. Secrets never stand here.",
 		},
 		{
-			Name: "secrets", Places: settings, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",
+			Name: "secrets", Places: everywhere, kind: names(codeVariable, "a list of names: [DATABASE_URL]", maxSecrets, checkVariable), Example: "secrets: [DATABASE_URL]",
 			Doc: "Names of secrets that the process is given as environment variables. Values are set with `titrate secret set`; a changed one is a new version (R1).",
 		},
 		{
-			Name: "scale", Places: settings, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
+			Name: "scale", Places: inService | inOverride, kind: scaleKind(), Default: "`1`", Example: "scale: 3",
 			Doc: "How many instances carry all of the service's traffic (R5). A push that brings a new version and a lower scale leaves the version before as it is.",
 		},
 		{
-			Name: "limits", Places: settings, kind: limitsKind(), Default: "what the machine has", Example: "limits: { memory: 256MB, cpu: 0.5, processes: 200 }",
+			Name: "scale", Places: inDefaults | inEnvironment, kind: commonScaleKind(), Example: "scale: 3",
+			Doc: "A number is how many instances services have. { min, max } or MIN..MAX is of functions; where there are no services, a number is their max.",
+		},
+		{
+			Name: "limits", Places: everywhere, kind: limitsKind(), Default: "what the machine has", Example: "limits: { memory: 256MB, cpu: 0.5, processes: 200 }",
 			Doc: "What each instance may use at most, all its processes together; hooks of the service have the same. One that needs more memory is killed and started again, which is told as such; one that wants more of the processor waits; one that starts more processes is refused them. A changed limit is a new version (R1).",
 		},
 		{
@@ -203,47 +228,47 @@ func planKeys() []Key {
 	}
 	return []Key{
 		{
-			Name: "rollout", Places: settings, kind: strategy(), Default: "`" + DefaultStrategy + "`", Example: "rollout: Canary10Percent5Minutes",
+			Name: "rollout", Places: everywhere, kind: strategy(), Default: "`" + DefaultStrategy + "`", Example: "rollout: Canary10Percent5Minutes",
 			Doc: "How traffic moves to a new version. The named strategies do what CodeDeploy documents: Canary shifts P percent, waits N, and shifts the rest; Linear shifts P percent more each N. CodeDeployDefault.Lambda… and CodeDeployDefault.ECS… names are read too. blueGreen switches once, with the new version at full capacity. {steps: [...]} is free.",
 		},
 		{
-			Name: "alarms", Places: settings, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
+			Name: "alarms", Places: everywhere, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
 			Doc: "Rules over the new version's own requests; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away.",
 		},
 		{
-			Name: "hooks", Places: settings, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
+			Name: "hooks", Places: everywhere, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
 			Doc: "Shell lines that run in the new version's folder, with its environment and secrets, at most 5 minutes each (R24).",
 		},
 		{
-			Name: "bake", Places: settings, kind: duration(0, 7*day), Default: "`10m`", Example: "bake: 30m",
+			Name: "bake", Places: everywhere, kind: duration(0, 7*day), Default: "`10m`", Example: "bake: 30m",
 			Doc: "How long the old version stays warm, alarms armed, after all traffic has moved. Only then is the release promoted (R20).",
 		},
 		{
-			Name: "drain", Places: settings, kind: duration(0, time.Hour), Default: "`30s`", Example: "drain: 1m",
+			Name: "drain", Places: everywhere, kind: duration(0, time.Hour), Default: "`30s`", Example: "drain: 1m",
 			Doc: "How long requests in flight may take to finish on a version that gets no more; what outlives it is cut and counted (R17).",
 		},
 		{
-			Name: "connections", Places: settings, kind: choice([]string{"drain"}, []string{"keep", "cut"}), Default: "`drain`", Example: "connections: drain",
+			Name: "connections", Places: everywhere, kind: choice([]string{"drain"}, []string{"keep", "cut"}), Default: "`drain`", Example: "connections: drain",
 			Doc: "What becomes of long-lived connections when their version's weight falls to 0 (R17). drain closes them within the drain time; keep and cut are not available yet.",
 		},
 		{
-			Name: "startTimeout", Places: settings, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
+			Name: "startTimeout", Places: everywhere, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
 			Doc: "How long an instance may take to become ready. A process that exits ends the wait at once (R14).",
 		},
 		{
-			Name: "noDataTimeout", Places: settings, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",
+			Name: "noDataTimeout", Places: everywhere, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",
 			Doc: "How long a step holds for want of requests to judge by, before the rollout pauses and asks (R11).",
 		},
 		{
-			Name: "noData", Places: settings, kind: choice([]string{"hold", "pass"}, nil), Default: "`hold`", Example: "noData: pass",
+			Name: "noData", Places: everywhere, kind: choice([]string{"hold", "pass"}, nil), Default: "`hold`", Example: "noData: pass",
 			Doc: "What too few requests to judge by mean: hold waits for more, pass goes on without having measured (R11).",
 		},
 		{
-			Name: "onSourceError", Places: settings, kind: choice([]string{"hold", "rollback"}, nil), Default: "`hold`", Example: "onSourceError: rollback",
+			Name: "onSourceError", Places: everywhere, kind: choice([]string{"hold", "rollback"}, nil), Default: "`hold`", Example: "onSourceError: rollback",
 			Doc: "What a source of metrics that cannot be read means: hold waits, rollback takes the traffic back (R12).",
 		},
 		{
-			Name: "rollback", Places: settings, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
+			Name: "rollback", Places: everywhere, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
 			Doc: "How traffic goes back when a rollout is refused: atOnce, or gradual, through the steps in reverse (R22). An abort is always at once (R6).",
 		},
 		{
@@ -332,15 +357,13 @@ func laterKeys() []Key {
 	}
 	var all []Key
 	for _, part := range [][]Key{
-		later(atTop, "declare services", "functions"),
-		later(atTop, "members of a group shift at the same time", "waves"),
 		later(atTop|inEnvironment, "costs are not watched", "budget"),
 		later(atTop|inEnvironment, "watch with titrate rollout watch, or the event stream", "notify"),
-		later(settings, "each request is drawn by weight", "sticky"),
-		later(settings, "connections: drain closes them within the drain time", "keepFor"),
-		later(settings, "alarms take traffic back", "damage", "shield"),
-		later(settings, "it belongs to functions; declare a service",
-			"runtime", "timeout", "http", "cron", "queue", "batch", "topic", "bucket", "event", "probe"),
+		later(everywhere, "each request is drawn by weight", "sticky"),
+		later(everywhere, "connections: drain closes them within the drain time", "keepFor"),
+		later(everywhere, "alarms take traffic back", "damage", "shield"),
+		later(ofFunctions, "call it by http, cron, queue or topic", "bucket", "event"),
+		later(inScale, "instances of functions follow their calls", "cpu", "memory", "rps", "queue", "schedule"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),
 		later(inEnvironment, "releases run on this machine", "target"),
 		later(inEnvironment, "environments stay until they are removed", "expires"),

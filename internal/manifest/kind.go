@@ -80,6 +80,16 @@ func name() kind {
 	}
 }
 
+// workloadName is the name of a service or of a function.
+func workloadName() kind {
+	return text(codeName, "the name of a service or function", map[string]any{"pattern": namePattern.String(), "maxLength": maxFunctionName}, func(s string) error {
+		if len(s) > maxFunctionName || !namePattern.MatchString(s) {
+			return errors.New("a name in letters, digits and dashes: catalog, api-pickups-get")
+		}
+		return nil
+	})
+}
+
 // name says why s cannot name something, if it cannot. It names its thing all
 // the same, so that all else can be checked.
 func (r *reader) name(n *yaml.Node, path, s string) {

@@ -134,7 +134,7 @@ func TestLimits(t *testing.T) {
 		{"noData: skip", codeChoice},
 		{"overlap: next", codeMisplaced},
 		{"titrate: 1", codeMisplaced},
-		{"functions: {}", codeLaterKey},
+		{"functions: {}", codeMisplaced},
 	} {
 		src := "titrate: 1\napp: shop\nservices:\n  x: { " + c.setting + " }\n"
 		app, problems := Parse([]byte(src), File)

@@ -19,10 +19,12 @@ const File = "titrate.yaml"
 // Parse reads and checks a manifest. It returns everything that is wrong with
 // it, in the order of the file; the App is nil if anything refuses it. A broken
 // YAML syntax alone hides what else may be wrong. It never panics, whatever src
-// holds; file is used in messages only.
-func Parse(src []byte, file string) (*App, Problems) {
+// holds; file is used in messages only. folders are those of the repository that hold
+// code, as [Folders] makes them: a manifest with patterns in functions is refused
+// without (nil).
+func Parse(src []byte, file string, folders ...string) (*App, Problems) {
 	r := newReader(src, file)
-	app := r.app(src)
+	app := r.app(src, folders)
 	slices.SortStableFunc(r.problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -34,7 +36,7 @@ func Parse(src []byte, file string) (*App, Problems) {
 }
 
 // app reads the whole file. What it returns means nothing if it reported errors.
-func (r *reader) app(src []byte) *App {
+func (r *reader) app(src []byte, folders []string) *App {
 	root := r.document(src)
 	if root == nil {
 		return nil
@@ -53,6 +55,7 @@ func (r *reader) app(src []byte) *App {
 			})
 		}
 	}
+	r.services, r.functions = hasKey(root, "services"), hasKey(root, "functions")
 	top := r.table(root, "", atTop)
 	if len(r.problems.Errors()) > 0 && (len(top) == 0 || !readable(top, "app", root)) {
 		return nil
@@ -60,18 +63,22 @@ func (r *reader) app(src []byte) *App {
 	f := file{
 		r: r, name: pick("", "app", top), defaults: pick(layer(nil), "defaults", top),
 		services: pick([]section(nil), "services", top), environments: pick([]section(nil), "environments", top),
+		functions: pick([]scope(nil), "functions", top), queues: pick([]declared(nil), "queues", top),
 		unread: slices.Clone(r.problems),
 	}
-	if r.gaps || !readable(top, "services", root) || !readable(top, "environments", root) {
+	if r.gaps || !readable(top, "services", root) || !readable(top, "functions", root) || !readable(top, "environments", root) {
 		return nil // what follows from what could not be read would only confuse
 	}
 	f.fill(root)
+	f.all = f.workloads(folders)
 	app := f.resolve()
+	app.Queues = f.saidQueues()
 	app.Registries = pick(map[string]Registry(nil), "registries", top)
 	accessories := pick([]section(nil), "accessories", top)
 	app.Accessories = f.accessories(accessories)
 	for i := range app.Environments {
 		app.Environments[i].Accessories = app.Accessories
+		app.Environments[i].Waves = pick(0, "waves", top)
 	}
 	if together, ok := top["together"]; ok {
 		f.group(app, together.value.(groups))
@@ -115,8 +122,13 @@ type file struct {
 	name         string
 	defaults     layer
 	services     []section
+	functions    []scope
+	queues       []declared // nil: the file has no such section
 	environments []section
+	all          []workload  // services, then functions
+	partly       bool        // some functions are not among them: a fault says which
 	addressed    []addressed // of the environment that is being resolved
+	takers       []taker     // the same
 	unread       Problems    // what could not be read
 }
 
@@ -131,13 +143,13 @@ func (f *file) troubled(keys ...string) bool {
 	})
 }
 
-// fill adds what a short file leaves out: one service named as the app, and
-// production.
+// fill adds what a short file leaves out: one service named as the app, where there
+// are no functions either, and production.
 func (f *file) fill(root *yaml.Node) {
 	implied := func(name, path string) section {
 		return section{pair: pair{key: root, name: name, value: root, path: path}}
 	}
-	if len(f.services) == 0 {
+	if len(f.services)+len(f.functions) == 0 {
 		f.services = []section{implied(f.name, "services."+f.name)}
 	}
 	if len(f.environments) == 0 {
@@ -145,7 +157,7 @@ func (f *file) fill(root *yaml.Node) {
 	}
 }
 
-// resolve makes the app: each service in each environment.
+// resolve makes the app: each service and function in each environment.
 func (f *file) resolve() *App {
 	app := &App{Name: f.name}
 	for _, e := range f.environments {
@@ -155,10 +167,10 @@ func (f *file) resolve() *App {
 			Overlap: rollout.Overlap(pick(string(rollout.OverlapNext), "overlap", f.defaults, e.says)),
 		}
 		own := f.overrides(e)
-		for _, s := range f.services {
-			c := candidate{f: f, env: e, service: s, layers: []layer{f.defaults, s.says, e.says, own[s.name]}}
-			env.Services = append(env.Services, c.resolve())
+		for _, w := range f.all {
+			env.Services = append(env.Services, f.candidate(e, w, own[w.name]).resolve())
 		}
+		f.settleQueues(&env)
 		f.checkAddresses(env)
 		f.reach(&env, e, own)
 		app.Environments = append(app.Environments, env)
@@ -166,24 +178,8 @@ func (f *file) resolve() *App {
 	if !f.troubled("host", "route", "worker") {
 		f.distinct(app)
 	}
+	if !f.troubled("host", "http") {
+		f.distinctRoutes(app)
+	}
 	return app
-}
-
-// overrides returns what an environment says of single services.
-func (f *file) overrides(e section) map[string]layer {
-	own := map[string]layer{}
-	var known []string
-	for _, s := range f.services {
-		known = append(known, s.name)
-	}
-	for _, o := range pick([]section(nil), "services", e.says) {
-		if !slices.Contains(known, o.name) {
-			if _, ok := checkName(o.name); ok { // or else that is told already
-				f.r.fault(o.key, Problem{Code: codeNoService, Path: o.path, Message: "there is no service " + quote(o.name), Hint: didYouMean(o.name, known)})
-			}
-			continue
-		}
-		own[o.name] = o.says
-	}
-	return own
 }

@@ -48,7 +48,7 @@ func (e Environment) inOrder(names []string) []string {
 	return out
 }
 
-// Plan is how a rollout of these services moves: one service, or members of one
+// Plan is how a rollout of these services and functions moves: one, or members of one
 // group, in the manifest's order. It has no ids, kind, release and versions:
 // they are the caller's. Members of a group have one strategy (R23); of their
 // times the longest holds, they pass without data only if all may, and a lost
@@ -64,7 +64,7 @@ func (e Environment) Plan(services ...string) rollout.Plan {
 			p.Strategy, p.Steps = s.Strategy, slices.Clone(s.Steps)
 		}
 		p.Members = append(p.Members, rollout.Member{
-			Workload: s.Name, Instances: s.Scale, Worker: s.Worker, Alarms: slices.Clone(s.Alarms), Hooks: s.Hooks,
+			Workload: s.Name, Instances: s.Scale, Worker: s.Worker, Function: s.Function != nil, Alarms: slices.Clone(s.Alarms), Hooks: s.Hooks,
 		})
 		if s.BlueGreen != nil {
 			p.FullCapacity = true

@@ -28,7 +28,7 @@ func TestProblemsGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, problems := Parse(a.Files[0].Data, File)
+			_, problems := Parse(a.Files[0].Data, File, foldersIn(a)...)
 			got := problems.String()
 			if *update {
 				a.Files[1].Data = []byte(got)
@@ -42,6 +42,14 @@ func TestProblemsGolden(t *testing.T) {
 			}
 		})
 	}
+}
+
+// foldersIn are the folders of the repository that a golden file lists, if it does.
+func foldersIn(a *txtar.Archive) []string {
+	if len(a.Files) < 3 {
+		return nil
+	}
+	return strings.Fields(string(a.Files[2].Data))
 }
 
 func TestProblemAsJSONAndAnnotation(t *testing.T) {

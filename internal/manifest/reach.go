@@ -17,9 +17,9 @@ func (f *file) primary() string {
 	return f.environments[len(f.environments)-1].name
 }
 
-// reach decides under which host and route each service of an environment is
+// reach decides under which host and route each workload of an environment is
 // reached from outside.
-func (f *file) reach(env *Environment, e section, own map[string]layer) {
+func (f *file) reach(env *Environment, e section, own map[string][]said) {
 	prefix := ""
 	if env.Name != f.primary() {
 		prefix = env.Name + "."
@@ -32,45 +32,70 @@ func (f *file) reach(env *Environment, e section, own map[string]layer) {
 		}
 		return prefix + host
 	}
-	var hosts []string
+	var hosts, ofServices []string
 	for i := range env.Services {
-		s := &env.Services[i]
-		if s.Worker {
+		s, says, there := &env.Services[i], layersOf(f.all[i].says), layersOf(own[env.Services[i].Name])
+		if s.Worker || s.Function != nil && !f.wantsHost(s) {
 			continue
 		}
-		says := f.services[i].says
-		s.Route = pick("", "route", says, own[s.Name])
-		s.Host = inherited(pick("", "host", says))
-		if _, ok := own[s.Name]["host"]; ok {
-			s.Host = pick("", "host", own[s.Name])
+		if s.Function == nil {
+			s.Route = pick("", "route", append(says, there...)...)
+		}
+		s.Host = inherited(pick("", "host", says...))
+		if _, silent := lastSaid("host", there...); !silent {
+			s.Host = pick("", "host", there...)
 		}
 		if s.Host != "" && !slices.Contains(hosts, s.Host) {
 			hosts = append(hosts, s.Host)
+			if s.Function == nil {
+				ofServices = append(ofServices, s.Host)
+			}
 		}
 	}
 	common, told := f.common(e, inherited)
 	for i := range env.Services {
 		s := &env.Services[i]
-		says := []layer{f.services[i].says, own[s.Name]}
-		wants := s.Route != "" || len(env.Services) == 1
-		if _, silent := lastSaid("host", says...); silent && wants && !s.Worker && s.Host == "" {
+		says := append(layersOf(f.all[i].says), layersOf(own[s.Name])...)
+		known := hosts
+		if s.Function == nil {
+			known = ofServices // that a function has a host of its own moves no service
+		}
+		if _, silent := lastSaid("host", says...); silent && f.wantsHost(s) && s.Host == "" {
 			switch {
 			case told:
 				s.Host = common
-			case len(hosts) == 1:
-				s.Host = hosts[0]
-			case len(hosts) > 1 && !f.troubled("host"):
-				at, _ := lastSaid("route", says...)
-				f.r.fault(at.key, Problem{
-					Code: codeRouteHost, Path: at.path, Hint: "add host, here or in defaults",
-					Message: fmt.Sprintf("%s has a route, but on which host? %s has %s", s.Name, env.Name, strings.Join(hosts, " and ")),
-				})
+			case len(known) == 1:
+				s.Host = known[0]
+			case len(known) > 1 && !f.troubled("host"):
+				f.whichHost(env, s, says, known)
 			default:
 				s.Host = inherited(f.name + ".localhost")
 			}
 		}
 		s.finishRoute()
 	}
+}
+
+// wantsHost reports whether a workload is to be reached from outside: a service with a
+// route or an app's only one, and a function with routes.
+func (f *file) wantsHost(s *Service) bool {
+	if s.Function != nil {
+		return len(s.Function.Triggers.Routes) > 0
+	}
+	return !s.Worker && (s.Route != "" || len(f.services) == 1)
+}
+
+// whichHost reports a workload with routes that several hosts could be meant for.
+func (f *file) whichHost(env *Environment, s *Service, says []layer, hosts []string) {
+	key, has := "route", "a route"
+	if s.Function != nil {
+		key, has = "http", "http"
+	}
+	at, _ := lastSaid(key, says...)
+	f.r.fault(at.key, Problem{
+		Code: codeRouteHost, Path: at.path, Hint: "add host, here or in defaults",
+		Message: fmt.Sprintf("%s has %s, but on which host? %s has %s", s.Name, has, env.Name, several(hosts, 3)),
+	})
 }
 
 // common is the host that defaults or the environment name for every service
@@ -96,10 +121,10 @@ func lastSaid(key string, layers ...layer) (e entry, silent bool) {
 	return entry{}, true
 }
 
-// finishRoute makes host and route stand together: both, or neither.
+// finishRoute makes host and route of a service stand together: both, or neither.
 func (s *Service) finishRoute() {
 	switch {
-	case s.Host == "":
+	case s.Host == "" || s.Function != nil:
 		s.Route = ""
 	case s.Route == "":
 		s.Route = "/"
@@ -120,6 +145,10 @@ func (f *file) distinct(app *App) {
 				continue
 			}
 			who := s.Name + " in " + env.Name
+			if s.Function != nil {
+				f.tooLong(i, j, s.Host, who, misnamed)
+				continue
+			}
 			if other, ok := taken[place{s.Host, s.Route}]; ok {
 				at, problem := f.routeOf(i, j), Problem{
 					Code: codeRouteTaken, Message: fmt.Sprintf("%s%s leads to %s already, not to %s", s.Host, s.Route, other, who),
@@ -130,29 +159,43 @@ func (f *file) distinct(app *App) {
 				continue
 			}
 			taken[place{s.Host, s.Route}] = who
-			if len(s.Host) > 253 && !misnamed {
-				at := f.routeOf(i, j)
-				f.r.fault(at.key, Problem{Code: codeHost, Path: at.path, Message: "the host of " + who + " is longer than 253 characters", Hint: "write a shorter one under environments"})
-			}
+			f.tooLong(i, j, s.Host, who, misnamed)
 		}
 	}
 }
 
-// routeOf returns what is nearest to the reason of a service's host and route.
-func (f *file) routeOf(environment, service int) pair {
-	e, s := f.environments[environment], f.services[service]
-	var own layer
-	for _, o := range pick([]section(nil), "services", e.says) {
-		if o.name == s.name {
-			own = o.says
-		}
+// tooLong reports a host that no name server would take.
+func (f *file) tooLong(environment, workload int, host, who string, misnamed bool) {
+	if len(host) <= 253 || misnamed {
+		return
 	}
-	for _, l := range []layer{own, s.says, e.says, f.defaults} {
+	at := f.routeOf(environment, workload)
+	f.r.fault(at.key, Problem{Code: codeHost, Path: at.path, Message: "the host of " + who + " is longer than 253 characters", Hint: "write a shorter one under environments"})
+}
+
+// routeOf returns what is nearest to the reason of a workload's host and route.
+func (f *file) routeOf(environment, workload int) pair {
+	e, w := f.environments[environment], f.all[workload]
+	all := append([]layer{f.defaults, e.says}, layersOf(w.says)...)
+	for _, l := range slices.Backward(append(all, layersOf(f.ownOf(e, w))...)) {
 		for _, key := range []string{"route", "host"} {
 			if at, ok := l[key]; ok {
 				return at.pair
 			}
 		}
 	}
-	return s.pair
+	return w.pair
+}
+
+// ownOf is what an environment says of one workload.
+func (f *file) ownOf(e section, w workload) []said {
+	if w.function {
+		return scoped(pick([]scope(nil), "functions", e.says), w.path)
+	}
+	for _, o := range pick([]section(nil), "services", e.says) {
+		if o.name == w.name {
+			return []said{{layer: o.says}}
+		}
+	}
+	return nil
 }

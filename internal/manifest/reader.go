@@ -13,11 +13,12 @@ import (
 
 // reader reads the nodes of one file and collects what is wrong with them.
 type reader struct {
-	file     string
-	lines    []string // without their ends
-	keys     []Key
-	gaps     bool // an alias or a merge key stands for something that is not read
-	problems Problems
+	file                string
+	lines               []string // without their ends
+	keys                []Key
+	services, functions bool // the file has a section of that name
+	gaps                bool // an alias or a merge key stands for something that is not read
+	problems            Problems
 }
 
 func newReader(src []byte, file string) *reader {
@@ -210,9 +211,17 @@ func (r *reader) table(n *yaml.Node, path string, in Place) layer {
 // known looks a key up, and says of one that is not served here why not.
 func (r *reader) known(p pair, path string, in Place) (Key, bool) {
 	for _, k := range r.keys {
-		if k.Places&in != 0 && k.Later == "" && (k.Name == p.name || slices.Contains(k.Aliases, p.name)) {
-			return k, true
+		if k.Places&in == 0 || k.Later != "" || k.Name != p.name && !slices.Contains(k.Aliases, p.name) {
+			continue
 		}
+		if !r.functions && in&(inDefaults|inEnvironment) != 0 && k.Places&(ofFunctions) != 0 && k.Places&(inService|inOverride) == 0 {
+			r.fault(p.key, Problem{
+				Code: codeForFunctions, Path: p.path, Message: quote(p.name) + " in " + place(path) + " is for functions, and there are none",
+				Hint: "remove it, or add functions", Help: "titrate explain " + p.name,
+			})
+			return Key{}, false
+		}
+		return k, true
 	}
 	if !r.full() {
 		r.fault(p.key, r.strange(p, path, in))
@@ -244,12 +253,21 @@ func (r *reader) strange(p pair, path string, in Place) Problem {
 			Hint: later, Help: "remove it; titrate explain " + p.name,
 		}
 	}
+	if in&ofFunctions != 0 {
+		if why, instead := notForFunctions(p.name); why != "" {
+			return Problem{Code: codeNotFunction, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path) + ": " + why, Hint: instead}
+		}
+	}
 	meant := nearest(p.name, near)
 	// One letter from a key of this place is a typo, also where it is a key of another.
 	if elsewhere != 0 && (meant == "" || distance(p.name, meant) > 1) {
+		hint := "it is a key of " + elsewhere.String()
+		if elsewhere&inLimits != 0 && in&(inService|inOverride) != 0 {
+			hint = "it is a key of limits; functions have it beside their other settings"
+		}
 		return Problem{
 			Code: codeMisplaced, Path: p.path, Message: quote(p.name) + " does not belong in " + place(path),
-			Hint: "it is a key of " + elsewhere.String(), Help: "titrate explain " + p.name,
+			Hint: hint, Help: "titrate explain " + p.name,
 		}
 	}
 	problem := Problem{Code: codeUnknownKey, Path: p.path, Message: "unknown key " + quote(p.name) + " in " + place(path)}

@@ -80,6 +80,22 @@ func (k Key) nested() Place {
 		return inHooks
 	case "limits":
 		return inLimits
+	case "scale":
+		return either(k.Places&ofFunctions != 0, inScale, 0)
+	case "http":
+		return inHTTP
+	case "cors":
+		return inCORS
+	case "jwt":
+		return inJWT
+	case "cron":
+		return either(k.Places == ofFunctions, inTimer, 0)
+	case "queue":
+		return inTaken
+	case "queues":
+		return inQueue
+	case "functions":
+		return either(k.Places == atTop, inFunction, inFunctionOverride)
 	case "registries":
 		return inRegistry
 	case "accessories":
@@ -138,6 +154,7 @@ func Reference() string {
 	}{
 		{"Top level", atTop},
 		{"Settings of services", settings},
+		{"Settings of functions", ofFunctions},
 		{"Environments", inEnvironment},
 		{"build", inBuild},
 		{"hooks", inHooks},
@@ -147,17 +164,24 @@ func Reference() string {
 		{"rollout.blueGreen", inBlueGreen},
 		{"A step", inStep},
 		{"An alarm in its long form", inAlarm},
+		{"scale of a function", inScale},
+		{"http", inHTTP},
+		{"http.cors", inCORS},
+		{"http.jwt", inJWT},
+		{"A schedule in its long form", inTimer},
+		{"A queue of a function in its long form", inTaken},
+		{"A queue", inQueue},
 		{"A variable with the address of a service", inAddress},
 		{"An accessory", inAccessory},
 		{"An accessory's backup", inBackup},
 		{"A registry", inRegistry},
 	} {
 		fmt.Fprintf(&b, "\n## %s\n", part.title)
+		if part.place == ofFunctions {
+			fmt.Fprintf(&b, "\nBeside these they have, as services do: %s.\n", strings.Join(alsoOfFunctions(), ", "))
+		}
 		for _, k := range Keys() {
-			settingElsewhere := part.place == inEnvironment && k.Places&(inService|inOverride|inDefaults) != 0 && k.Name != "overlap"
-			overlap := part.place == settings && k.Name == "overlap"
-			nestedServices := part.place == settings && k.Name == "services"
-			if k.Places&part.place == 0 || k.Later != "" || settingElsewhere || overlap || nestedServices {
+			if k.Later != "" || !k.under(part.place) {
 				continue
 			}
 			fmt.Fprintf(&b, "\n### %s\n\n", k.Name)
@@ -171,6 +195,33 @@ func Reference() string {
 		}
 	}
 	return b.String()
+}
+
+// under reports whether a key is told of in the reference's part for a place: each
+// setting stands in one of them.
+func (k Key) under(place Place) bool {
+	forServices, forCalls := k.Places&(inService|inOverride) != 0, k.Places&ofFunctions != 0
+	switch place {
+	case inEnvironment:
+		return k.Places&inEnvironment != 0 && (k.Places&(inDefaults|inService|inOverride) == 0 || k.Name == "overlap")
+	case settings:
+		common := k.Places == inDefaults|inEnvironment && k.Name != "overlap"
+		return forServices || common
+	case ofFunctions:
+		return forCalls && !forServices
+	}
+	return k.Places&place != 0
+}
+
+// alsoOfFunctions are the settings that services and functions have.
+func alsoOfFunctions() []string {
+	var out []string
+	for _, k := range Keys() {
+		if k.Later == "" && k.Places&ofFunctions != 0 && k.Places&inService != 0 {
+			out = append(out, k.Name)
+		}
+	}
+	return out
 }
 
 const referenceHead = `<!-- DO NOT EDIT: made from internal/manifest/keys.go by: go test ./internal/manifest -run TestReference -update -->
@@ -187,5 +238,5 @@ One file in the root of the repository. Two lines are enough:
 Durations are written 30s, 5m, 1h30m, 2d; percentages 1% or 12.5%. The file is UTF-8, at most 1 MiB, one YAML
 document, without anchors, aliases and tags. Unknown keys are errors.
 
-The most specific place wins: what is built in, then ` + "`defaults`, `services.X`, `environments.E`,\n`environments.E.services.X`" + `.
+The most specific place wins: what is built in, then ` + "`defaults`, `services.X`, `environments.E`,\n`environments.E.services.X`" + `; the same with functions, where of the keys that match a folder the longer pattern wins, and its own key last.
 `

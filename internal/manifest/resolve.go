@@ -2,12 +2,9 @@ package manifest
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"titrate/internal/analysis"
 	"titrate/internal/rollout"
 )
 
@@ -19,54 +16,68 @@ const (
 	defaultNoDataTimeout = 30 * time.Minute // R11
 )
 
-// candidate is a service in an environment, before it is resolved.
+// candidate is a workload in an environment, before it is resolved.
 type candidate struct {
-	f       *file
-	env     section
-	service section
-	layers  []layer // defaults, service, environment, the service in the environment
+	f        *file
+	workload workload
+	said     []said  // what speaks of it alone
+	layers   []layer // defaults, the workload's, environment, the workload's in the environment
+	mine     []bool  // of each layer: it is among said
 }
 
-// own are the layers that speak of this service alone.
-func (c candidate) own() []layer { return []layer{c.layers[1], c.layers[3]} }
+func (f *file) candidate(e section, w workload, own []said) candidate {
+	c := candidate{f: f, workload: w, said: slices.Concat(w.says, own)}
+	add := func(mine bool, layers ...layer) {
+		for _, l := range layers {
+			c.layers, c.mine = append(c.layers, l), append(c.mine, mine)
+		}
+	}
+	add(false, f.defaults)
+	add(true, layersOf(w.says)...)
+	add(false, e.says)
+	add(true, layersOf(own)...)
+	return c
+}
+
+// own are the layers that speak of this workload alone.
+func (c candidate) own() []layer { return layersOf(c.said) }
 
 // resolve applies the layers, the most specific last. Host and route need the
 // other services: see reach.
 func (c candidate) resolve() Service {
+	if c.workload.function {
+		return c.resolveFunction()
+	}
 	l := c.layers
 	s := Service{
-		Name: c.service.name, Line: c.service.key.Line,
+		Name: c.workload.name, Line: c.workload.key.Line,
 		Repo:   pick("", "repo", l...),
-		Build:  pick(Build{Dir: "."}, "build", l...),
+		Build:  pick(Build{}, "build", l...),
 		Image:  pick("", "image", l...),
 		Run:    pick(Run{}, "run", l...),
 		Port:   pick(0, "port", l...),
 		Health: pick("", "health", l...),
 		Worker: pick(false, "worker", l...),
-		Scale:  pick(1, "scale", l...),
+		Scale:  c.instances(),
 		Limits: c.limits(), ReadOnly: pick(false, "readOnly", l...),
-
-		Gradual:             pick("", "rollback", l...) == "gradual",
-		Bake:                pick(defaultBake, "bake", l...),
-		Drain:               pick(defaultDrain, "drain", l...),
-		StartTimeout:        pick(defaultStartTimeout, "startTimeout", l...),
-		NoDataTimeout:       pick(defaultNoDataTimeout, "noDataTimeout", l...),
-		NoDataPasses:        pick("", "noData", l...) == "pass",
-		SourceErrorRollback: pick("", "onSourceError", l...) == "rollback",
 	}
+	c.rollouts(&s)
+	s.Build.Dir = cmp.Or(s.Build.Dir, ".")
 	if s.Image != "" {
 		c.refuseBuild()
 		s.Build = Build{}
 	}
 	if e, ok := c.layers[1]["run"]; ok && s.Build.Run != "" {
-		c.f.r.fault(e.key, Problem{Code: codeBuild, Path: e.path, Message: c.service.name + " has a run and a build.run", Hint: "keep one"})
+		c.f.r.fault(e.key, Problem{Code: codeBuild, Path: e.path, Message: c.workload.name + " has a run and a build.run", Hint: "keep one"})
 	}
-	strategy := pick(defaultStrategy(), "rollout", l...)
-	s.Strategy, s.Steps, s.BlueGreen = cmp.Or(strategy.Text, "steps"), strategy.Steps, strategy.BlueGreen
 	c.volumes(&s)
 	c.names(&s)
 	s.Hooks = c.hooks()
-	s.Alarms = c.alarms(s.Worker)
+	kind := ofService
+	if s.Worker {
+		kind = ofWorker
+	}
+	s.Alarms = c.alarms(kind)
 	if s.Worker {
 		c.refuseRequests()
 		s.Port, s.Health = 0, ""
@@ -74,12 +85,37 @@ func (c candidate) resolve() Service {
 	return s
 }
 
+// rollouts takes what is said of how a workload moves.
+func (c candidate) rollouts(s *Service) {
+	l := c.layers
+	strategy := pick(defaultStrategy(), "rollout", l...)
+	s.Strategy, s.Steps, s.BlueGreen = cmp.Or(strategy.Text, "steps"), strategy.Steps, strategy.BlueGreen
+	s.Gradual = pick("", "rollback", l...) == "gradual"
+	s.Bake = pick(defaultBake, "bake", l...)
+	s.Drain = pick(defaultDrain, "drain", l...)
+	s.StartTimeout = pick(defaultStartTimeout, "startTimeout", l...)
+	s.NoDataTimeout = pick(defaultNoDataTimeout, "noDataTimeout", l...)
+	s.NoDataPasses = pick("", "noData", l...) == "pass"
+	s.SourceErrorRollback = pick("", "onSourceError", l...) == "rollback"
+}
+
+// instances is the scale of a service; what defaults and environments say of
+// functions is another kind of value.
+func (c candidate) instances() int {
+	for _, l := range slices.Backward(c.layers) {
+		if n, ok := l["scale"].value.(int); ok {
+			return n
+		}
+	}
+	return 1
+}
+
 // refuseBuild reports an image beside a build of the same service. What defaults
 // say of builds is meant for the others.
 func (c candidate) refuseBuild() {
 	for _, key := range []string{"build", "repo"} {
 		if e, ok := c.layers[1][key]; ok {
-			c.f.r.fault(e.key, Problem{Code: codeImage, Path: e.path, Message: c.service.name + " has an image: it is not built", Hint: "remove " + key + ", or image"})
+			c.f.r.fault(e.key, Problem{Code: codeImage, Path: e.path, Message: c.workload.name + " has an image: it is not built", Hint: "remove " + key + ", or image"})
 		}
 	}
 }
@@ -137,58 +173,13 @@ func (c candidate) hooks() rollout.Hooks {
 	return hooksOf(merged)
 }
 
-// alarms merges alarms by name. Of a worker, those that are about requests and
-// were meant for all services fall away, because they would never have data.
-func (c candidate) alarms(worker bool) []analysis.Alarm {
-	merged := map[string]alarmEntry{}
-	said := false
-	for i, l := range c.layers {
-		set, ok := pick(alarmSet{}, "alarms", l), l["alarms"].key != nil
-		said = said || ok
-		if set.none {
-			clear(merged)
-		}
-		for name, a := range set.by {
-			if ofItsOwn := i == 1 || i == 3; worker && ofItsOwn && a.alarm != nil && aboutRequests(a.alarm.Metric) {
-				c.f.r.fault(a.key, Problem{
-					Code: codeWorker, Path: a.path, Message: fmt.Sprintf("%s is a worker: %s never has data", c.service.name, a.alarm.Metric),
-					Hint: "workers have cpu, memory and restarts",
-				})
-			}
-			if a.alarm == nil {
-				delete(merged, name)
-			} else {
-				merged[name] = a
-			}
-		}
-	}
-	var out []analysis.Alarm
-	for _, a := range merged {
-		out = append(out, *a.alarm)
-	}
-	if !said {
-		out = analysis.Defaults()
-	}
-	out = slices.DeleteFunc(out, func(a analysis.Alarm) bool { return worker && aboutRequests(a.Metric) })
-	if len(out) == 0 {
-		return nil
-	}
-	slices.SortFunc(out, func(a, b analysis.Alarm) int { return strings.Compare(a.Name, b.Name) })
-	return out
-}
-
-// aboutRequests reports whether a metric counts or times requests.
-func aboutRequests(m analysis.Metric) bool {
-	return m != analysis.CPU && m != analysis.Memory && m != analysis.Restarts
-}
-
 // refuseRequests reports what a worker says of requests. What defaults and
 // environments say is meant for the others.
 func (c candidate) refuseRequests() {
 	for _, l := range c.own() {
 		for _, key := range []string{"host", "route", "port", "health"} {
 			if e, ok := l[key]; ok && e.value != "" {
-				c.f.r.fault(e.key, Problem{Code: codeWorker, Path: e.path, Message: c.service.name + " is a worker: it takes no requests", Hint: "remove " + key + ", or worker"})
+				c.f.r.fault(e.key, Problem{Code: codeWorker, Path: e.path, Message: c.workload.name + " is a worker: it takes no requests", Hint: "remove " + key + ", or worker"})
 			}
 		}
 	}

@@ -27,6 +27,15 @@ func definitions() []definition {
 		{"address", inAddress, map[string]any{"required": []string{"service"}}},
 		{"limits", inLimits, nil},
 		{"volume", inVolume, map[string]any{"required": []string{"path"}}},
+		{"function", inFunction, nil},
+		{"functionOverride", inFunctionOverride, nil},
+		{"scale", inScale, nil},
+		{"http", inHTTP, map[string]any{"required": []string{"routes"}}},
+		{"cors", inCORS, nil},
+		{"jwt", inJWT, map[string]any{"required": []string{"issuer"}}},
+		{"timer", inTimer, map[string]any{"required": []string{"cron"}}},
+		{"taken", inTaken, map[string]any{"required": []string{"name"}}},
+		{"queue", inQueue, nil},
 		{"registry", inRegistry, map[string]any{"required": []string{"username", "password"}}},
 	}
 }

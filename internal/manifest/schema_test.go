@@ -65,10 +65,10 @@ func TestSchemaRefuses(t *testing.T) {
 	t.Parallel()
 	for _, src := range []string{
 		"app: x", "titrate: 1", "titrate: 2\napp: x", "titrate: 1\napp: Shop",
-		"titrate: 1\napp: x\nfunctions: {}", "titrate: 1\napp: x\ndefaults: { alarm: {} }", "titrate: 1\napp: x\ndefaults: { port: '8080' }",
+		"titrate: 1\napp: x\nfunctions: { a: { port: 80 } }", "titrate: 1\napp: x\ndefaults: { alarm: {} }", "titrate: 1\napp: x\ndefaults: { port: '8080' }",
 		"titrate: 1\napp: x\ndefaults: { rollout: Linear }", "titrate: 1\napp: x\ndefaults: { rollout: { steps: [10] } }",
 		"titrate: 1\napp: x\ndefaults: { bake: 300 }", "titrate: 1\napp: x\nenvironments: { uat: { deploy: pull_request } }",
-		"titrate: 1\napp: x\ndefaults: { connections: keep }", "titrate: 1\napp: x\ndefaults: { scale: { min: 1 } }", "titrate: 1\napp: x\nservices: { a: { route: x } }",
+		"titrate: 1\napp: x\ndefaults: { connections: keep }", "titrate: 1\napp: x\nservices: { a: { scale: { min: 1 } } }", "titrate: 1\napp: x\nfunctions: { a: { http: { cors: true } } }", "titrate: 1\napp: x\nqueues: { a: { size: 1 } }", "titrate: 1\napp: x\nfunctions: { a: { probe: 5 } }", "titrate: 1\napp: x\nservices: { a: { route: x } }",
 		"titrate: 1\napp: x\nservices: { a: { image: '' } }", "titrate: 1\napp: x\nservices: { a: { run: [] } }", "titrate: 1\napp: x\nregistries: { ghcr.io: { username: x } }",
 	} {
 		if validate(t, []byte(src)) == nil {
@@ -103,14 +103,15 @@ func TestTableOfKeys(t *testing.T) {
 	}
 	// The keys that this version promises to serve.
 	promised := strings.Fields("titrate app defaults services environments deploy build port health host route env secrets scale worker " +
-		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries limits memory cpu processes readOnly")
+		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries limits memory cpu processes readOnly " +
+		"functions waves queues runtime handler timeout probe http cron queue batch topic")
 	for _, name := range promised {
 		if !slices.Contains(KeyNames(), name) {
 			t.Errorf("%s is not served", name)
 		}
 	}
 	// The rest of the language.
-	for _, name := range strings.Fields("functions waves budget notify sticky damage from soak approve window freeze target expires runtime timeout http cron queue batch topic bucket event") {
+	for _, name := range strings.Fields("budget notify sticky damage from soak approve window freeze target expires bucket event") {
 		if !slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.Later != "" }) {
 			t.Errorf("%s is not known", name)
 		}
@@ -126,13 +127,19 @@ func TestExamplesOfTheTable(t *testing.T) {
 		inRollout: "defaults:\n  rollout:\n", inBlueGreen: "defaults:\n  rollout:\n    blueGreen:\n", inStep: "defaults:\n  rollout:\n    steps:\n      - 10%\n      - 100%\n      -\n",
 		inAlarm: "defaults:\n  alarms:\n    a:\n", inAddress: "services:\n  catalog: {}\n  orders:\n    env:\n      A:\n",
 		inRegistry: "registries:\n  ghcr.io:\n", inLimits: "defaults:\n  limits:\n", inBackup: "accessories:\n  db:\n    use: postgres\n    backup:\n",
-		inVolume: "services:\n  orders:\n    volumes:\n      data:\n",
+		inVolume: "services:\n  orders:\n    volumes:\n      data:\n", inFunction: "functions:\n  fn:\n",
+		inFunctionOverride: "functions:\n  fn: { queue: orders, http: GET /fn }\nenvironments:\n  uat:\n    functions:\n      fn:\n", inScale: "functions:\n  fn:\n    scale:\n",
+		inHTTP: "functions:\n  fn:\n    http:\n", inCORS: "functions:\n  fn:\n    http:\n      routes: GET /x\n      cors:\n", inJWT: "functions:\n  fn:\n    http:\n      routes: GET /x\n      jwt:\n",
+		inTimer: "functions:\n  fn:\n    cron:\n", inTaken: "functions:\n  fn:\n    queue:\n", inQueue: "queues:\n  mail:\n",
 	}
 	besides := map[string]string{ // what the example cannot do without
 		"output": "command: make", "run": "command: make\noutput: x", "command": "output: x", "titrate": "", "app": "",
 		"metric": "above: 1%", "above": "metric: 5xx", "below": "metric: rps", "for": "metric: 5xx\nabove: 1%", "of": "metric: 5xx\nabove: 1%\nfor: 5m", "min": "metric: 5xx\nabove: 1%",
 		"as": "service: catalog", "path": "service: catalog", "missing": "metric: 5xx\nabove: 1%", "react": "metric: 5xx\nabove: 1%",
-		"shared":   "path: /data",
+		"shared":  "path: /data",
+		"payload": "routes: GET /x", "cors": "routes: GET /x", "jwt": "routes: GET /x", "issuer": "audience: shop", "audience": "issuer: https://login.example.com",
+		"scopes": "audience: shop\nissuer: https://login.example.com", "zone": "cron: rate(5 minutes)", "input": "cron: rate(5 minutes)",
+		"window": "name: orders", "whole": "name: orders", "concurrency": "name: orders", "credentials": "origins: https://shop.example.com",
 		"username": "password: TOKEN", "password": "username: ana",
 	}
 	for _, k := range Keys() {
@@ -156,6 +163,24 @@ func TestExamplesOfTheTable(t *testing.T) {
 			}
 			if place == inService || place == inVolume && k.Name == "path" {
 				body = k.Example // what its name needs in a build it needs there alone
+			}
+			switch place {
+			case inFunction, inScale: // what its name needs elsewhere it needs there alone
+				body = k.Example
+				if k.Name == "batch" {
+					body += "\nqueue: orders"
+				}
+			case inTaken:
+				if k.Name == "batch" {
+					body += "\nname: orders"
+				}
+			case inFunctionOverride, inDefaults, inEnvironment:
+				body = k.Example
+			default:
+			}
+			callsOnly := k.Places&ofFunctions != 0 && k.Places&(inService|inOverride) == 0
+			if place&(inDefaults|inEnvironment) != 0 && (callsOnly || k.Name == "functions") {
+				frame = "functions:\n  jobs/nightly: {}\n" + frame
 			}
 			if place == inStep {
 				body = strings.Replace(body, "weight: 10%", "weight: 100%", 1)

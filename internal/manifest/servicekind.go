@@ -45,9 +45,9 @@ func buildKind() kind {
 				return Build{Dir: s.(string)}, true
 			}
 			before := len(r.problems)
-			l := r.table(n, at, inBuild)
+			l := r.table(n, at, inBuild) // without dir: a service's is the root, a function's its own folder
 			b := Build{
-				Dir: pick(".", "dir", l), With: pick("", "with", l), Fetch: pick("", "fetch", l), Command: pick("", "command", l), Test: pick("", "test", l),
+				Dir: pick("", "dir", l), With: pick("", "with", l), Fetch: pick("", "fetch", l), Command: pick("", "command", l), Test: pick("", "test", l),
 				Network: pick(false, "network", l), Output: pick("", "output", l), Run: pick("", "run", l), Fallback: pick("", "fallback", l),
 				Dockerfile: pick("", "dockerfile", l), Target: pick("", "target", l), Args: pick(map[string]string(nil), "args", l),
 			}
@@ -161,10 +161,10 @@ func deployKind() kind {
 // groups is what together says: names with where they stand, or all.
 type groups struct {
 	all    *yaml.Node
-	groups [][]named
+	groups [][]member
 }
 
-type named struct {
+type member struct {
 	name string
 	node *yaml.Node
 	path string
@@ -172,7 +172,7 @@ type named struct {
 
 // togetherKind is a list of services, a list of such lists, or all.
 func togetherKind() kind {
-	accepts := "a list of services, a list of such lists, or all"
+	accepts := "a list of services and functions, a list of such lists, or all"
 	list := map[string]any{"type": "array", "minItems": 2, "uniqueItems": true, "items": map[string]any{"type": "string"}}
 	return kind{
 		accepts: accepts,
@@ -193,7 +193,7 @@ func togetherKind() kind {
 			if n.Content[0].Kind != yaml.SequenceNode {
 				lists = []*yaml.Node{n}
 			}
-			if !r.atMost(n, at, len(n.Content), maxServices) {
+			if !r.atMost(n, at, len(n.Content), maxServices+maxFunctions) {
 				return nil, false
 			}
 			var g groups
@@ -211,18 +211,18 @@ func togetherKind() kind {
 	}
 }
 
-func (r *reader) group(n *yaml.Node, at string) ([]named, bool) {
+func (r *reader) group(n *yaml.Node, at string) ([]member, bool) {
 	if n.Kind != yaml.SequenceNode {
 		r.wrongType(n, at, "a list of services")
 		return nil, false
 	}
-	if !r.atMost(n, at, len(n.Content), maxServices) {
+	if !r.atMost(n, at, len(n.Content), maxServices+maxFunctions) {
 		return nil, false
 	}
-	var out []named
+	var out []member
 	for i, c := range n.Content {
 		if s, ok := r.text(c, item(at, i), "the name of a service"); ok {
-			out = append(out, named{s, c, item(at, i)})
+			out = append(out, member{s, c, item(at, i)})
 		}
 	}
 	if len(n.Content) < 2 {

@@ -41,22 +41,48 @@ func Where(src []byte, app *App, name string) (written []Written, origins []Orig
 			written = append(written, Written{Path: strings.Join(append(slices.Clone(path), key.Value), "."), Line: key.Line, Value: oneLine(value)})
 		}
 	})
-	if places&settings == 0 {
+	if places&everywhere == 0 {
 		return written, nil
 	}
 	for _, e := range app.Environments {
 		for _, s := range e.Services {
-			origins = append(origins, origin(written, names, e.Name, s.Name))
+			if s.Function != nil && places&ofFunctions != 0 || s.Function == nil && places&(inService|inOverride) != 0 {
+				origins = append(origins, origin(written, names, e.Name, s))
+			}
 		}
 	}
 	return written, origins
 }
 
+// layersFor are the places that say how a workload runs, the most specific last.
+func layersFor(written []Written, env string, s Service) []string {
+	if s.Function == nil {
+		return []string{"defaults", "services." + s.Name, "environments." + env, "environments." + env + ".services." + s.Name}
+	}
+	keys := func(under string) []string {
+		var scopes []scope
+		for _, w := range written {
+			before, _ := cut(w.Path)
+			if name, ok := strings.CutPrefix(before, under+"."); ok && !slices.ContainsFunc(scopes, func(o scope) bool { return o.name == name }) {
+				if patterns, err := parsePatterns(name); err == nil {
+					scopes = append(scopes, scope{section{pair: pair{name: name, path: before}}, patterns})
+				}
+			}
+		}
+		var out []string
+		for _, said := range scoped(scopes, s.Function.Path) {
+			out = append(out, said.at)
+		}
+		return out
+	}
+	return slices.Concat([]string{"defaults"}, keys("functions"), []string{"environments." + env}, keys("environments."+env+".functions"))
+}
+
 // origin is what a service in an environment goes by: the most specific place, or
 // all of them where entries are merged.
-func origin(written []Written, names []string, env, service string) Origin {
-	o := Origin{Env: env, Service: service, From: []string{}}
-	for _, layer := range []string{"defaults", "services." + service, "environments." + env, "environments." + env + ".services." + service} {
+func origin(written []Written, names []string, env string, s Service) Origin {
+	o := Origin{Env: env, Service: s.Name, From: []string{}}
+	for _, layer := range layersFor(written, env, s) {
 		for _, w := range written {
 			if before, last := cut(w.Path); before == layer && slices.Contains(names, last) {
 				o.From = append(o.From, w.Path)
@@ -103,9 +129,15 @@ func placeOf(path []string) Place {
 		return below(path[1:], inDefaults)
 	case path[0] == "services" && len(path) > 1:
 		return below(path[2:], inService)
+	case path[0] == "functions" && len(path) > 1:
+		return below(path[2:], inFunction)
+	case path[0] == "queues" && len(path) == 2:
+		return inQueue
 	case path[0] == "environments" && len(path) > 3 && path[2] == "services":
 		return below(path[4:], inOverride)
-	case path[0] == "environments" && len(path) > 1 && !slices.Equal(path[2:], []string{"services"}):
+	case path[0] == "environments" && len(path) > 3 && path[2] == "functions":
+		return below(path[4:], inFunctionOverride)
+	case path[0] == "environments" && len(path) > 1 && !slices.Equal(path[2:], []string{"services"}) && !slices.Equal(path[2:], []string{"functions"}):
 		return below(path[2:], inEnvironment)
 	case path[0] == "registries" && len(path) == 2:
 		return inRegistry
@@ -127,6 +159,18 @@ func below(rest []string, here Place) Place {
 		return inHooks
 	case "limits":
 		return inLimits
+	case "scale":
+		return inScale
+	case "http":
+		return inHTTP
+	case "http.cors":
+		return inCORS
+	case "http.jwt":
+		return inJWT
+	case "cron", "cron.[]":
+		return inTimer
+	case "queue", "queue.[]":
+		return inTaken
 	case "rollout":
 		return inRollout
 	case "rollout.blueGreen":

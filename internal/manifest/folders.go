@@ -1,0 +1,50 @@
+package manifest
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// Folders returns those folders of a repository that hold code which can be a
+// function: a file of Go that is no test, of JavaScript, TypeScript or Python, or a
+// program named bootstrap. files are paths from the repository's root, with slashes.
+// The root itself, what tools keep (node_modules, hidden folders) and names that a
+// pattern could not tell from its own signs are left out. The result is sorted, and
+// never nil: it is what [Parse] matches patterns with.
+func Folders(files []string) []string {
+	seen := map[string]bool{}
+	out := []string{}
+	for _, f := range files {
+		dir, name := path.Split(path.Clean(f))
+		dir = strings.TrimSuffix(dir, "/")
+		if seen[dir] || !isCode(name) {
+			continue
+		}
+		seen[dir] = true
+		if isFolder(dir) {
+			out = append(out, dir)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// isCode reports whether a file of that name makes its folder one of code.
+func isCode(name string) bool {
+	switch path.Ext(name) {
+	case ".go":
+		return !strings.HasSuffix(name, "_test.go")
+	case ".js", ".mjs", ".cjs", ".ts", ".py":
+		return true
+	}
+	return name == "bootstrap"
+}
+
+// isFolder reports whether a folder can be that of a function.
+func isFolder(dir string) bool {
+	if dir == "" || checkRepoPath(dir) != nil || strings.ContainsAny(dir, "*{}") {
+		return false
+	}
+	return !slices.ContainsFunc(strings.Split(dir, "/"), func(part string) bool { return part == "node_modules" || strings.HasPrefix(part, ".") })
+}
