@@ -99,7 +99,7 @@ func (w wish) shares(f functions.Function) (want map[rollout.Version]rollout.Wei
 			sum += part
 		}
 		if sum > 1 {
-			return nil, false, invalid(fmt.Sprintf("the additional weights sum up to %v: 1.0 is everything, and the version of the alias has the rest", sum))
+			return nil, false, invalid(fmt.Sprintf("the additional weights sum up to %.4g: 1.0 is everything, and the version of the alias has the rest", sum))
 		}
 		if len(add.AdditionalVersionWeights) > 1 {
 			return nil, false, invalid("live splits between two versions: AdditionalVersionWeights has one at most")
