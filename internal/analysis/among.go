@@ -13,14 +13,14 @@ import (
 type Among struct {
 	Tests int // alarms of all members that may trip
 	Steps int // of the rollout: at each of them counting begins anew
+	// Silent says that no data of the workload hold nothing, as of a function that is
+	// called now and then (R11): then what is no data is inconclusive where the few requests
+	// that there were look bad.
+	Silent bool
 }
 
-const (
-	// perTest is R27's: of so many whole rollouts one goes back by chance at the most.
-	perTest = 100
-	// holdsPerTest is the same of the steps in which a breach that has not lasted holds.
-	holdsPerTest = 10
-)
+// perTest is R27's: of so many whole rollouts one goes back by chance at the most.
+const perTest = 100
 
 // alone reports whether no other verdict stands beside this one.
 func (a Among) alone() bool { return a.Tests < 2 }
@@ -32,9 +32,10 @@ func (a Among) trips() float64 {
 	return math.Log(perTest * float64(a.Tests) * float64(max(a.Steps, 1)))
 }
 
-// holds is the evidence that it takes to hold a step, as a logarithm: of ten steps in
-// which all members are well, one is held at the most.
-func (a Among) holds() float64 { return math.Log(holdsPerTest * float64(a.Tests)) }
+// holds is how likely it may be chance that a version looks as bad as it does, for a breach that has
+// not lasted to hold a step. Of the looks at members that all are just within their limits one in three
+// holds none, however many they are; of ten and fewer each holds as it does by itself.
+func (a Among) holds() float64 { return min(holdsAt, 1/float64(a.Tests)) }
 
 // weighed reports whether the alarm's breaches may be chance, so that their evidence is
 // weighed. One over latency that is compared with stable has a limit that moves.
@@ -52,23 +53,23 @@ func (j *judgement) weigh(r Reading, end int) Reading {
 		return r
 	}
 	pairs := j.pairs(end)
+	s := worst(pairs, j.share(r.Limit))
 	switch e := j.evidence(pairs, r.Limit); {
 	case r.Verdict == Fail && e < j.among.trips():
 		r.Verdict = Inconclusive
 		r.Text += fmt.Sprintf("; it may be chance among %d alarms", j.among.Tests)
 	case r.Verdict != Fail && e >= j.among.trips() && j.Metric.unit() == ratio:
-		return j.refuse(r, pairs, end)
-	case r.Verdict == Inconclusive && e < j.among.holds():
+		return j.refuse(r, s, end)
+	case r.Verdict == Inconclusive && j.summed() && s.chance > j.among.holds():
 		r.Verdict = Pass
 		r.Text += fmt.Sprintf("; among %d alarms that is chance", j.among.Tests)
 	}
 	return r
 }
 
-// refuse has a ratio trip on its evidence, if what was bad since it speaks most against the
-// version is as much, and has lasted as long, as the alarm asks for.
-func (j *judgement) refuse(r Reading, pairs []pair, end int) Reading {
-	s := worst(pairs, r.Limit)
+// refuse has a ratio trip on its evidence, if the stretch that speaks most against the
+// version is of as many requests, and has lasted as long, as the alarm asks for.
+func (j *judgement) refuse(r Reading, s stretch, end int) Reading {
 	if s.bad < j.Metric.evidence() || s.requests < uint64(j.Min) || end-s.from < j.M {
 		return r
 	}
@@ -79,7 +80,7 @@ func (j *judgement) refuse(r Reading, pairs []pair, end int) Reading {
 }
 
 // worst is the stretch up to the end that speaks most against the version's being within
-// the limit; none where nothing does.
+// the limit; an empty one, which is chance, where nothing does.
 func worst(pairs []pair, limit float64) (most stretch) {
 	var s stretch
 	top, sum := 0.0, 0.0
@@ -90,5 +91,6 @@ func worst(pairs []pair, limit float64) (most stretch) {
 			top, most = sum, s
 		}
 	}
+	most.chance = atLeast(most.bad, most.requests, limit)
 	return most
 }

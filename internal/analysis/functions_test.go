@@ -67,6 +67,29 @@ func TestR27a_theQueuesAgeIsADuration(t *testing.T) {
 	}
 }
 
+func TestR11_fewCallsThatFailHoldAFunction(t *testing.T) {
+	t.Parallel()
+	p := try(t, "errors > 1% for 1m")
+	for i, failed := range []uint64{1, 0, 1, 0} { // a call in a minute
+		p.did(60*i, 60*i+1, window(1, failed)).did(60*i+1, 60*i+60, window(0, 0))
+	}
+	p.says(240, NoData, "1 of 20 requests in 1 min") // which holds a service
+	for tests, want := range map[int]Verdict{0: Inconclusive, 180: Inconclusive, 10_000: NoData} {
+		if r := JudgeAmong(Among{Tests: tests, Silent: true}, p.a, p.candidate, nil, nil, at(240)); r.Verdict != want {
+			t.Errorf("among %d: %+v", tests, r)
+		}
+	}
+	r := JudgeAmong(Among{Silent: true}, p.a, p.candidate, nil, nil, at(240))
+	if r.Text != "errors was 50 % of 4 requests in 4 min, limit 1 %; 2 of the 3 failed requests it takes to tell" {
+		t.Error(r.Text)
+	}
+	p = try(t, "errors > 1% for 1m")
+	p.did(0, 1, window(1, 0)).did(1, 60, window(0, 0))
+	if r := JudgeAmong(Among{Silent: true}, p.a, p.candidate, nil, nil, at(60)); r.Verdict != NoData {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestMetrics_ofFunctions(t *testing.T) {
 	t.Parallel()
 	of, requests := map[Metric]bool{Timeouts: true, OOM: true, Throttles: true, ColdStarts: true, QueueAge: true}, 0

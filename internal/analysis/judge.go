@@ -111,7 +111,7 @@ func (j *judgement) withSum(r Reading, st state, end int) (Reading, state) {
 			r.Value = divide(float64(s.bad), float64(s.requests))
 		}
 		return r, stateAlarm
-	case v == Inconclusive && r.Verdict == Pass:
+	case v == Inconclusive && (r.Verdict == Pass || r.Verdict == NoData && j.among.Silent):
 		r.Verdict, r.Text = v, j.sumText(r, s, v, end)
 	}
 	return r, st

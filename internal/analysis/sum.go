@@ -141,7 +141,7 @@ func (j *judgement) sum(r Reading, s stretch, end int) Verdict {
 	switch {
 	case s.chance <= tripsAt/float64(max(j.among.Tests, 1)) && s.bad >= j.Metric.evidence() && s.requests >= uint64(j.Min) && end-s.from >= j.M && r.Breaching > 0:
 		return Fail
-	case s.chance <= holdsAt:
+	case s.chance <= j.among.holds():
 		return Inconclusive
 	}
 	return ""

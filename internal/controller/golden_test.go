@@ -65,7 +65,7 @@ func TestHistories_ofEveryCoreStillLoad(t *testing.T) {
 
 // decidesAlike is the oldest core whose looks the present one decides in the same way:
 // core 3 only adds what is so of versions that change places (R31), and core 4 what is so
-// of a clock that was set back.
+// of a clock that was set back, and core 5 what is so of waves (R23).
 const decidesAlike = 2
 
 func writeIncidents(t *testing.T, path string) {

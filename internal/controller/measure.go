@@ -31,7 +31,7 @@ type member struct {
 func newMember(p rollout.Plan, s rollout.State, i int) *member {
 	k, m := p.Key(i), p.Members[i]
 	f := &member{
-		key: k, name: k.String(), candidate: m.Candidate, alarms: m.Alarms, among: among(p),
+		key: k, name: k.String(), candidate: m.Candidate, alarms: m.Alarms, among: among(p, m),
 		tried: analysis.NewSeries(m.Alarms), stable: analysis.NewSeries(m.Alarms),
 	}
 	f.follow(s, i)
@@ -41,11 +41,11 @@ func newMember(p rollout.Plan, s rollout.State, i int) *member {
 // among counts the alarms that can take back a group: the more of them there are, the
 // more each of them must have seen (R27). One member alone is judged by its alarms as
 // they stand.
-func among(p rollout.Plan) analysis.Among {
+func among(p rollout.Plan, m rollout.Member) analysis.Among {
+	all := analysis.Among{Steps: len(p.Steps), Silent: m.Function}
 	if len(p.Members) == 1 {
-		return analysis.Among{}
+		return all
 	}
-	all := analysis.Among{Steps: len(p.Steps)}
 	for _, m := range p.Members {
 		for _, a := range m.Alarms {
 			if a.Reaction != analysis.ReactNotify {

@@ -257,7 +257,7 @@ func (m *memory) move(look rollout.Look, stamp world.Stamp) bool {
 	if l.State.Attempt != before.Attempt || before.Phase == rollout.Queued {
 		l.began, differs = stamp, true
 	}
-	if l.State.Weight != before.Weight {
+	if l.State.Weight != before.Weight || !slices.Equal(l.State.Shares, before.Shares) {
 		l.asked, differs = stamp, true
 	}
 	for i, f := range l.members {
@@ -329,7 +329,7 @@ func (m *memory) inherit(old *memory, stamp world.Stamp) {
 		if l.State.Attempt != o.State.Attempt || l.State.Phase != o.State.Phase && o.State.Phase == rollout.Queued {
 			l.began = stamp
 		}
-		if l.State.Weight != o.State.Weight {
+		if l.State.Weight != o.State.Weight || !slices.Equal(l.State.Shares, o.State.Shares) {
 			l.asked = stamp
 		}
 		for i, f := range l.members {

@@ -20,13 +20,14 @@ func (s State) goal(p *Plan) Weight {
 // share is the part of member i's traffic that its candidate should have at the
 // rollout's weight. With no stable version there is nothing to share with (R2).
 func (s State) share(p *Plan, i int) Weight {
+	w := s.given(i)
 	switch {
 	case !s.moves(p, i) || s.ahead(i):
 		return 0
-	case s.Stable[i] == 0 && s.Weight > 0:
+	case s.Stable[i] == 0 && w > 0:
 		return Full
 	}
-	return s.Weight
+	return w
 }
 
 // needs is how many candidates of member i must be ready for weight w (R5). At
@@ -89,7 +90,7 @@ func (l *look) shortest(s State) (member, ready, needs int) {
 		if l.observed() {
 			ready = l.seen.Members[i].Ready
 		}
-		needs = s.needs(l.plan, i, max(s.goal(l.plan), s.Weight))
+		needs = s.needs(l.plan, i, max(s.goal(l.plan), s.most()))
 		if ready < needs {
 			return i, ready, needs
 		}

@@ -204,11 +204,11 @@ func (l *look) retry(s State, c Command) (State, string) {
 		return s, "it has not begun"
 	case c.Step < 0 || c.Step >= len(l.plan.Steps):
 		return s, fmt.Sprintf("it has steps 1 to %d", len(l.plan.Steps))
-	case s.Weight > 0 && s.changesPlaces(l.plan):
+	case s.most() > 0 && s.changesPlaces(l.plan):
 		return s, "its versions change places: no other runs that could take the traffic back; abort it, then try it again"
-	case s.Weight > 0 && s.baseless():
+	case s.most() > 0 && s.baseless():
 		return s, "a member has no version before this one to give its traffic back to"
-	case s.Weight > 0 && !l.stableCarries(s, Full):
+	case s.most() > 0 && !l.stableCarries(s, Full):
 		return s, "the stable version has too few ready instances to take the traffic back"
 	}
 	return l.attempt(s, s.Attempt+1, c.Step, "tried again by "+c.By), ""

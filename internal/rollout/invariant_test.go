@@ -14,7 +14,7 @@ import (
 // Next first, with room at the end of each list, where an append would write.
 func next(p rollout.Plan, before rollout.State, seen rollout.Seen, now time.Time) (rollout.State, error) {
 	given := before
-	given.Stable, given.Restarts = roomy(before.Stable), roomy(before.Restarts)
+	given.Stable, given.Restarts, given.Shares = roomy(before.Stable), roomy(before.Restarts), roomy(before.Shares)
 	given.Hooks, given.Waived, given.Notices = roomy(before.Hooks), roomy(before.Waived), roomy(before.Notices)
 	was := encode(p) + encode(before) + encode(seen)
 	after := rollout.Next(p, given, seen, now)
@@ -42,6 +42,7 @@ func checkLook(p rollout.Plan, before rollout.State, seen rollout.Seen, now time
 	return errors.Join(
 		checkPure(p, before, seen, now, after),
 		checkWeight(p, before, seen, now, after),
+		checkWaves(p, before, seen, after),
 		checkOutcome(p, before, after),
 		checkWish(p, after),
 		checkExclusive(p, before, seen, after),
@@ -125,6 +126,51 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 	return nil
 }
 
+// checkWaves holds R23: within a step so many members change at a time, when none of them
+// is on its way any more, each with its capacity (R5); what has arrived has arrived at
+// all; and a way back gives nobody more.
+func checkWaves(p rollout.Plan, before rollout.State, seen rollout.Seen, after rollout.State) error {
+	if after.Shares != nil && (p.Waves == 0 || !after.Arrived.IsZero() || after.Over() || after.Phase == rollout.Baking) {
+		return fmt.Errorf("R23: %s in waves, arrived %s: %v", after.Phase, after.Arrived, after.Shares)
+	}
+	was, is := before.Wish(p).Members, after.Wish(p).Members
+	changed, exclusive := 0, false
+	for i, m := range is {
+		exclusive = exclusive || m.Exclusive
+		if !after.Arrived.IsZero() && m.Weight != 0 && m.Weight != after.Weight && m.Stable != 0 {
+			return fmt.Errorf("R23: %s has arrived, and %s has %s", after.Weight, p.Members[i].Workload, m.Weight)
+		}
+		if was == nil || m.Weight == was[i].Weight {
+			continue
+		}
+		changed++
+		name, up := p.Members[i].Workload, m.Weight > was[i].Weight
+		switch {
+		case up && after.Phase != rollout.Shifting:
+			return fmt.Errorf("R23: %s goes from %s to %s while %s", name, was[i].Weight, m.Weight, after.Phase)
+		case after.Phase != rollout.Shifting:
+			continue
+		case up && seen.Members[i].Ready < m.Weight.Instances(p.Members[i].Instances):
+			return fmt.Errorf("R5: %s raised to %s with %d ready", name, m.Weight, seen.Members[i].Ready)
+		case !up && m.Stable != 0 && seen.Members[i].StableReady < (rollout.Full-m.Weight).Instances(p.Members[i].Instances):
+			return fmt.Errorf("R5: stable %s raised to %s with %d ready", name, rollout.Full-m.Weight, seen.Members[i].StableReady)
+		}
+	}
+	if after.Phase != rollout.Shifting || changed == 0 || p.Waves == 0 || exclusive {
+		return nil
+	}
+	if changed > p.Waves {
+		return fmt.Errorf("R23: %d members change at a time, not %d", changed, p.Waves)
+	}
+	for i, m := range was {
+		still := m.Stable == m.Candidate || before.Unmoved(i) || p.Members[i].Worker
+		if !still && seen.Members[i].Served != m.Weight {
+			return fmt.Errorf("R23: %d members change while %s is on its way to %s", changed, p.Members[i].Workload, m.Weight)
+		}
+	}
+	return nil
+}
+
 // checkOutcome holds that a rollout ends in exactly one outcome that fits.
 func checkOutcome(p rollout.Plan, before, after rollout.State) error {
 	moving := false
@@ -139,8 +185,8 @@ func checkOutcome(p rollout.Plan, before, after rollout.State) error {
 		return fmt.Errorf("%s with outcome %q", after.Phase, after.Outcome)
 	case after.Outcome == rollout.Promoted && moving && after.Weight != rollout.Full:
 		return fmt.Errorf("promoted at %s", after.Weight)
-	case after.Over() && after.Outcome != rollout.Promoted && after.Weight != 0:
-		return fmt.Errorf("%s at %s", after.Outcome, after.Weight)
+	case after.Over() && after.Outcome != rollout.Promoted && (after.Weight != 0 || after.Shares != nil):
+		return fmt.Errorf("%s at %s, %v", after.Outcome, after.Weight, after.Shares)
 	case after.Over() && after.Outcome != rollout.Promoted && (after.Back == nil || after.Back.Outcome != after.Outcome || after.Back.Why == ""):
 		return fmt.Errorf("%s without a reason: %+v", after.Outcome, after.Back)
 	case after.Outcome == rollout.Failed && after.Took, after.Outcome == rollout.RolledBack && !after.Took:

@@ -33,7 +33,7 @@ func (l *look) noteCapacity(s State) State {
 	if !l.seen.Unwatched.IsZero() && !s.Short.IsZero() {
 		s.Short = l.now
 	}
-	s.Short = since(s.Short, !l.candidatesCarry(s, max(s.goal(l.plan), s.Weight)), l.now)
+	s.Short = since(s.Short, !l.candidatesCarry(s, max(s.goal(l.plan), s.most())), l.now)
 	return s
 }
 

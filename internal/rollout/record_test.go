@@ -111,7 +111,7 @@ func fullLook() rollout.Look {
 	}
 	state := rollout.State{
 		Phase: rollout.Returning, Outcome: rollout.RolledBack, Why: "orders v17: 5xx was 7.9 %", Since: at, Attempt: 2, Step: 1, Weight: 2000,
-		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Same: []bool{true}, Exclusive: []bool{true}, Handed: true, Restarts: []int{3}, Invoked: []uint64{40},
+		Arrived: at, Began: at, Gap: time.Second, Unserved: at, Short: at, Unjudged: at, Up: true, Took: true, Stable: []rollout.Version{16}, Same: []bool{true}, Exclusive: []bool{true}, Handed: true, Restarts: []int{3}, Invoked: []uint64{40}, Shares: []rollout.Weight{2000},
 		Pause: &rollout.Pause{Owner: "ada", Reason: "lunch", Since: at, Until: at, Cause: "orders/alarm errors@1"},
 		Back:  &rollout.Back{Outcome: rollout.RolledBack, Why: "5xx", Member: 1, Evidence: &reading, Since: at, From: 2000, Hurried: true, Ahead: true},
 		Hooks: []rollout.HookRecord{{Key: "k", Kind: rollout.HookStep, Member: 1, Command: "./smoke", Attempt: 2, Step: 1, Asked: at, Done: true, Exit: 1, Problem: "timed out", Waived: true}},
@@ -148,7 +148,7 @@ func TestReplay_namesWhatDiffers(t *testing.T) {
 	}
 	look.Core = 0
 	err = look.Replay(p)
-	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 4: refused") {
+	if err == nil || !strings.Contains(err.Error(), "was decided by core 0, this is core 5: refused") {
 		t.Errorf("got %v", err)
 	}
 }

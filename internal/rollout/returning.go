@@ -12,7 +12,7 @@ const gradualStage = 10 * time.Second
 // goBack decides that the rollout ends without promotion, and why. If users have
 // seen a candidate, traffic is taken back first; it never comes to that before.
 func (l *look) goBack(s State, b Back) State {
-	b.Since, b.From = l.now, s.Weight
+	b.Since, b.From = l.now, s.most()
 	if b.Outcome == RolledBack && !s.Took {
 		b.Outcome = Failed
 	}
@@ -31,28 +31,33 @@ func (l *look) goBack(s State, b Back) State {
 // why if only the others' stable versions are not ready (R23); through the steps in
 // reverse if the plan says so and an alarm, not a failure or a person, is why.
 func takeBack(l *look, s State) (State, bool) {
-	if s.Weight == 0 {
+	if s.most() == 0 {
 		return s, false
 	}
 	waited := l.now.Sub(s.Since)
 	to := Weight(0)
 	if s.changesPlaces(l.plan) { // stable cannot come up while the candidate lives
-		s.Weight, s.Since = 0, l.now
-		return s.unarrived(), true
+		return l.taken(s, 0), true
 	}
 	if l.plan.Gradual && s.Back.Evidence != nil && !s.Back.Hurried {
-		if s.Weight < s.Back.From && waited < gradualStage {
+		if s.most() < s.Back.From && waited < gradualStage {
 			return s, false
 		}
-		to = l.plan.below(s.Weight)
+		to = min(l.plan.below(s.most()), s.least()) // in the middle of a step down, too, nobody gets more
 	}
 	// What gives way is healthy: it keeps its traffic until stable can carry it (R3).
 	patient := s.Back.Outcome == Superseded || waited < returnPatience
 	if patient && !l.stableCarries(s, Full-to) {
 		return l.goAhead(s, to)
 	}
-	s.Weight, s.Since = to, l.now
-	return s.unarrived(), true
+	return l.taken(s, to), true
+}
+
+// taken leaves so much with the candidates: with all at once, in one table, also where
+// they came in waves (R23).
+func (l *look) taken(s State, to Weight) State {
+	s.Weight, s.Shares, s.Since = to, nil, l.now
+	return s.unarrived()
 }
 
 // goAhead takes all traffic from the member that is why, as soon as its own stable
@@ -84,7 +89,7 @@ func (p *Plan) below(w Weight) Weight {
 // worsen stops the patience with a candidate that gives way to a newer release
 // but fails meanwhile: it is rolled back, and so will not be tried again (R9).
 func worsen(l *look, s State) (State, bool) {
-	if s.Back.Outcome != Superseded || s.Weight == 0 {
+	if s.Back.Outcome != Superseded || s.most() == 0 {
 		return s, false
 	}
 	for f := range l.faults(s) {
@@ -98,7 +103,7 @@ func worsen(l *look, s State) (State, bool) {
 // comeBack gives the outcome when every gateway loop has taken all traffic from
 // the candidates, and what changed places is back.
 func comeBack(l *look, s State) (State, bool) {
-	if s.Weight > 0 || !l.served(s) || !l.restored(s) {
+	if s.most() > 0 || !l.served(s) || !l.restored(s) {
 		return s, false
 	}
 	if s.Took {

@@ -152,6 +152,8 @@ func (r *script) planLine(line string) {
 			for s := range strings.SplitSeq(value, ",") {
 				p.Steps = append(p.Steps, r.step(s))
 			}
+		case "waves":
+			p.Waves = r.number(value)
 		case "bake":
 			p.Bake = r.duration(value)
 		case "keep":

@@ -19,7 +19,7 @@ func (l *look) enter(s State, step int) State {
 }
 
 // shift asks for the goal's weight as soon as the version that gains by it can
-// carry its share (R5).
+// carry its share (R5), of the first members only if they go in waves (R23).
 func shift(l *look, s State) (State, bool) {
 	goal := s.goal(l.plan)
 	switch {
@@ -28,15 +28,24 @@ func shift(l *look, s State) (State, bool) {
 		goal < s.Weight && !l.stableCarries(s, Full-goal):
 		return s, false
 	}
+	if s.inWaves(l.plan) {
+		return l.firstWave(s, goal)
+	}
 	s.Weight, s.Took, s.Why = goal, true, s.at(l.plan, s.Step)
 	return s.unarrived(), true
 }
 
 // arrive writes down that every gateway loop of every member has the weight: the
-// hold begins, and judging (R13, R23).
+// hold begins, and judging (R13, R23). While there are members that do not have it yet,
+// it is their turn.
 func arrive(l *look, s State) (State, bool) {
-	if !s.Arrived.IsZero() || !l.served(s) {
+	switch {
+	case !s.Arrived.IsZero() || !l.served(s):
 		return s, false
+	case s.Shares != nil && (s.Pause != nil || s.goal(l.plan) == s.Weight):
+		return l.nextWave(s)
+	case s.Shares != nil:
+		return s, false // another weight was asked for meanwhile
 	}
 	s.Arrived = l.now
 	return l.noteServed(s), true // its source may be down already

@@ -13,7 +13,7 @@ func (l *look) attempt(s State, number, step int, why string) State {
 		s.Restarts[i] = m.Restarts
 	}
 	s.Invoked = l.invocations()
-	s.Attempt, s.Step, s.Began, s.Weight = number, step, l.now, 0
+	s.Attempt, s.Step, s.Began, s.Weight, s.Shares = number, step, l.now, 0, nil
 	s = s.unarrived()
 	s.Short, s.Unmeasured = time.Time{}, false
 	s.Pause, s.Held, s.HeldAt, s.Waived = nil, false, 0, nil

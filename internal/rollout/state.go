@@ -9,7 +9,7 @@ import (
 // CoreVersion is written into each history row, so that a replay knows which
 // rules decided. It grows when the same plan, state, seen and now may give
 // another answer than before.
-const CoreVersion = 4
+const CoreVersion = 5
 
 // Phase says how far a rollout has come.
 type Phase string
@@ -50,7 +50,10 @@ type State struct {
 	Step    int `json:"step"` // index in Plan.Steps: the step asked for (its capacity may still be coming up)
 	// Weight is the share asked for every member's candidate. While it is below
 	// the step's, the step waits for capacity.
-	Weight  Weight    `json:"weight"`
+	Weight Weight `json:"weight"`
+	// Shares are what each member's candidate has of it while a step's weight is written
+	// in waves (R23); nil: all of them have Weight.
+	Shares  []Weight  `json:"shares,omitempty"`
 	Arrived time.Time `json:"arrived,omitzero"` // when Weight had arrived at every member (R13); zero: not yet
 	Began   time.Time `json:"began,omitzero"`   // when this attempt began: judged only on what was measured after it (R7)
 

@@ -155,16 +155,16 @@ func (f fault) then() string {
 func (l *look) waitReturning(s State) Wait {
 	stable := "the stable version's instances to be ready"
 	switch {
-	case s.Weight == 0 && s.changing(l.plan) && s.goesBack(l.plan):
+	case s.most() == 0 && s.changing(l.plan) && s.goesBack(l.plan):
 		return l.waitGone(s)
-	case s.Weight == 0 && l.served(s) && !l.restored(s):
+	case s.most() == 0 && l.served(s) && !l.restored(s):
 		return l.waitRestored(s)
-	case s.Weight == 0:
+	case s.most() == 0:
 		w := Wait{For: "the gateway to confirm that no traffic goes to a candidate", Then: "it is " + string(s.Back.Outcome)}
 		return l.orPerson(w, s.Since.Add(answerPatience))
 	case s.Back.Outcome == Superseded:
 		return l.orPerson(Wait{For: stable, Then: thenBack}, s.Since.Add(l.plan.StartTimeout))
-	case s.Weight < s.Back.From:
+	case s.most() < s.Back.From:
 		return Wait{For: "the way back in steps", Until: s.Since.Add(gradualStage), Then: "less traffic"}
 	}
 	return Wait{For: stable, Until: s.Since.Add(returnPatience), Then: thenBack}

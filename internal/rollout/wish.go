@@ -70,7 +70,7 @@ func (s State) capacity(p *Plan, i int) int {
 		return 0
 	}
 	next := p.Steps[min(s.Step+1, len(p.Steps)-1)].Weight
-	return max(s.needs(p, i, next), s.needs(p, i, max(s.Weight, s.goal(p))))
+	return max(s.needs(p, i, next), s.needs(p, i, max(s.given(i), s.Weight, s.goal(p))))
 }
 
 // changePlaces takes the instances from the version that gives up its volumes and,
