@@ -91,6 +91,11 @@ func (s *Supervisor) fleet(id fleetID) *fleet {
 		s.cfg.Log.Error("read the record of a fleet", append(id.attrs(), slog.Any("error", err))...)
 		f.rec = fleetRecord{}
 	}
+	for _, rec := range slices.Concat(s.storing, s.dirty) { // it has just been forgotten
+		if rec.Key == id.key && rec.Version == id.version {
+			f.rec = rec
+		}
+	}
 	f.rec.Key, f.rec.Version = id.key, id.version
 	s.fleets[id] = f
 	return f
@@ -177,12 +182,22 @@ func (s *Supervisor) converge(ctx context.Context) {
 		}
 	}
 	s.closeIdleLogs()
+	s.mu.Unlock()
+	s.storeDirty()
+}
+
+// storeDirty stores what changed of fleets. One calls it at a time.
+func (s *Supervisor) storeDirty() {
+	s.mu.Lock()
 	dirty := s.dirty
-	s.dirty = nil
+	s.storing, s.dirty = dirty, nil
 	s.mu.Unlock()
 	for _, rec := range dirty {
 		_ = s.save(s.layout.fleet(fleetID{rec.Key, rec.Version}), rec) // told of by save
 	}
+	s.mu.Lock()
+	s.storing = nil
+	s.mu.Unlock()
 }
 
 // want takes what is wanted of the fleet now. It reports whether its record changed.

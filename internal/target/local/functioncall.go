@@ -154,8 +154,8 @@ func (fn *function) finish(e *environment, c invocation.Call, a answered, began 
 		e.drain()
 		a.called.Tail = fn.report(e, c, a.called, ended.Sub(began))
 	}
+	fn.account.end(ended, c.Real) // first: a version whose instances are all back may be gone
 	fn.giveBack(e)
-	fn.account.end(ended, c.Real)
 	return a
 }
 

@@ -209,11 +209,7 @@ func (s *Supervisor) storePasts(every time.Duration) {
 func (s *Supervisor) storeFunctions() {
 	s.mu.Lock()
 	s.countInvoked(s.cfg.Now())
-	dirty := s.dirty
-	s.dirty = nil
 	s.mu.Unlock()
-	for _, rec := range dirty {
-		_ = s.save(s.layout.fleet(fleetID{rec.Key, rec.Version}), rec) // told of by save
-	}
+	s.storeDirty()
 	s.storePasts(0)
 }

@@ -52,6 +52,7 @@ type Supervisor struct {
 	fleets      map[fleetID]*fleet
 	published   map[fleetID][]Endpoint // what OnReady has returned for
 	dirty       []fleetRecord          // to be stored
+	storing     []fleetRecord          // being stored
 	hooks       map[string]*hook
 	accessories map[rollout.Key]*held
 	logs        map[rollout.Key]*logFile

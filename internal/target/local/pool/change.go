@@ -1,5 +1,7 @@
 package pool
 
+import "slices"
+
 // Resize changes how many instances there may be, and stay. It stops none: what is too
 // many ends when it is given back or has been idle.
 func (p *Pool[I]) Resize(most, least int) {
@@ -14,15 +16,12 @@ func (p *Pool[I]) Resize(most, least int) {
 // who gives it back.
 func (p *Pool[I]) Drop(i I) {
 	p.mu.Lock()
-	dropped := false
-	for at, one := range p.idle {
-		if one.instance == i {
-			p.idle, dropped = append(p.idle[:at:at], p.idle[at+1:]...), true
-			break
+	defer p.mu.Unlock()
+	p.idle = slices.DeleteFunc(p.idle, func(one idle[I]) bool {
+		if one.instance != i {
+			return false
 		}
-	}
-	p.mu.Unlock()
-	if dropped {
 		p.stop(i)
-	}
+		return true
+	})
 }

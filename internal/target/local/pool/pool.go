@@ -127,12 +127,12 @@ func (p *Pool[I]) Return(i I, broken bool) {
 	delete(p.busy, i)
 	over := len(p.idle)+len(p.busy) >= p.cfg.Max // Max was lowered meanwhile
 	stop := known && (broken || over || !p.give(i, false))
+	if stop { // before settle: Close waits for it
+		p.stop(i)
+	}
 	p.startFor(len(p.waiting))
 	p.settle()
 	p.mu.Unlock()
-	if stop {
-		p.stop(i)
-	}
 }
 
 // Warm starts instances until so many are there or on their way, at most Max. It does
@@ -148,19 +148,16 @@ func (p *Pool[I]) Warm(n int) {
 // Expire stops the instances that have been idle longer than keep, but for Min of all.
 func (p *Pool[I]) Expire(keep time.Duration) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	now, spare := p.cfg.Now(), len(p.idle)+len(p.busy)-p.cfg.Min
-	var out []I
 	p.idle = slices.DeleteFunc(p.idle, func(one idle[I]) bool {
-		if len(out) >= spare || now.Sub(one.since) <= keep {
+		if spare <= 0 || now.Sub(one.since) <= keep {
 			return false
 		}
-		out = append(out, one.instance)
+		spare--
+		p.stop(one.instance)
 		return true
 	})
-	p.mu.Unlock()
-	for _, i := range out {
-		p.stop(i)
-	}
 }
 
 // Count is how many instances are idle, at work, and starting.
