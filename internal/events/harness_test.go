@@ -66,8 +66,8 @@ func (h *hands) move(d time.Duration) {
 }
 
 // armed returns when an alarm is set for at.
-func (h *hands) armed(t testing.TB, at time.Time) {
-	t.Helper()
+func (h *hands) armed(tb testing.TB, at time.Time) {
+	tb.Helper()
 	for {
 		h.mu.Lock()
 		set := h.set
@@ -80,8 +80,8 @@ func (h *hands) armed(t testing.TB, at time.Time) {
 		h.mu.Unlock()
 		select {
 		case <-set:
-		case <-t.Context().Done():
-			t.Fatal("no alarm was set")
+		case <-tb.Context().Done():
+			tb.Fatal("no alarm was set")
 		}
 	}
 }
@@ -149,24 +149,24 @@ type bench struct {
 	stop func()
 }
 
-func open(t testing.TB, dir string, h *hands) *bench {
-	t.Helper()
+func open(tb testing.TB, dir string, h *hands) *bench {
+	tb.Helper()
 	f := &fakeDeliverer{hands: h, calls: make(chan made)}
-	e, err := Open(t.Context(), Config{Dir: dir, Key: []byte("0123456789abcdef"), Clock: h.clock(), Log: slog.New(slog.DiscardHandler), Deliver: f.deliver})
+	e, err := Open(tb.Context(), Config{Dir: dir, Key: []byte("0123456789abcdef"), Clock: h.clock(), Log: slog.New(slog.DiscardHandler), Deliver: f.deliver})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b := &bench{Events: e, fakeDeliverer: f, t: t, dir: dir, stop: func() {}}
-	t.Cleanup(func() {
+	b := &bench{Events: e, fakeDeliverer: f, t: tb, dir: dir, stop: func() {}}
+	tb.Cleanup(func() {
 		b.stop()
 		if err := e.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return b
 }
 
-func newBench(t testing.TB) *bench { return open(t, t.TempDir(), newHands()) }
+func newBench(tb testing.TB) *bench { return open(tb, tb.TempDir(), newHands()) }
 
 // run delivers until stop, which returns when all that was answered is stored.
 func (b *bench) run() {
@@ -267,10 +267,10 @@ func (b *bench) left(of string) int64 {
 	return 0
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

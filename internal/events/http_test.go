@@ -31,11 +31,11 @@ type sender struct {
 	plain bool              // by token, not by signature
 }
 
-func newSender(t testing.TB, b *bench, app, env string) *sender {
-	t.Helper()
+func newSender(tb testing.TB, b *bench, app, env string) *sender {
+	tb.Helper()
 	s := httptest.NewServer(b.Handler())
-	t.Cleanup(s.Close)
-	return &sender{t: t, b: b, url: s.URL, given: b.Variables(app, env, strings.TrimPrefix(s.URL, "http://"))}
+	tb.Cleanup(s.Close)
+	return &sender{t: tb, b: b, url: s.URL, given: b.Variables(app, env, strings.TrimPrefix(s.URL, "http://"))}
 }
 
 func (s *sender) post(service string, headers map[string]string, body string) (int, string) {
@@ -236,8 +236,8 @@ func TestHandler_aKeyOpensItsOwnEnvironmentOnly(t *testing.T) {
 	b.hands.move(time.Hour)
 	s.sqs(200, "SendMessage", send) // it signs at that time
 	b.apply(function("paid", ordersAndNews()))
-	s.sqs(403, "SendMessage", send)                                     // its environment is gone
-	r, err := http.Post(s.url, "", strings.NewReader("Action=Publish")) //nolint:noctx // a test
+	s.sqs(403, "SendMessage", send) // its environment is gone
+	r, err := http.Post(s.url, "", strings.NewReader("Action=Publish"))
 	must(t, err)
 	defer r.Body.Close()
 	if r.StatusCode != 403 {
@@ -301,7 +301,7 @@ func TestHandler_theAWSCommandLine(t *testing.T) {
 	}
 	b := newBench(t)
 	b.apply(function("paid", ordersAndNews()))
-	b.hands.move(time.Since(noon)) //nolint:forbidigo // the client signs by the machine's clock
+	b.hands.move(time.Since(noon)) // the client signs by the machine's clock
 	s := newSender(t, b, app, env)
 	run := func(args ...string) string {
 		t.Helper()

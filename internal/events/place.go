@@ -110,8 +110,6 @@ func (p *place) await(ctx context.Context, e *Events, from string, until time.Ti
 	case err := <-came:
 		return err
 	case <-due:
-		cancel()
-		<-came
-		return ctx.Err()
+		return ctx.Err() // the goroutine ends with waiting, and came has room for its answer
 	}
 }

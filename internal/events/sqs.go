@@ -97,7 +97,7 @@ func (e *Events) sqs(w http.ResponseWriter, r *http.Request, n name, target stri
 	if err := json.Unmarshal(body, &q); err != nil {
 		return refusal{status: http.StatusBadRequest, code: "SerializationException", why: "the request is no JSON of this action: " + err.Error()}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout+seconds(q.WaitTimeSeconds, 0))
+	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout+seconds(q.WaitTimeSeconds))
 	defer cancel()
 	answer, err := act(ctx, r, n, q)
 	if err != nil {
@@ -143,9 +143,10 @@ func address(r *http.Request, queue string) string {
 	return "http://" + r.Host + "/" + account + "/" + queue
 }
 
-func seconds(n *int, otherwise time.Duration) time.Duration {
+// seconds is a field in seconds; 0 when it is not there.
+func seconds(n *int) time.Duration {
 	if n == nil {
-		return otherwise
+		return 0
 	}
 	return time.Duration(min(max(*n, -1), 100_000)) * time.Second
 }

@@ -29,7 +29,7 @@ func (e *Events) receiveMessage(ctx context.Context, _ *http.Request, n name, q 
 	if err != nil {
 		return nil, err
 	}
-	most, wait := 1, seconds(q.WaitTimeSeconds, 0)
+	most, wait := 1, seconds(q.WaitTimeSeconds)
 	if q.MaxNumberOfMessages != nil {
 		most = *q.MaxNumberOfMessages
 	}
@@ -114,7 +114,7 @@ func (e *Events) change(ctx context.Context, n name, from, handle string, visibi
 	if err != nil {
 		return err
 	}
-	return p.store.ChangeVisibility(ctx, from, handle, seconds(visibility, 0))
+	return p.store.ChangeVisibility(ctx, from, handle, seconds(visibility))
 }
 
 func (e *Events) deleteMessage(ctx context.Context, _ *http.Request, n name, q request) (any, error) {

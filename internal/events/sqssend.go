@@ -21,7 +21,7 @@ func (s sendRequest) message() (Message, error) {
 	if *s.MessageBody == "" {
 		return Message{}, invalid("The message body must not be empty.")
 	}
-	m := Message{Body: []byte(*s.MessageBody), Delay: seconds(s.DelaySeconds, 0), Dedup: s.MessageDeduplicationID}
+	m := Message{Body: []byte(*s.MessageBody), Delay: seconds(s.DelaySeconds), Dedup: s.MessageDeduplicationID}
 	var err error
 	m.Attributes, err = fromWire(s.MessageAttributes)
 	return m, err
@@ -191,7 +191,7 @@ func (e *Events) sendMessageBatch(ctx context.Context, _ *http.Request, n name, 
 // explicit is a visibility that was asked for: 0 is as good as none, but says nothing to
 // the store.
 func explicit(n *int) time.Duration {
-	d := seconds(n, 0)
+	d := seconds(n)
 	if n != nil && d == 0 {
 		return time.Millisecond
 	}
