@@ -51,7 +51,7 @@ func versionText(v rollout.Version) string { return strconv.Itoa(int(v)) }
 func describe(f functions.Function, v rollout.VersionRecord, qualifier string) configuration {
 	c := configuration{
 		FunctionName: f.Key.Workload, FunctionArn: functionARN(f.Key.Workload, qualifier), Role: "arn:aws:iam::000000000000:role/titrate",
-		LastModified: v.Made.UTC().Format(stamp), CodeSha256: codeSha(v), Version: versionText(v.Number), RevisionId: revision(v.Digest, qualifier == latest || qualifier == ""),
+		LastModified: v.Made.UTC().Format(stamp), CodeSha256: codeSha(v), Version: versionText(v.Number), RevisionId: revision(v.Digest, qualifier == "" || qualifier == latest),
 		State: "Active", LastUpdateStatus: "Successful", PackageType: "Zip", Architectures: []string{"x86_64"}, TracingConfig: tracing{"PassThrough"},
 		Description: strings.TrimSpace(v.Release.String() + " " + v.Commit), MemorySize: v.Config.Limits.Memory >> 20,
 	}
@@ -188,6 +188,9 @@ func (s *server) versions(f functions.Function, vs []rollout.VersionRecord, each
 		out = append(out, describe(f, vs[at], latest))
 	}
 	if !each {
+		for i := range out {
+			out[i].FunctionArn = functionARN(f.Key.Workload, "")
+		}
 		return out
 	}
 	for _, v := range slices.Backward(vs) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"titrate/internal/controller"
@@ -115,11 +116,21 @@ func signatureCode(code string) string {
 	return code
 }
 
+// marks are what a person's error begins with, and its lines.
+var marks = regexp.MustCompile(`^(?:error\[T\d{4}\]: | *(help|saw|where) +)`)
+
 // plain is a person's error in one line.
 func plain(text string) string {
 	var parts []string
 	for line := range strings.Lines(text) {
-		parts = append(parts, strings.Join(strings.Fields(line), " "))
+		said := strings.TrimSpace(marks.ReplaceAllString(line, ""))
+		switch m := marks.FindStringSubmatch(line); {
+		case m != nil && m[1] == "help":
+			said = "type: " + said
+		case m != nil && m[1] != "":
+			said = m[1] + ": " + said
+		}
+		parts = append(parts, said)
 	}
 	return strings.Join(parts, "; ")
 }
