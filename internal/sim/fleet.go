@@ -24,6 +24,10 @@ type fleet struct {
 	attempt   int
 	readyAt   []time.Time // by n: when n instances were ready last
 	restarted uint64      // in the window that is open
+
+	function bool
+	invoked  uint64
+	called   time.Time // last
 }
 
 type instance struct {
@@ -169,7 +173,7 @@ func (w *World) ensure(wanted world.Wanted) {
 				}
 				o.fleets = append(o.fleets, f)
 			}
-			f.drain, f.volumes = asked.Drain, asked.Volumes
+			f.drain, f.volumes, f.function = asked.Drain, asked.Volumes, asked.Function != nil
 			w.scale(o, f, asked.Count)
 		}
 	}

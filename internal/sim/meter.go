@@ -87,7 +87,9 @@ func (w *World) serve(o *work, n int, start time.Time) {
 func (w *World) window(o *work, f *fleet, n int, start time.Time) {
 	w.cursor++
 	v := world.VersionWindow{Cursor: w.cursor, Epoch: epochs[w.epoch%len(epochs)], Key: o.key, Version: f.version}
-	v.Start, v.Length, v.Requests = start, time.Second, uint64(n)
+	v.Start, v.Length = start, time.Second
+	n = w.call(f, &v.Window, n)
+	v.Requests = uint64(n)
 	v.Restarts, f.restarted = f.restarted, 0
 	if n > 0 {
 		bad := binomial(w.Rand, n, f.nature.Errors)
@@ -96,6 +98,7 @@ func (w *World) window(o *work, f *fleet, n int, start time.Time) {
 		}
 		v.Failed = uint64(bad)
 		v.Status[2], v.Status[5] = uint64(n-bad), uint64(bad)
+		w.timeOut(f, &v.Window, n)
 		v.Latency = latencies(w.Rand, f.nature.Latency, n)
 	}
 	w.windows = append(w.windows, v)

@@ -100,6 +100,7 @@ func (w *World) Seen(context.Context, uint64) (world.Seen, error) {
 	for _, o := range w.works {
 		for _, f := range o.fleets {
 			seen := world.FleetSeen{Key: o.key, Version: f.version, Ready: f.ready, Restarts: f.restarts, Failure: f.failure}
+			seen.Invoked, seen.Concurrency = f.invoked, w.concurrency(o, f)
 			for _, in := range f.instances {
 				if in.state == world.InstanceDraining {
 					seen.Open++

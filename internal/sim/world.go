@@ -19,7 +19,12 @@ type Nature struct {
 	Dies    float64       // the chance that a ready instance dies within a second
 	Errors  float64       // the share of requests answered 500
 	Latency time.Duration // of its median request
-	Hooks   HookNature    // how its hooks end
+
+	// Of a function: the share of its calls that are not done in their time, and that
+	// find all instances at work.
+	Timeouts, Throttled float64
+
+	Hooks HookNature // how its hooks end
 }
 
 // HookNature is how the hooks of a version end.

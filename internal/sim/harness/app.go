@@ -21,6 +21,7 @@ type app struct {
 	alarms   string
 	extra    string // other keys of defaults
 	commits  int
+	waves    int
 }
 
 type service struct {
@@ -34,6 +35,7 @@ type service struct {
 	hooks    string
 	strategy string // its own, or none
 	volume   string // its volumes, or none
+	function bool
 }
 
 // volumes are what a service may have; to those that are not shared one instance may
@@ -90,6 +92,7 @@ func (h *history) newApp() *app {
 		a.together = [2]int{from, from + 2 + r.IntN(len(a.services)-from-1)}
 		h.count(Together)
 	}
+	h.addFunctions(a)
 	h.plan(a)
 	return a
 }
@@ -133,6 +136,9 @@ func (a *app) manifest() string {
 			scale = 1
 		}
 		fmt.Fprintf(&b, "  %s:\n    build: %s\n    scale: %d\n    env: { LEVEL: \"%d\" }\n", s.name, s.name, scale, s.level)
+		if s.function {
+			b.WriteString("    alarms: { errors: errors > 1% for 5s }\n")
+		}
 		if s.volume != "" {
 			fmt.Fprintf(&b, "    volumes: %s\n", s.volume)
 		}
@@ -167,8 +173,14 @@ func (h *history) build(s *service, good bool) {
 	s.artifact = s.built
 	r := h.rand
 	n := nature{Nature: sim.Nature{Start: time.Second + time.Duration(r.Int64N(int64(3*time.Second))), Latency: 20 * time.Millisecond, Errors: 0.0005}, fault: -1}
+	if s.function {
+		n.Errors = pick(h.rare, []float64{0, 0.0005, 0.002})
+	}
 	if !good {
 		n.fault = pick(r, ills)
+		if s.function && h.rare.IntN(3) == 0 {
+			n.fault = pick(h.rare, []Fault{BadTimeouts, Throttled})
+		}
 		switch n.fault {
 		case BadErrors:
 			n.Errors = 0.05 + 0.9*r.Float64()
@@ -188,6 +200,10 @@ func (h *history) build(s *service, good bool) {
 			n.Hooks = sim.HookTimesOut
 		case HookLost:
 			n.Hooks = sim.HookIsLost
+		case BadTimeouts:
+			n.Timeouts = 0.3 + 0.6*r.Float64()
+		case Throttled:
+			n.Throttled = 0.3 + 0.6*r.Float64()
 		default:
 		}
 	}

@@ -35,12 +35,16 @@ func (h *history) checkJudged(r *rollout.Record, look *rollout.Look) {
 		if !known || i >= len(a.Stable) || a.Stable[i] == m.Candidate || a.Unmoved(i) {
 			continue
 		}
-		measured := !m.Worker && h.loads[m.Workload] > 0 && a.Stable[i] != 0 && !r.Plan.NoDataPasses
+		measured, fails := !m.Worker && h.loads[m.Workload] > 0 && a.Stable[i] != 0 && !r.Plan.NoDataPasses, n.Errors
+		if m.Function { // what is called seldom tells little, and less among many
+			fails = (n.Errors + n.Timeouts) / 3
+			measured = measured && h.loads[m.Workload] >= 30
+		}
 		if a.Outcome == rollout.Promoted && b.Outcome == "" && measured && a.Command == 0 {
-			h.holds(judgedWell, n.Errors < surely, "rollout %d is promoted by itself, and %s %s fails %.0f %% of its requests", look.Rollout, m.Workload, m.Candidate, 100*n.Errors)
+			h.holds(judgedWell, fails < surely, "rollout %d is promoted by itself, and %s %s fails %.0f %% of its requests", look.Rollout, m.Workload, m.Candidate, 100*(n.Errors+n.Timeouts))
 		}
 		if a.Back != nil && b.Back == nil && a.Back.Member == i && a.Back.Evidence != nil && a.Back.Evidence.Err == "" {
-			ill := n.fault == BadErrors || n.fault == BadLatency
+			ill := n.fault == BadErrors || n.fault == BadLatency || n.fault == BadTimeouts || n.fault == Throttled
 			h.holds(judgedWell, ill, "rollout %d is taken back, and nothing is wrong with %s %s: %s", look.Rollout, m.Workload, m.Candidate, a.Back.Why)
 		}
 	}

@@ -60,6 +60,12 @@ const (
 	Worker
 	Together
 	Volume
+	Functions
+	ManyFunctions
+	RareFunction
+	Waves
+	BadTimeouts
+	Throttled
 	PersonPauses
 	PersonResumes
 	PersonPromotes
@@ -126,6 +132,12 @@ var faultNames = [faults]string{
 	Worker:             "worker",
 	Together:           "services that move together",
 	Volume:             "service with volumes",
+	Functions:          "functions that move together",
+	ManyFunctions:      "sixty functions",
+	RareFunction:       "function that is seldom called",
+	Waves:              "weights that are written in waves",
+	BadTimeouts:        "function that is not done in time",
+	Throttled:          "function that is throttled",
 	PersonPauses:       "a person pauses",
 	PersonResumes:      "a person resumes",
 	PersonPromotes:     "a person promotes",

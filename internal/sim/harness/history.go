@@ -26,6 +26,7 @@ type history struct {
 	scenario string
 	rand     *rand.Rand
 	volumes  *rand.Rand // of its own: what a seed says of everything else stays
+	rare     *rand.Rand // of functions: the same
 	clock    *sim.Clock
 	world    *sim.World
 	store    *sim.Store
@@ -89,7 +90,7 @@ func (s sabotage) stored() func(*rollout.Change) {
 func newHistory(seed uint64, scenario string, trace io.Writer, s sabotage) *history {
 	h := &history{
 		seed: seed, scenario: scenario, trace: trace, sabotage: s,
-		rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), volumes: rand.New(rand.NewPCG(seed, 0xa0761d6478bd642f)), clock: sim.NewClock(epoch), store: sim.NewStore(),
+		rand: rand.New(rand.NewPCG(seed, 0x9e3779b97f4a7c15)), volumes: rand.New(rand.NewPCG(seed, 0xa0761d6478bd642f)), rare: rand.New(rand.NewPCG(seed, 0xe7037ed1a0b428db)), clock: sim.NewClock(epoch), store: sim.NewStore(),
 		natures: map[string]nature{}, loads: map[string]float64{}, outcomes: map[rollout.Outcome]int64{},
 	}
 	h.world = sim.NewWorld(h.clock, rand.New(rand.NewPCG(seed, 0xd1b54a32d192ed03)))
@@ -238,6 +239,7 @@ func (h *history) push(urgent bool) {
 	if err := problems.Err(); err != nil {
 		panic(fmt.Sprintf("the imagined manifest is wrong: %v\n%s", err, text))
 	}
+	h.app.functions(parsed)
 	h.app.commits++
 	d := controller.Delivery{
 		App: *parsed, Manifest: []byte(text), Commit: fmt.Sprintf("c%d", h.app.commits), Message: "a change", Author: "ana",

@@ -29,6 +29,10 @@ const (
 	noSurprise
 	notStarved
 	oneVolumeWriter
+	invokedEnough
+	rareHoldsNone
+	sameEnd
+	inWaves
 	invariants
 )
 
@@ -54,6 +58,10 @@ var texts = [invariants]struct{ rule, text string }{
 	noSurprise:      {"R19", "only the errors that were made come back"},
 	notStarved:      {"R3", "a steady stream of pushes is promoted at least once in every two shift times"},
 	oneVolumeWriter: {"R31", "two instances never live that write to a volume which is not shared"},
+	invokedEnough:   {"R11", "no function is promoted by itself before 20 invocations or 7 days"},
+	rareHoldsNone:   {"R11", "a function that is seldom called holds no step"},
+	sameEnd:         {"R23", "members that move together end in the same outcome"},
+	inWaves:         {"R23", "no more members change at a time than waves says"},
 }
 
 // ViolationError is an invariant that did not hold.
