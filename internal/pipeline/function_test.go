@@ -462,3 +462,36 @@ func TestFunction_pythonPackagesStandBesideItsFiles(t *testing.T) {
 		t.Errorf("it says %s, %v", out, err)
 	}
 }
+
+func TestFunction_foldersOfRoutesAreBuiltTogether(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	const code = "package main\n\nimport (\n\t_ \"embed\"\n\t\"os\"\n\n\t\"example.com/shop/api/drivers/get/internal/word\"\n)\n\n//go:embed page/*.txt\nvar page string\n\nfunc main() { os.Stdout.WriteString(word.Word + page) }\n"
+	source := files(t, "go.mod", goMod, "api/pickups/[id]/get/main.go", mainGo("pickup"), "api/pickups/get/main.go", mainGo("pickups"), "api/pickups/get/main_test.go", "package main\n",
+		"api/drivers/get/main.go", strings.Replace(code, "page/*.txt", "page/a.txt", 1), "api/drivers/get/page/a.txt", " page", "api/drivers/get/internal/word/w.go", "package word\n\nconst Word = \"driver\"\n")
+	ws := []Workload{function("one", "api/pickups/[id]/get"), function("all", "api/pickups/get"), function("drivers", "api/drivers/get")}
+	first := mustBuild(t, b, source, ws...)
+	for i, want := range []string{"pickup", "pickups", "driver page"} {
+		if got := bootstraps(t, b, first[i].Artifact); got != want {
+			t.Errorf("%s says %q", first[i].Workload, got)
+		}
+	}
+	text, err := os.ReadFile(b.path("logs", "builds", "shop", "r1", "one.compile.log"))
+	if err != nil || strings.Count(string(text), "$ go build") != 1 || strings.Count(string(text), " ./api/") != 3 {
+		t.Errorf("not built together: %s, %v", text, err)
+	}
+	write(t, source, "api/drivers/get/page/a.txt", " changed")
+	for i, again := range mustBuild(t, b, source, ws...) {
+		if again.Reused == (i == 2) {
+			t.Errorf("after a change of drivers: %+v", again)
+		}
+	}
+	// Alone it is the same program.
+	if alone := mustBuild(t, builder(t, nil), source, ws[0])[0]; alone.Artifact.Digest != first[0].Artifact.Digest {
+		t.Error("a function changes with what is built beside it")
+	}
+	write(t, source, "api/pickups/[id]/get/main.go", "package main\n\nfunc main() { nope() }\n")
+	if _, err := build(t, b, source, ws...); err == nil || !strings.Contains(err.Error(), "api/pickups/[id]/get/main.go:3:15: undefined: nope") {
+		t.Errorf("it does not compile: %v", err)
+	}
+}

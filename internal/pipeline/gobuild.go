@@ -151,7 +151,7 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 		err := nameFault(err, tg.w)
 		var e *BuildError
 		if errors.As(err, &e) && log != nil && !isLimit(err) {
-			e.Tail = complaints(log, append(l.packages[tg.pkg].Deps, tg.pkg))
+			e.Tail = l.place.plainly(complaints(log, append(l.packages[tg.pkg].Deps, tg.pkg)), root)
 		}
 		r.done(ctx, tg.w.Name, Result{Err: err})
 	}
@@ -161,9 +161,10 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 func (r *run) goBuild(ctx context.Context, l listing, t toolchain, root string, batch []target) (out string, log *stepLog, err error) {
 	var ws []Workload
 	args := append([]string{filepath.Join(t.Root, "bin", "go"), "build", "-o", l.place.out + "/"}, strings.Fields(buildFlags+t.flags)...)
+	args = append(args, l.place.args()...)
 	for _, tg := range batch {
 		ws = append(ws, tg.w)
-		args = append(args, "./"+relative(root, tg.w.Build.Dir))
+		args = append(args, "./"+relative(root, l.place.sees(tg.w.Build.Dir)))
 	}
 	for _, b := range l.place.binds {
 		if b.At == "/out" {

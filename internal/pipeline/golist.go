@@ -80,6 +80,9 @@ func (r *run) listWith(ctx context.Context, t toolchain, root string, ws []Workl
 	if err != nil {
 		return listing{}, nil, err
 	}
+	if place.others, err = r.overlay(place.src, out, ws); err != nil {
+		return listing{}, nil, err
+	}
 	// The program needs no module cache of its own beyond this point: compile reads it only.
 	network := fetch && r.cfg.Network
 	env, binds := place.env, place.binds
@@ -97,9 +100,9 @@ func (r *run) listWith(ctx context.Context, t toolchain, root string, ws []Workl
 		}
 	}
 	args := []string{filepath.Join(t.Root, "bin", "go"), "list", "-e", "-deps", goFields}
-	args = append(args, strings.Fields(t.flags)...)
+	args = append(append(args, strings.Fields(t.flags)...), place.args()...)
 	for _, w := range ws {
-		args = append(args, "./"+relative(root, w.Build.Dir))
+		args = append(args, "./"+relative(root, place.sees(w.Build.Dir)))
 	}
 	if slices.ContainsFunc(ws, tested) { // what tests import is fetched too
 		args = append(args, "-test", "./...")
@@ -175,7 +178,7 @@ func readListing(said io.Reader, place goPlace, root string, ws []Workload) (lis
 		byDir[p.Dir] = p.ImportPath
 	}
 	for _, w := range ws {
-		l.mains[w.Name] = byDir[filepath.Join(place.src, filepath.FromSlash(path.Join(root, relative(root, w.Build.Dir))))]
+		l.mains[w.Name] = byDir[filepath.Join(place.src, filepath.FromSlash(place.sees(path.Join(root, relative(root, w.Build.Dir)))))]
 	}
 	return l, nil
 }
@@ -221,7 +224,7 @@ func (r *run) inputs(l listing, t toolchain, root string, w Workload, carried []
 				rec.add(p.ImportPath, p.Module.Path, p.Module.Version, p.Module.GoVersion)
 			}
 			for _, f := range p.files() {
-				if err := rec.file(r.job.Source, path.Join(filepath.ToSlash(rel), f)); err != nil {
+				if err := rec.file(r.job.Source, path.Join(l.place.own(filepath.ToSlash(rel)), f)); err != nil {
 					return "", fmt.Errorf("hash %s: %w", p.ImportPath, err)
 				}
 			}

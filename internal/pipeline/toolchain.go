@@ -84,6 +84,16 @@ type goPlace struct {
 	added string // what the build adds to the cache, on this machine
 	src   string // where the step sees the source
 	out   string // where it leaves programs
+
+	others map[string]string // folders that it sees under other names
+}
+
+// args are how the go command is told of other names.
+func (p goPlace) args() []string {
+	if len(p.others) == 0 {
+		return nil
+	}
+	return []string{"-overlay=" + filepath.Join(p.out, overlayFile)}
 }
 
 // place prepares a go command: source and caches read-only, a folder for what it
