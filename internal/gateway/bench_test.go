@@ -7,6 +7,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func readyGateway(b *testing.B, addr string) *Gateway {
 // to a request.
 func BenchmarkPickAndCount(b *testing.B) {
 	g := readyGateway(b, "127.0.0.1:1")
-	a := arrival{host: "cofe.localhost:7080", path: "/orders/7"}
+	a := arrival{method: "GET", host: "cofe.localhost:7080", path: "/orders/7"}
 	b.ReportAllocs()
 	b.RunParallel(func(p *testing.PB) {
 		for p.Next() {
@@ -117,6 +118,44 @@ func BenchmarkAgainstReverseProxy(b *testing.B) {
 	}
 	b.ReportMetric(median(ratios), "of-plain-rate")
 	b.ReportMetric(median(rates), "req/s")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkFunctionAgainstService sends the same requests to a handler as a function's
+// callee and as a plain HTTP service, both behind the gateway, in turns of one run, and
+// reports the median ratio of the times of a request, and what one takes on a warm path.
+func BenchmarkFunctionAgainstService(b *testing.B) {
+	body := strings.Repeat("x", 1200)
+	backend := serveBench(b, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, body) }))
+	service, function := readyGateway(b, backend), readyGateway(b, backend)
+	for v := range rollout.Version(2) {
+		function.SetInstances(orders, v+1, []Endpoint{{ID: "f", Callee: newFunction(answers(body))}})
+	}
+	ours, theirs := serveBench(b, &front{g: function, proxy: newProxy(function)}), serveBench(b, &front{g: service, proxy: newProxy(service)})
+	const turn = 500
+	round := func(addr string) (took []float64) {
+		for range turn {
+			began := time.Now()
+			res, err := benchClient.Get("http://" + addr + "/orders/7")
+			if err != nil {
+				b.Fatal(err)
+			}
+			io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			took = append(took, float64(time.Since(began))/float64(time.Microsecond))
+		}
+		return took
+	}
+	round(ours)
+	round(theirs)
+	var ratios, function50, service50 []float64
+	for b.Loop() {
+		a, z := median(round(ours)), median(round(theirs))
+		ratios, function50, service50 = append(ratios, a/z), append(function50, a), append(service50, z)
+	}
+	b.ReportMetric(median(ratios), "of-service-time")
+	b.ReportMetric(median(function50), "function-p50-µs")
+	b.ReportMetric(median(service50), "service-p50-µs")
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -188,5 +188,5 @@ func (c *hijackedConn) CloseWrite() error {
 
 // isCanceled reports whether err is the end of a request's context.
 func isCanceled(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, errCut) || errors.Is(err, errStopped)
+	return errors.Is(err, context.Canceled) || errors.Is(err, errCut)
 }

@@ -47,7 +47,7 @@ type Config struct {
 	IdleTimeout     time.Duration // between requests of a connection; default 75 s
 	StallTimeout    time.Duration // for a client that neither sends its body nor takes its response; default 60 s
 	ConnectTimeout  time.Duration // to an instance; default 3 s
-	ResponseTimeout time.Duration // from the request's end to the response's head: then 504; default 60 s
+	ResponseTimeout time.Duration // from the request's end to the response's head: then 504; default 60 s. A function has its own
 
 	MaxHeader   int // bytes of a head; default 64 KiB
 	MaxInFlight int // requests and connections at once; above it 503; default 20,000

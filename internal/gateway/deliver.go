@@ -44,6 +44,8 @@ var (
 	ErrNotReady    = errors.New("no instance is ready")
 	ErrNotFunction = errors.New("it is a service, which cannot be called with an event")
 	ErrFull        = errors.New("too many requests are under way")
+	// ErrStopping is an event that came after the end of [Gateway.Serve] was asked for.
+	ErrStopping = errors.New("the gateway stops")
 	// ErrCut is an event that outlived the drain of its version (R17): it may have been
 	// handled, and nobody knows.
 	ErrCut = errors.New("the version that had the event has drained")
@@ -76,6 +78,10 @@ func (g *Gateway) deliver(ctx context.Context, k rollout.Key, e Event) (Delivere
 	if g.inFlight.Add(1) > int64(g.cfg.MaxInFlight) {
 		g.inFlight.Add(-1)
 		return Delivered{}, ErrFull
+	}
+	if g.stopping.Load() { // else events that keep coming would keep Serve from its end
+		g.inFlight.Add(-1)
+		return Delivered{}, ErrStopping
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -228,6 +228,9 @@ func TestServeEndsWhenTheEventsUnderWayHave(t *testing.T) {
 		t.Error("Serve has returned with an event under way")
 	default:
 	}
+	if _, err := r.Deliver(t.Context(), orders, Event{}); !errors.Is(err, ErrStopping) {
+		t.Errorf("another event: %v", err)
+	}
 	close(release)
 	if err := <-ended; err != nil {
 		t.Error(err)

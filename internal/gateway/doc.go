@@ -9,5 +9,9 @@
 // connections into arrivals and outcomes, on net/http. A faster front replaces
 // those files and nothing else.
 //
-// The rules R5, R13, R15 and R17 that comments name are those of docs/semantics.md.
+// A function's version is called (callee.go) where a service's instance is connected
+// to. What calls it otherwise than by a request comes in by [Gateway.Deliver], and takes
+// the same tickets.
+//
+// The rules R5, R11, R13, R15, R17 and R25 that comments name are those of docs/semantics.md.
 package gateway

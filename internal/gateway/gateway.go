@@ -1,9 +1,9 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -108,6 +108,9 @@ func (g *Gateway) compile(t Table, old *snapshot) *snapshot {
 		}
 	}
 	g.idle = idle
+	maps.DeleteFunc(g.queueAges, func(k rollout.Key, _ time.Duration) bool {
+		return old.lanes[k] != nil && s.lanes[k] == nil
+	})
 	s.routes, g.conflicts = newRoutes(t.Workloads, lanes)
 	for _, c := range g.conflicts {
 		g.log.Warn("route is claimed twice", slog.String("why", c))
@@ -244,6 +247,3 @@ func (g *Gateway) Idle(k rollout.Key) time.Time {
 	defer g.mu.Unlock()
 	return g.idle[k]
 }
-
-// errStopped ends what is left when Serve's own drain is over.
-var errStopped = errors.New("the gateway stops")

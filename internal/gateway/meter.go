@@ -166,7 +166,7 @@ func (m *meter) take() (w analysis.Window, told bool) {
 type totals struct {
 	failedOver atomic.Uint64 // drawn on it, answered by another version because it had nothing ready (R5)
 	unready    atomic.Uint64 // drawn on it, refused with 503 because no version had
-	previewed  atomic.Uint64 // reached it by a preview address or the version header: in no window
+	previewed  atomic.Uint64 // reached it by a preview address, the version header or an event that was for it: in no window
 	drained    atomic.Uint64 // streams closed because it lost its traffic (R17)
 	cut        atomic.Uint64 // requests that outlived its drain (R17)
 	broken     atomic.Uint64 // streams that it broke after they had been counted

@@ -109,7 +109,7 @@ func (p *patterns) order(host string, prefixes []route) (lost []string) {
 	covered := func(cs []claim) {
 		c := cs[0]
 		i := slices.IndexFunc(prefixes, func(r route) bool { return under(c.stem, r.prefix) })
-		if i >= 0 && prefixes[i].lane != c.lane {
+		if i >= 0 && prefixes[i].lane != c.lane && (c.bound || !prefixes[i].bound) {
 			lost = append(lost, fmt.Sprintf("route %s on %s of %s is taken by %s/ of %s", c.key, host, c.lane.key, prefixes[i].prefix, prefixes[i].lane.key))
 		}
 	}

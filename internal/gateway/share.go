@@ -8,7 +8,7 @@ import (
 	"titrate/internal/rollout"
 )
 
-// Shares is how a workload's requests were split in fact (R15).
+// Shares is how a workload's requests and events were split in fact (R15).
 type Shares struct {
 	Since    time.Time  `json:"since"` // when the weights last changed
 	Requests uint64     `json:"requests"`
@@ -28,7 +28,7 @@ type Observed struct {
 	// Since the gateway began, beside the windows:
 	FailedOver uint64 `json:"failed_over,omitempty"` // drawn on it, answered by another version: it had nothing ready (R5)
 	Unready    uint64 `json:"unready,omitempty"`     // drawn on it, refused with 503: no version had
-	Previewed  uint64 `json:"previewed,omitempty"`   // reached it by preview address or header
+	Previewed  uint64 `json:"previewed,omitempty"`   // reached it by preview address or header, or by an event that was for it
 	Drained    uint64 `json:"drained,omitempty"`     // streams closed because it lost its traffic (R17)
 	Cut        uint64 `json:"cut,omitempty"`         // requests that outlived its drain (R17)
 	Broken     uint64 `json:"broken,omitempty"`      // streams that it broke after they had been counted
