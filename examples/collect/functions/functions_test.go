@@ -105,7 +105,7 @@ func TestFlow_everyPickupHasOneEndAndItsMoneyAddsUp(t *testing.T) {
 	if failed := s.Settle(t.Context()); len(failed) > 0 {
 		t.Errorf("%d deliveries failed: %v", len(failed), failed[0])
 	}
-	sum := s.Store.Summary()
+	sum := s.Summary()
 	if len(ids) != 60 || sum.Pickups != 60 {
 		t.Errorf("%d ids, %d pickups", len(ids), sum.Pickups)
 	}
@@ -113,7 +113,7 @@ func TestFlow_everyPickupHasOneEndAndItsMoneyAddsUp(t *testing.T) {
 		t.Error("nothing came twice: the test tests less than it says")
 	}
 	ends := map[ledger.State]int{}
-	for _, p := range s.Store.Find(ledger.Query{Limit: 100}) {
+	for _, p := range s.Find(ledger.Query{Limit: 100}) {
 		ends[p.State]++
 		if !p.State.Over() || p.Ends != 1 || !p.Settled || p.Quoted != p.Captured+p.Refunded+p.Lapsed {
 			t.Errorf("%+v", p)
@@ -170,7 +170,7 @@ func TestFlow_whatWaitsForNobodyIsQueuedAgain(t *testing.T) {
 	if _, err := s.Call(ctx, "timers/minute/requeue-accepted", tick); err != nil {
 		t.Fatal(err)
 	}
-	if s.Settle(ctx); s.Store.Summary().States[ledger.Accepted] != 1 {
+	if s.Settle(ctx); s.Summary().States[ledger.Accepted] != 1 {
 		t.Error("it was queued again at once")
 	}
 	s.App.Now = func() time.Time { return time.Now().Add(2 * time.Minute) }
@@ -201,12 +201,12 @@ func TestTimers_reportOnce(t *testing.T) {
 			}
 		}
 	}
-	for name, n := range s.Store.Summary().Reports {
+	for name, n := range s.Summary().Reports {
 		if n != 1 {
 			t.Errorf("%s was reported %d times", name, n)
 		}
 	}
-	if n := len(s.Store.Summary().Reports); n != 24 {
+	if n := len(s.Summary().Reports); n != 24 {
 		t.Errorf("%d reports", n)
 	}
 	if _, err := s.Call(ctx, "timers/nightly/close-day", []byte(`{}`)); err == nil {
@@ -269,7 +269,7 @@ func TestProbe_hasNoEffect(t *testing.T) {
 			t.Errorf("%s: %s, %v", folder, said, err)
 		}
 	}
-	if n := s.Store.Summary().Entries; n != 0 {
+	if n := s.Summary().Entries; n != 0 {
 		t.Errorf("%d entries", n)
 	}
 	s.Ledger.Close()

@@ -28,6 +28,15 @@ func open(t *testing.T, dir string) *ledger.Store {
 	return s
 }
 
+func sums(t *testing.T, s *ledger.Store) ledger.Summary {
+	t.Helper()
+	sum, err := s.Summary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 func accept(id string) ledger.Entry {
 	return ledger.Entry{Request: "key:" + id, Kind: ledger.Step, Pickup: id, State: ledger.Accepted}
 }
@@ -52,7 +61,7 @@ func TestStore_eachRequestOnce(t *testing.T) {
 	if _, _, _, err := s.Append(ctx, other); !errors.Is(err, ledger.ErrOther) {
 		t.Errorf("something else under the same request: %v", err)
 	}
-	if sum := s.Summary(); sum.Entries != 1 || sum.Repeated != 1 {
+	if sum := sums(t, s); sum.Entries != 1 || sum.Repeated != 1 {
 		t.Errorf("%+v", sum)
 	}
 }
@@ -110,7 +119,7 @@ func TestStore_keepsWhatItAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := open(t, after)
-	if sum := again.Summary(); sum.Entries != 150 || sum.Pickups != 150 || sum.States[ledger.Accepted] != 150 {
+	if sum := sums(t, again); sum.Entries != 150 || sum.Pickups != 150 || sum.States[ledger.Accepted] != 150 {
 		t.Errorf("%+v", sum)
 	}
 	if e, _, _, err := again.Append(ctx, accept("p-new")); err != nil || e.Seq != 151 {
@@ -119,7 +128,7 @@ func TestStore_keepsWhatItAnswered(t *testing.T) {
 	if err := again.Close(); err != nil {
 		t.Error(err)
 	}
-	if sum := open(t, after).Summary(); sum.Entries != 151 {
+	if sum := sums(t, open(t, after)); sum.Entries != 151 {
 		t.Errorf("%d entries after the cut", sum.Entries)
 	}
 	if _, _, _, err := again.Append(ctx, accept("p-late")); !errors.Is(err, ledger.ErrClosed) {
@@ -208,7 +217,43 @@ func TestStore_whoLeavesMayAskAgain(t *testing.T) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	if _, _, again, err := s.Append(t.Context(), accept("p")); err != nil || !again {
-		t.Errorf("%v, %v", again, err)
+	if _, _, _, err := s.Append(t.Context(), accept("p")); err != nil {
+		t.Error(err)
+	}
+	if n := sums(t, s).Entries; n != 1 {
+		t.Errorf("%d entries", n)
+	}
+}
+
+// Two versions of the service have the file open during a release: each sees what the
+// other wrote, and no request is written by both.
+func TestStore_twoProcessesShareTheFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	stores := []*ledger.Store{open(t, dir), open(t, dir)}
+	var all sync.WaitGroup
+	for i := range 200 {
+		for _, s := range stores {
+			all.Go(func() {
+				if _, _, _, err := s.Append(t.Context(), accept(fmt.Sprintf("p-%d", i))); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	all.Wait()
+	for _, s := range append(stores, open(t, dir)) {
+		page, err := s.Entries(0, 1000)
+		if err != nil || len(page) != 200 {
+			t.Fatalf("%d entries, %v", len(page), err)
+		}
+		for i, e := range page {
+			if e.Seq != int64(i+1) {
+				t.Fatalf("entry %d has the number %d", i+1, e.Seq)
+			}
+		}
+	}
+	if n := sums(t, stores[0]).Repeated + sums(t, stores[1]).Repeated; n != 200 {
+		t.Errorf("%d came again", n)
 	}
 }

@@ -34,7 +34,10 @@ func Handler(s *Store, log *slog.Logger) http.Handler {
 	mux.HandleFunc("GET /ledger/entries", h.entries)
 	mux.HandleFunc("GET /ledger/pickups", h.find)
 	mux.HandleFunc("GET /ledger/pickups/{id}", h.pickup)
-	mux.HandleFunc("GET /ledger/summary", func(w http.ResponseWriter, _ *http.Request) { h.json(w, http.StatusOK, s.Summary()) })
+	mux.HandleFunc("GET /ledger/summary", func(w http.ResponseWriter, r *http.Request) {
+		sum, err := s.Summary()
+		h.found(w, r, sum, err)
+	})
 	return mux
 }
 
@@ -78,7 +81,8 @@ func (h handler) entries(w http.ResponseWriter, r *http.Request) {
 	if err != nil || after < 0 {
 		after = 0
 	}
-	h.json(w, http.StatusOK, map[string]any{"entries": h.store.Entries(after, maxPage)})
+	page, err := h.store.Entries(after, maxPage)
+	h.found(w, r, map[string]any{"entries": page}, err)
 }
 
 func (h handler) find(w http.ResponseWriter, r *http.Request) {
@@ -94,16 +98,26 @@ func (h handler) find(w http.ResponseWriter, r *http.Request) {
 	if n, err := strconv.Atoi(v.Get("limit")); err == nil && n > 0 {
 		q.Limit = min(n, maxPage)
 	}
-	h.json(w, http.StatusOK, map[string]any{"pickups": h.store.Find(q)})
+	all, err := h.store.Find(q)
+	h.found(w, r, map[string]any{"pickups": all}, err)
 }
 
 func (h handler) pickup(w http.ResponseWriter, r *http.Request) {
 	p, err := h.store.Pickup(r.PathValue("id"))
-	if err != nil {
+	h.found(w, r, p, err)
+}
+
+// found answers a question.
+func (h handler) found(w http.ResponseWriter, r *http.Request, value any, err error) {
+	switch {
+	case errors.Is(err, ErrUnknown):
 		h.json(w, http.StatusNotFound, Answer{Error: err.Error()})
-		return
+	case err != nil:
+		h.log.LogAttrs(r.Context(), slog.LevelError, "the book cannot be read", slog.String("error", err.Error()))
+		h.json(w, http.StatusServiceUnavailable, Answer{Error: err.Error()})
+	default:
+		h.json(w, http.StatusOK, value)
 	}
-	h.json(w, http.StatusOK, p)
 }
 
 func (h handler) json(w http.ResponseWriter, status int, value any) {

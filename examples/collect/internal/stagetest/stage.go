@@ -232,27 +232,55 @@ func (s *Stage) take() (event, bool) {
 	return e, true
 }
 
+// workers is how many events are delivered at the same time.
+const workers = 16
+
 // Settle delivers until nothing waits any more, and returns the errors of deliveries.
 func (s *Stage) Settle(ctx context.Context) []error {
 	var failed []error
-	for {
-		e, ok := s.take()
-		if !ok || ctx.Err() != nil {
-			return failed
+	for ctx.Err() == nil {
+		var round sync.WaitGroup
+		errs := make(chan error, workers)
+		for range workers {
+			e, ok := s.take()
+			if !ok {
+				break
+			}
+			round.Go(func() { errs <- s.try(ctx, e) })
 		}
-		if err := s.deliver(ctx, e); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", e.folder, err))
-			e.tries++
-			if e.tries == mostTries && !e.topic && e.folder != "on/give-up" {
-				e.folder, e.tries = "on/give-up", 0
+		round.Wait()
+		close(errs)
+		n := len(errs)
+		for err := range errs {
+			if err != nil {
+				failed = append(failed, err)
 			}
-			if e.tries < mostTries {
-				s.mu.Lock()
-				s.waiting = append(s.waiting, e)
-				s.mu.Unlock()
-			}
+		}
+		if n == 0 {
+			break
 		}
 	}
+	return failed
+}
+
+// try delivers an event. One that fails waits again; tried too often, what a queue had
+// becomes a dead letter.
+func (s *Stage) try(ctx context.Context, e event) error {
+	err := s.deliver(ctx, e)
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", e.folder, err)
+	e.tries++
+	if e.tries == mostTries && !e.topic && e.folder != "on/give-up" {
+		e.folder, e.tries = "on/give-up", 0
+	}
+	if e.tries < mostTries {
+		s.mu.Lock()
+		s.waiting = append(s.waiting, e)
+		s.mu.Unlock()
+	}
+	return err
 }
 
 // deliver calls the function of an event.
@@ -286,6 +314,26 @@ func (e event) payload() []byte {
 		panic(err) // texts always can be written
 	}
 	return b
+}
+
+// Summary is the ledger in figures.
+func (s *Stage) Summary() ledger.Summary {
+	s.t.Helper()
+	sum, err := s.Store.Summary()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return sum
+}
+
+// Find lists pickups of the ledger.
+func (s *Stage) Find(q ledger.Query) []ledger.Pickup {
+	s.t.Helper()
+	all, err := s.Store.Find(q)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return all
 }
 
 // Tick is the event of a timer.

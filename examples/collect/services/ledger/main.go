@@ -41,7 +41,7 @@ func run(ctx context.Context, log *slog.Logger, getenv func(string) string) (err
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	log.LogAttrs(ctx, slog.LevelInfo, "listens", slog.String("address", listener.Addr().String()), slog.Int64("entries", store.Summary().Entries))
+	log.LogAttrs(ctx, slog.LevelInfo, "listens", slog.String("address", listener.Addr().String()))
 	server := &http.Server{Handler: ledger.Handler(store, log), ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
