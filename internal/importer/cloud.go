@@ -10,14 +10,8 @@ import (
 	"strings"
 )
 
-// cloud is a project of functions as AWS runs them, whichever file says so. What its
-// parts do not hold has been noted by who made them.
-type cloud struct {
-	functions []*cloudFunction
-	queues    []cloudQueue
-}
-
-// cloudFunction is one function, in Titrate's words.
+// cloudFunction is one function as AWS runs it, whichever file says so, in Titrate's
+// words.
 type cloudFunction struct {
 	*unit
 	handler string
@@ -26,20 +20,12 @@ type cloudFunction struct {
 	payload string // of its requests, as the routes so far have it
 }
 
-// cloudQueue is a queue that the project itself makes.
-type cloudQueue struct {
-	name string
-	keys []said
-	from *node
-}
-
 var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
 
 // function adds a function, under a name that no other one has.
-func (b *builder) function(c *cloud, name string, from *node) *cloudFunction {
+func (b *builder) function(name string, from *node) *cloudFunction {
 	f := &cloudFunction{unit: &unit{name: b.free(kebab(name)), from: from}}
 	b.functions = append(b.functions, f.unit)
-	c.functions = append(c.functions, f)
 	return f
 }
 

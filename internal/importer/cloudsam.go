@@ -36,7 +36,6 @@ func (b *builder) sam() error {
 type samReader struct {
 	*builder
 	p *sam.Project
-	c cloud
 }
 
 func samNode(at sam.At, key string) *node { return &node{file: at.File, line: at.Line, path: key} }
@@ -64,7 +63,7 @@ func (r *samReader) project() {
 // fn takes over one function.
 func (r *samReader) fn(of sam.Function) {
 	at := samNode(of.At, "Resources."+of.ID)
-	f := r.function(&r.c, of.ID, at)
+	f := r.function(of.ID, at)
 	f.handler, f.runtime, f.folder = of.Handler, of.Runtime, path.Dir(r.file)
 	switch {
 	case of.ImageURI != "" || of.PackageType == "Image":

@@ -40,7 +40,6 @@ func (b *builder) serverless() error {
 type slsReader struct {
 	*builder
 	p *serverless.Project
-	c cloud
 }
 
 func slsNode(at serverless.At, key string) *node {
@@ -83,7 +82,7 @@ func (r *slsReader) project() {
 // fn takes over one function.
 func (r *slsReader) fn(of serverless.Function) {
 	at := slsNode(of.At, "functions."+of.Key)
-	f := r.function(&r.c, of.Key, at)
+	f := r.function(of.Key, at)
 	f.handler, f.runtime, f.folder = of.Handler, of.Runtime, path.Dir(r.file)
 	if of.Image != "" {
 		r.unsupported(f, "functions in images are not run here", "declare a service with image:, or build the function from its folder")
