@@ -134,6 +134,7 @@ func (s *Supervisor) settle() {
 				s.wantFunction(f, w)
 				continue
 			}
+			s.retire(f)
 			s.scale(f, spec.Count)
 		}
 	}

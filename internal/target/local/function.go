@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync"
@@ -45,11 +44,13 @@ type function struct {
 
 	// Guarded by Supervisor.mu.
 	begun    bool // run has been called
+	adopted  bool // it was there before a restart
 	envs     []*environment
 	split    []world.Share
 	warm     time.Time // until when Count instances stay
 	failure  error     // of a start, not looked at yet
 	fails    int       // of starts, in a row
+	blamed   bool      // the fleet's Failure is of them
 	notUntil time.Time // the next start after them
 	ahead    time.Time // the end of the call after which one was started ahead of the next
 }
@@ -99,13 +100,13 @@ func (fn *function) want(w world.Workload, weight rollout.Weight) {
 		most = mostAtWork
 	}
 	fn.pool.Resize(most, spec.Scale.Min)
-	known := fn.f.rec.Shown > 0 && before == nil // of before a restart: the first call starts an instance
+	known := fn.adopted && before == nil // the first call starts an instance
 	changed := before == nil || before.spec.Count != spec.Count || !slices.Equal(fn.split, w.Split)
 	if changed && !known {
 		fn.warm = fn.s.cfg.Now().Add(warmFor)
 	}
-	if fn.f.rec.Failure == "" {
-		fn.notUntil, fn.fails = time.Time{}, 0
+	if fn.blamed && fn.f.rec.Failure == "" { // another attempt (R7)
+		fn.notUntil, fn.fails, fn.blamed = time.Time{}, 0, false
 	}
 	fn.split = w.Split
 	next := &wish{spec: spec, weight: weight, timeout: spec.Function.Timeout, identity: fn.s.identity(fn.f.id, spec)}
@@ -189,25 +190,22 @@ func (s *Supervisor) beginFunctions(ctx context.Context) {
 // cannot outlive who gives them work.
 func (fn *function) run(ctx context.Context) {
 	fn.s.publish(fn.f.id)
+	again := time.NewTimer(0)
+	defer again.Stop()
 	for {
-		var again <-chan time.Time
-		if closed(fn.retired) {
-			fn.drain(ctx)
-			return
-		}
-		if retry := fn.bring(ctx); retry > 0 {
-			t := time.NewTimer(retry)
-			defer t.Stop()
-			again = t.C
-		}
 		select {
 		case <-ctx.Done():
 			fn.abandon()
 			fn.pool.Close(ctx)
 			return
 		case <-fn.retired:
+			fn.drain(ctx)
+			return
 		case <-fn.kick:
-		case <-again:
+		case <-again.C:
+		}
+		if retry := fn.bring(ctx); retry > 0 {
+			again.Reset(retry)
 		}
 	}
 }
@@ -265,9 +263,4 @@ func startTimeout(spec world.Fleet) time.Duration {
 		return defaultStartTimeout
 	}
 	return spec.StartTimeout
-}
-
-// logFailure tells of a start that failed.
-func (fn *function) logFailure(err error) {
-	fn.s.cfg.Log.Warn("an instance of a function did not start", fn.attrs(slog.Any("error", err))...)
 }

@@ -282,8 +282,11 @@ func TestR17_aFunctionThatIsNotWantedFinishesWhatItHas(t *testing.T) {
 		t.Errorf("what it had: %+v", called)
 	}
 	b.until("nothing is left", func(s Seen) bool { return len(s.Instances)+len(s.Fleets) == 0 })
-	// Wanted again, it is there without being shown again.
+	// Wanted again, it is there without being shown again, and warm.
+	f.Function = &rollout.Function{Timeout: time.Minute, Probe: []byte(`{"do":"error"}`)}
 	b.wantFn(nil, f)
+	b.callee(1)
+	b.until("it is warm", func(s Seen) bool { return len(s.Instances) == 1 && s.Instances[0].State == world.InstanceReady })
 	if got := b.tell(b.callee(1)); got.PID == 0 {
 		t.Error("no process")
 	}

@@ -19,8 +19,8 @@ func (s *Supervisor) adoptFunctions(ctx context.Context) error {
 	if _, err := load(path, &kept); err != nil {
 		s.cfg.Log.Error("read what processes of functions are called", slog.Any("error", err))
 	}
-	if kept.Name == "" {
-		kept.Name = "fn-" + rand.Text() + "-"
+	if kept.Name == "" || kept.Boot != s.boot {
+		kept = brood{Name: "fn-" + rand.Text() + "-", Boot: s.boot}
 		if err := s.save(path, kept); err != nil {
 			// What is left of them then dies with its first question, not before.
 			s.cfg.Log.Warn("processes of functions will not be found after a restart", slog.Any("error", err))
@@ -43,6 +43,7 @@ func (s *Supervisor) adoptFunctions(ctx context.Context) error {
 		f := s.fleet(fleetID{rec.Key, rec.Version})
 		if f.fn == nil {
 			f.fn = s.newFunction(f)
+			f.fn.adopted = true
 		}
 		s.mu.Unlock()
 		s.publish(f.id)
@@ -57,6 +58,7 @@ func (s *Supervisor) adoptFunctions(ctx context.Context) error {
 // brood is what the tokens of all processes of functions begin with.
 type brood struct {
 	Name string `json:"name"`
+	Boot string `json:"boot"` // of the machine and the folder: what a copy of the folder names is not its own
 }
 
 // endBrood kills the processes whose tokens begin so, and returns when they are gone.

@@ -81,7 +81,7 @@ func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) a
 		e, fresh, err := fn.pool.Lend(ctx)
 		cold = cold || fresh
 		if err != nil {
-			a := fn.notLent(err, cold)
+			a := fn.notLent(err)
 			fn.account.end(fn.s.cfg.Now(), c.Real && a.called.Failure.Reached())
 			if a.called.Failure.Reached() {
 				fn.report(nil, c, a.called, 0)
@@ -166,13 +166,13 @@ func (fn *function) giveBack(e *environment) {
 }
 
 // notLent is a call for which there was no environment.
-func (fn *function) notLent(err error, cold bool) answered {
+func (fn *function) notLent(err error) answered {
 	var s *startError
 	switch {
 	case errors.Is(err, pool.ErrThrottled):
 		return refusedBy(invocation.Throttled, "TooManyRequestsException", fmt.Sprintf("All %d instances that the function may have are at work.", fn.most()))
 	case errors.Is(err, pool.ErrClosed), closed(fn.retired), closed(fn.cut):
-		return refusedBy(invocation.Stopped, "ResourceNotFoundException", "The version "+fn.id+" takes no calls any more.")
+		return fn.stopped()
 	case errors.As(err, &s):
 		a := failedBy(s.failure, invocation.Called{Cold: true})
 		if a.called.Failure != invocation.Memory {
@@ -183,6 +183,11 @@ func (fn *function) notLent(err error, cold bool) answered {
 	default:
 		return refusedBy(invocation.Canceled, "Sandbox.Canceled", "The caller went away: "+err.Error())
 	}
+}
+
+// stopped is a call of a version that is not wanted any more.
+func (fn *function) stopped() answered {
+	return refusedBy(invocation.Stopped, "ResourceNotFoundException", "The version "+fn.id+" takes no calls any more.")
 }
 
 // failureOf is a class of the Runtime API in the words of callers.

@@ -31,6 +31,9 @@ const (
 func (fn *function) Serve(r *http.Request, c invocation.Call) (*http.Response, invocation.Called) {
 	select {
 	case <-fn.told:
+	case <-fn.retired: // it is not wanted, and never was since a restart
+		a := fn.stopped()
+		return failure(r, a.called), a.called
 	case <-r.Context().Done():
 		return response(r, httpevent.BadGateway()), invocation.Called{Failure: invocation.Canceled, Type: "Sandbox.Canceled", Message: "The caller went away."}
 	}

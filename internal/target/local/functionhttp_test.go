@@ -1,6 +1,8 @@
 package local
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -111,7 +113,7 @@ func TestFunction_answersForBrowsersAndTokens(t *testing.T) {
 	}
 	if auth := b.function(1).wish.Load().door.auth; auth == nil {
 		t.Error("no authorizer")
-	} else if again, err := b.Supervisor.authorizer(*token); err != nil || again != auth {
+	} else if again, err := b.authorizer(*token); err != nil || again != auth {
 		t.Errorf("another authorizer for the same issuer: %v", err)
 	}
 	b.wantFn(&rollout.Triggers{Routes: []string{"GET /"}, JWT: &rollout.JWT{}}, fnFleet(1, "function-http"))
@@ -151,13 +153,13 @@ func TestFunction_failuresAreResponses(t *testing.T) {
 		invocation.Timeout: 504, invocation.Unhandled: 502, invocation.Memory: 502, invocation.Exit: 502, invocation.Init: 502,
 		invocation.TooLarge: 502, invocation.Malformed: 502, invocation.Throttled: 429,
 	} {
-		if got := failure2(t, failure); got.StatusCode != status {
+		if got := answerOf(t, failure); got.StatusCode != status {
 			t.Errorf("%s is answered with %d, want %d", failure, got.StatusCode, status)
 		}
 	}
 }
 
-func failure2(t *testing.T, f invocation.Failure) *http.Response {
+func answerOf(t *testing.T, f invocation.Failure) *http.Response {
 	t.Helper()
 	resp := failure(httptest.NewRequest(http.MethodGet, "http://x/", nil), invocation.Called{Failure: f})
 	t.Cleanup(func() { resp.Body.Close() })
@@ -293,4 +295,25 @@ func TestFunction_runsNodeAndPython(t *testing.T) {
 			}
 		})
 	}
+}
+
+func FuzzReadPrelude(f *testing.F) {
+	f.Add([]byte("{\"statusCode\":200}\x00\x00\x00\x00\x00\x00\x00\x00rest"))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, text []byte) {
+		from := bufio.NewReaderSize(bytes.NewReader(text), 16)
+		head, err := readPrelude(from)
+		at := bytes.Index(text, make([]byte, preludeEnd))
+		if (err == nil) != (at >= 0) && len(text) <= mostPrelude {
+			t.Fatalf("%q: %v", text, err)
+		}
+		if err != nil {
+			return
+		}
+		rest, _ := io.ReadAll(from)
+		if !bytes.Equal(head, text[:at]) || !bytes.Equal(rest, text[at+preludeEnd:]) {
+			t.Fatalf("%q is %q and %q", text, head, rest)
+		}
+	})
 }

@@ -117,7 +117,7 @@ func play(ctx context.Context, d doing) (any, error) {
 	case "get":
 		resp, err := http.Get(d.URL)
 		if err != nil {
-			return err.Error(), nil
+			return nil, err
 		}
 		resp.Body.Close()
 		return resp.Status, nil

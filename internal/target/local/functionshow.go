@@ -22,17 +22,25 @@ func (fn *function) bring(ctx context.Context) time.Duration {
 	}
 	s := fn.s
 	s.mu.Lock()
-	rec, failure, wait, alive := fn.f.rec, fn.failure, fn.notUntil.Sub(s.cfg.Now()), fn.alive()
+	now := s.cfg.Now()
+	rec, failure, wait, alive, recent := fn.f.rec, fn.failure, fn.notUntil.Sub(now), fn.alive(), now.Before(fn.warm)
 	fn.failure = nil
 	s.mu.Unlock()
-	first := rec.Shown == 0
+	first, more := rec.Shown == 0, w.spec.Count > rec.Shown
 	switch {
-	case w.spec.Count <= rec.Shown, first && rec.Failure != "": // that one waits for another attempt (R7)
+	case first && rec.Failure != "": // it waits for another attempt (R7)
 		return 0
-	case failure != nil:
+	case failure != nil && more:
 		return fn.failed(failure)
-	case wait > 0:
+	case failure != nil:
+		return fn.backOff(failure)
+	case wait > 0 && (more || recent):
 		return wait
+	case !more:
+		if recent {
+			fn.pool.Warm(w.spec.Count)
+		}
+		return 0
 	}
 	if first {
 		if err := fn.able(ctx, w.spec); err != nil {
@@ -104,17 +112,25 @@ func (fn *function) probe(ctx context.Context, event []byte) error {
 // failed takes note of what keeps the version from being shown, and returns when to try
 // again: a version that never was is not tried again by itself.
 func (fn *function) failed(err error) time.Duration {
-	fn.logFailure(err)
-	s := fn.s
+	delay, s := fn.backOff(err), fn.s
 	s.mu.Lock()
-	fn.fails++
-	delay := min(mostDelay, firstDelay<<min(fn.fails-1, 10))
-	fn.notUntil = s.cfg.Now().Add(delay)
+	fn.blamed = true
 	fn.f.rec.Restarts++
 	s.dirty = append(s.dirty, fn.f.rec)
 	s.mu.Unlock()
 	s.fail(fn.f, err.Error())
 	s.nudge()
+	return delay
+}
+
+// backOff has no instance be started ahead of calls for a while.
+func (fn *function) backOff(err error) time.Duration {
+	fn.s.cfg.Log.Warn("an instance of a function did not start", fn.attrs(slog.Any("error", err))...)
+	fn.s.mu.Lock()
+	defer fn.s.mu.Unlock()
+	fn.fails++
+	delay := min(mostDelay, firstDelay<<min(fn.fails-1, 10))
+	fn.notUntil = fn.s.cfg.Now().Add(delay)
 	return delay
 }
 

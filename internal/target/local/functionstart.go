@@ -121,8 +121,8 @@ func (fn *function) newEnvironment() *environment {
 func (e *environment) launch(ctx context.Context) error {
 	s, fn := e.fn.s, e.fn
 	k, w := fn.f.id.key, fn.wish.Load()
-	patience := min(startTimeout(e.spec), lateAnyway)
-	if why := s.awaitConnections(ctx, fn.retired, k, e.spec.Accessories, patience, func(string) {}); why != "" {
+	patience, served := e.limit(lateAnyway)
+	if why := s.awaitConnections(ctx, fn.retired, k, e.spec.Accessories, patience, func(string) {}); why != "" && !served {
 		return errors.New("was not started in " + patience.String() + ": " + why)
 	}
 	run, err := s.runtime(ctx, e.spec)
@@ -206,12 +206,7 @@ func (e exitStatus) lambda() string {
 // awaitReady returns when the process has asked for work, or why it does not: it said
 // so, it ended, or its time is over.
 func (e *environment) awaitReady(ctx context.Context) error {
-	limit := startTimeout(e.spec)
-	e.fn.s.mu.Lock()
-	if e.fn.f.rec.Shown > 0 {
-		limit = min(limit, initLimit)
-	}
-	e.fn.s.mu.Unlock()
+	limit, _ := e.limit(initLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := e.api.Ready(limited.Done())
@@ -225,6 +220,18 @@ func (e *environment) awaitReady(ctx context.Context) error {
 		f = runtimeapi.NotStarted("Sandbox.Timeout", fmt.Sprintf("Init was not done after %.2f seconds: the function never asked for work", limit.Seconds()))
 	}
 	return &startError{f, failureText(e.id+" did not start: "+f.Type+": "+f.Message, said)}
+}
+
+// limit is how long something may take: what a fleet gives its instances while the
+// version has never been shown, and then at most so long, as somebody waits for it.
+func (e *environment) limit(most time.Duration) (limit time.Duration, shown bool) {
+	e.fn.s.mu.Lock()
+	defer e.fn.s.mu.Unlock()
+	limit = startTimeout(e.spec)
+	if e.fn.f.rec.Shown == 0 {
+		return limit, false
+	}
+	return min(limit, most), true
 }
 
 func (e *environment) family() family {
