@@ -1,6 +1,7 @@
 package events
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -86,6 +87,8 @@ func (e *Events) refusal(err error) refusal {
 	case errors.Is(err, queue.ErrStale):
 		return refusal{status: http.StatusBadRequest, code: "MessageNotInflight", query: "AWS.SimpleQueueService.MessageNotInflight", why: err.Error()}
 	}
-	e.log.Error("an event was not accepted", slog.Any("err", err))
+	if !errors.Is(err, context.Canceled) { // the sender went away
+		e.log.Error("an event was not accepted", slog.Any("err", err))
+	}
 	return refusal{status: http.StatusServiceUnavailable, code: "ServiceUnavailable", why: "the event was not accepted; send it again"}
 }
