@@ -41,14 +41,15 @@ func (s *session) explainConfig(key string) error {
 		return usage("there is no key %q\n  help    %stitrate explain lists what there is", key, nearPage(key))
 	}
 	a := configAnswer{Name: key, Page: page, Written: []manifest.Written{}}
-	src, err := readManifest(filepath.Join(s.Dir, manifestName))
+	path := filepath.Join(s.Dir, manifestName)
+	src, err := readManifest(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.emit(a, func(w io.Writer) { fmt.Fprintf(w, "%s\nThere is no %s here.\n", page, manifestName) })
 	case err != nil:
 		return &exitError{exitUsage, err}
 	}
-	app, err := parseManifest(src, manifestName)
+	app, err := parseManifest(src, path)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +28,9 @@ func (s *session) diffCommand() *cobra.Command {
 			if m, path, err := s.manifest(); err == nil && (app == "" || app == m.Name) {
 				src, err := readManifest(path)
 				if err != nil {
+					return err
+				}
+				if req.Folders, err = codeFolders(filepath.Dir(path), src); err != nil {
 					return err
 				}
 				app, req.Manifest = m.Name, string(src)

@@ -35,7 +35,15 @@ func (s *session) validateCommand() *cobra.Command {
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
-			app, problems := manifest.Parse(src, path)
+			root := filepath.Dir(full)
+			if strings.HasPrefix(full, "/dev/") { // what a shell passes: the files are here
+				root = s.Dir
+			}
+			folders, err := codeFolders(root, src)
+			if err != nil {
+				return err
+			}
+			app, problems := manifest.Parse(src, path, folders...)
 			if expand && app != nil {
 				fmt.Fprint(s.Err, problems.String()) // warnings, beside what was asked for
 				return s.expand(app)
@@ -101,12 +109,27 @@ func (s *session) showProblems(ps manifest.Problems) error {
 
 func describeApp(app *manifest.App) string {
 	var envs []string
-	services := 0
 	for _, e := range app.Environments {
 		envs = append(envs, e.Name)
-		services = max(services, len(e.Services))
 	}
-	return fmt.Sprintf("app %s, %d %s, %s", app.Name, services, plural("service", services), strings.Join(envs, ", "))
+	services, functions := 0, 0
+	for _, s := range app.Environments[0].Services { // every environment has all of them
+		if s.Function != nil {
+			functions++
+		} else {
+			services++
+		}
+	}
+	var what []string
+	for _, n := range []struct {
+		count int
+		word  string
+	}{{services, "service"}, {functions, "function"}} {
+		if n.count > 0 {
+			what = append(what, fmt.Sprintf("%d %s", n.count, plural(n.word, n.count)))
+		}
+	}
+	return fmt.Sprintf("app %s, %s, %s", app.Name, strings.Join(what, ", "), strings.Join(envs, ", "))
 }
 
 func plural(word string, n int) string {
@@ -116,9 +139,14 @@ func plural(word string, n int) string {
 	return word + "s"
 }
 
-// parseManifest reads a manifest for a command that needs a good one.
+// parseManifest reads a manifest, at the root of its repository, for a command that
+// needs a good one.
 func parseManifest(src []byte, path string) (*manifest.App, error) {
-	app, problems := manifest.Parse(src, filepath.Base(path))
+	folders, err := codeFolders(filepath.Dir(path), src)
+	if err != nil {
+		return nil, err
+	}
+	app, problems := manifest.Parse(src, filepath.Base(path), folders...)
 	if app == nil {
 		return nil, &exitError{exitUsage, problems.Err()}
 	}

@@ -22,7 +22,7 @@ func (k judged) blind(m analysis.Metric) (why, hint string) {
 	switch {
 	case k == ofWorker && aboutRequests(m):
 		return "is a worker", "workers have cpu, memory and restarts"
-	case k != ofFunction && aboutCalls(m):
+	case k != ofFunction && m.OfFunctions():
 		return "is no function", "services have 5xx, 4xx, errors, p50 … p999, rps, cpu, memory and restarts"
 	}
 	return "", ""
@@ -31,18 +31,9 @@ func (k judged) blind(m analysis.Metric) (why, hint string) {
 // defaults are the alarms of a workload about which nothing was said.
 func (k judged) defaults() []analysis.Alarm {
 	if k == ofFunction {
-		return functionAlarms()
+		return analysis.FunctionDefaults()
 	}
 	return analysis.Defaults()
-}
-
-// functionAlarms are the alarms of functions whose manifest names none.
-func functionAlarms() []analysis.Alarm {
-	a, err := analysis.ParseAlarm("errors", "errors > 1% for 1m")
-	if err != nil {
-		panic(err) // this program's own text
-	}
-	return []analysis.Alarm{a}
 }
 
 // alarms merges alarms by name. Those that would never have data and were meant for
@@ -63,7 +54,7 @@ func (c candidate) alarms(kind judged) []analysis.Alarm {
 			}
 			if why, hint := kind.blind(a.alarm.Metric); c.mine[i] && why != "" {
 				code := codeWorker
-				if aboutCalls(a.alarm.Metric) {
+				if a.alarm.Metric.OfFunctions() {
 					code = codeForFunctions
 				}
 				c.f.r.fault(a.key, Problem{Code: code, Path: a.path, Message: fmt.Sprintf("%s %s: %s never has data", c.workload.name, why, a.alarm.Metric), Hint: hint})
@@ -93,7 +84,7 @@ func (c candidate) meantForFunctions(kind judged, set alarmSet) bool {
 		return false
 	}
 	for _, a := range set.by {
-		if a.alarm == nil || !aboutCalls(a.alarm.Metric) {
+		if a.alarm == nil || !a.alarm.Metric.OfFunctions() {
 			return false
 		}
 	}
@@ -103,9 +94,4 @@ func (c candidate) meantForFunctions(kind judged, set alarmSet) bool {
 // aboutRequests reports whether a metric counts or times requests.
 func aboutRequests(m analysis.Metric) bool {
 	return m != analysis.CPU && m != analysis.Memory && m != analysis.Restarts
-}
-
-// aboutCalls reports whether only functions have a metric.
-func aboutCalls(m analysis.Metric) bool {
-	return slices.Contains([]analysis.Metric{"timeouts", "oom", "throttles", "cold_starts", "queue"}, m)
 }

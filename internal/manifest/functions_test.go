@@ -233,6 +233,17 @@ func TestAlarmsOfFunctions(t *testing.T) {
 	if got := names(service(t, app, "production", "s").Alarms); got != names(analysis.Defaults()) {
 		t.Errorf("a service has %s", got)
 	}
+	// What is about calls falls away for services and workers, and says nothing about them.
+	app = goodIn(t, "titrate: 1\napp: x\ndefaults: { alarms: { throttles: throttles > 0, queue: queue > 5m } }\nservices: { s: {}, w: { worker: true } }\nfunctions: { f: {} }\nenvironments: { e: { alarms: { oom: oom > 0 } } }\n")
+	for name, want := range map[string]string{"s": names(analysis.Defaults()), "w": "", "f": "oom: oom > 0, queue: queue > 5m, throttles: throttles > 0"} {
+		if got := names(service(t, app, "e", name).Alarms); got != want {
+			t.Errorf("%s has %q, want %q", name, got, want)
+		}
+	}
+	app = goodIn(t, "titrate: 1\napp: x\ndefaults: { alarms: { throttles: throttles > 0, errors: 5xx > 9% } }\nservices: { s: {} }\n")
+	if got := names(service(t, app, "production", "s").Alarms); got != "errors: 5xx > 9%" {
+		t.Errorf("a service has %s", got)
+	}
 }
 
 // A queue's settings are those of the file, else what its functions need, in each

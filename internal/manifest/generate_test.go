@@ -106,7 +106,7 @@ func drawFunction(t *rapid.T, label string) string {
 		{"timeout: 29s", "timeout: 15m"},
 		{"scale: 50", "scale: 2..9", "scale: { max: 7 }", "scale: { min: 30 }"},
 		{"probe: { a: [1, 2.5e3, null], \"b: c\": \"x\\u2028\\ny\" }", "probe: {}"},
-		{"http: none", "http: { routes: ['ANY /" + label + "/{x+}'], payload: 1.0, cors: true, jwt: { issuer: https://a.example, audience: [a, b] } }", "http: { routes: POST /" + label + ", cors: { origins: [], maxAge: 1h } }"},
+		{"http: none", "http: { routes: ['ANY /" + label + "/{x+}'], payload: 1.0, cors: true, jwt: { issuer: https://a.example, audience: [a, b] } }", "http: { routes: 'POST /" + label + "', cors: { origins: [], maxAge: 1h } }"},
 		{"cron: rate(5 minutes)", "cron: [0 2 * * *, { cron: \"*/5 * * * *\", zone: Asia/Riyadh, input: { a: 1 } }]", "cron: none"},
 		{"queue: orders", "queue: [{ name: dead, batch: 5, window: 1m, whole: true, concurrency: 1 }, \"on\"]", "queue: none"},
 		{"topic: mail", "topic: [mail, stock]", "topic: none"},

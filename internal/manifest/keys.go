@@ -222,9 +222,12 @@ func serviceKeys() []Key {
 }
 
 func planKeys() []Key {
-	var defaults []string
-	for _, a := range analysis.Defaults() {
-		defaults = append(defaults, a.Name+": "+a.Text)
+	texts := func(alarms []analysis.Alarm) string {
+		var all []string
+		for _, a := range alarms {
+			all = append(all, "`"+a.Name+": "+a.Text+"`")
+		}
+		return strings.Join(all, ", ")
 	}
 	return []Key{
 		{
@@ -232,8 +235,8 @@ func planKeys() []Key {
 			Doc: "How traffic moves to a new version. The named strategies do what CodeDeploy documents: Canary shifts P percent, waits N, and shifts the rest; Linear shifts P percent more each N. CodeDeployDefault.Lambda… and CodeDeployDefault.ECS… names are read too. blueGreen switches once, with the new version at full capacity. {steps: [...]} is free.",
 		},
 		{
-			Name: "alarms", Places: everywhere, kind: alarmsKind(), Default: "`" + strings.Join(defaults, "`, `") + "`", Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
-			Doc: "Rules over the new version's own requests; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away.",
+			Name: "alarms", Places: everywhere, kind: alarmsKind(), Default: texts(analysis.Defaults()) + "; of functions " + texts(analysis.FunctionDefaults()), Example: "alarms:\n  errors: 5xx > 1% for 1m\n  latency: p99 > 1.2x stable for 2m min 100",
+			Doc: "Rules over the new version's own requests and calls; any one that trips takes the traffic back. METRIC > LIMIT [for D] [in M of N] [min N] [missing TREATMENT] [then rollback|pause|notify], or the long form. none takes an inherited alarm, or all of them, away.",
 		},
 		{
 			Name: "hooks", Places: everywhere, kind: hooksKind(), Example: "hooks: { release: ./migrate up, preTraffic: ./smoke }",
@@ -330,7 +333,7 @@ func nestedKeys() []Key {
 		{Name: "approve", Places: inStep, kind: boolean(), Default: "`false`", Example: "approve: true", Doc: "A person must say go on."},
 		{Name: "hook", Places: inStep, kind: command(), Example: "hook: ./smoke", Doc: "A shell line to run at this weight; a failure rolls back."},
 
-		{Name: "metric", Places: inAlarm, kind: written("a metric: 5xx_rate, p99, rps", map[string]any{"type": "string"}), Example: "metric: 5xx_rate", Doc: "5xx (5xx_rate), 4xx (4xx_rate), errors (error_rate), p50 … p999, rps, cpu, memory, restarts."},
+		{Name: "metric", Places: inAlarm, kind: written("a metric: 5xx_rate, p99, rps", map[string]any{"type": "string"}), Example: "metric: 5xx_rate", Doc: "5xx (5xx_rate), 4xx (4xx_rate), errors (error_rate), p50 … p999, rps, cpu, memory, restarts; of functions also timeouts, oom, throttles, cold_starts and queue (the age of the oldest message)."},
 		{Name: "above", Places: inAlarm, kind: written("a limit: 1%, 800ms, 1.2x stable", textOrNumber()), Example: "above: 1%", Doc: "The limit above which the alarm breaches, or a multiple of what the stable version shows: 1.2x stable. What depends on the weight (rps, cpu, restarts) has no such multiple."},
 		{Name: "below", Places: inAlarm, kind: written("a limit: 5", textOrNumber()), Example: "below: 5", Doc: "The limit below which the alarm breaches; for rps, cpu and memory."},
 		{Name: "for", Places: inAlarm, kind: written("a duration: 1m", map[string]any{"type": "string"}), Default: "`1m`", Example: "for: 2m", Doc: "How long it must breach. A data point is 10 s long, or 1 s where this is shorter than 10 s; with of, it is an Nth of this."},

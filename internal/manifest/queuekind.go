@@ -15,7 +15,7 @@ import (
 const (
 	maxQueues     = 200
 	maxQueueName  = 80
-	maxBatch      = 10
+	maxBatch      = 10_000 // of an event source mapping; one receive has 10
 	maxWindow     = 5 * time.Minute
 	maxVisibility = 12 * time.Hour
 	maxDelay      = 15 * time.Minute
