@@ -179,6 +179,7 @@ func TestAPI_aCallSaysWhyItReachedNothing(t *testing.T) {
 		{node.ErrUnknown, "web", 1, 404, functions.CodeVersion, "does not run"},
 		{node.ErrNotReady, "web", 0, 503, functions.CodeNotReady, "could not be called"},
 		{node.ErrEvent, "web", 0, 422, functions.CodeEvent, "6 MiB"},
+		{errors.New("it is down"), "web", 0, 503, functions.CodeNotReady, "the node cannot be asked"},
 		{node.ErrNoFunctions, "web", 0, 503, functions.CodeNotReady, "titrate up"},
 	} {
 		i.machine.fake.answer = func(node.Invocation) (node.Invoked, error) { return node.Invoked{}, c.is }

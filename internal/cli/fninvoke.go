@@ -117,10 +117,10 @@ func (s *session) invoked(name string, got client.Invoked, tail bool) error {
 	if got.Failure != "" {
 		return callFailed(name, got)
 	}
-	switch {
-	case got.Status == 202:
+	switch got.Status {
+	case 202:
 		fmt.Fprintf(s.Err, "The event is stored: %s will be called with it.\n", name)
-	case got.Status == 204:
+	case 204:
 		fmt.Fprintf(s.Err, "%s could be called.\n", name)
 	}
 	if tail && got.Tail != "" {

@@ -52,7 +52,15 @@ func (c *Catalogue) Explain(ctx context.Context, name string, i node.Invocation,
 	case errors.Is(err, node.ErrEvent):
 		return &CallError{CodeEvent, err.Error(), "an event is JSON of at most 6 MiB", err}
 	}
-	return err
+	return unasked(ctx, err)
+}
+
+// unasked says that the node could not be asked, unless it is the caller who left.
+func unasked(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	return &CallError{CodeNotReady, "the node cannot be asked: " + err.Error(), "titrate status says whether it is up", err}
 }
 
 // running lists the versions that can be called, in brackets.
@@ -86,5 +94,5 @@ func (c *Catalogue) ExplainQueue(ctx context.Context, q node.QueueName, err erro
 	case errors.Is(err, node.ErrEvent):
 		return &CallError{CodeEvent, err.Error(), "a message has at most 256 KiB, with its attributes", err}
 	}
-	return err
+	return unasked(ctx, err)
 }

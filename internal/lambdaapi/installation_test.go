@@ -328,7 +328,10 @@ func (a answered) json(t *testing.T) map[string]any {
 // key is a signer's.
 type key struct{ id, secret string }
 
-func (i *installation) local(t *testing.T) key { return i.keys(t, auth.Local) }
+func (i *installation) local(t *testing.T) key {
+	t.Helper()
+	return i.keys(t, auth.Local)
+}
 
 func (i *installation) keys(t *testing.T, name string) key {
 	t.Helper()

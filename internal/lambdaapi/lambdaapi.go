@@ -98,6 +98,9 @@ func (s *server) admit(action string, need auth.Role, do func(context.Context, *
 	}
 }
 
+// bodyWithin is how long a request may take to arrive.
+const bodyWithin = time.Minute
+
 // enter reads the request and finds who signed it. From where too many signatures were
 // wrong, nobody is listened to for a while.
 func (s *server) enter(c *call) error {
@@ -115,6 +118,9 @@ func (s *server) enter(c *call) error {
 		return secret, known
 	}}
 	if c.r.Header.Get("Authorization") != "" || c.r.URL.Query().Has("X-Amz-Algorithm") { // else nothing is read of it
+		// It comes soon, or not at all; what is answered then may take its time.
+		conn := http.NewResponseController(c.ResponseWriter)
+		_ = conn.SetReadDeadline(time.Now().Add(bodyWithin)) // where there is none, it is bounded by whoever leads here
 		body, err := io.ReadAll(http.MaxBytesReader(c.ResponseWriter, c.r.Body, node.MaxPayload))
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
@@ -123,6 +129,7 @@ func (s *server) enter(c *call) error {
 		if err != nil {
 			return &fault{http.StatusBadRequest, "InvalidRequestContentException", "the request broke off: " + err.Error(), ""}
 		}
+		_ = conn.SetReadDeadline(time.Time{})
 		c.body = body
 	}
 	_, err := verify.Verify(c.r, c.body)

@@ -69,8 +69,10 @@ func coded(vs []rollout.VersionRecord, sum string) (rollout.VersionRecord, error
 }
 
 func stale() *fault {
-	return &fault{http.StatusPreconditionFailed, "PreconditionFailedException",
-		"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id", ""}
+	return &fault{
+		http.StatusPreconditionFailed, "PreconditionFailedException",
+		"The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id", "",
+	}
 }
 
 // read reads what a request says in its body, which may be empty.

@@ -34,7 +34,7 @@ func NewClient(path, token string) *Client {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", path)
 		},
-		MaxIdleConnsPerHost: 4,
+		MaxIdleConnsPerHost: 64,               // calls of functions come many at a time
 		IdleConnTimeout:     30 * time.Second, // before the node lets an idle one go
 	}}}
 }
