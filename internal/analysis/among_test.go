@@ -12,12 +12,12 @@ import (
 
 // fellow is a function of a group: what is asked of it, and how it does.
 type fellow struct {
-	rps             float64 // of all its versions
-	fails, stable   float64 // chance of a request of candidate and stable
-	timeouts        float64 // of the candidate, a second with all traffic
-	alarms          []Alarm
-	tried, base     *Series
-	bad, took, late uint64 // since the weight arrived
+	rps           float64 // of all its versions
+	fails, stable float64 // chance of a request of candidate and stable
+	timeouts      float64 // of the candidate, a second with all traffic
+	alarms        []Alarm
+	tried, base   *Series
+	bad           uint64 // requests since the weight arrived
 }
 
 // group is a rollout of functions that move together, in periods of 10 s. It tells whether
@@ -77,7 +77,7 @@ func (g *group) play() (tripped int, took time.Duration) {
 func (f *fellow) begin(from time.Time) {
 	f.tried.Begin(from)
 	f.base.Begin(from)
-	f.bad, f.took = 0, 0
+	f.bad = 0
 }
 
 // period lets 10 s pass and returns the worst verdict.
@@ -86,7 +86,7 @@ func (f *fellow) period(g *group, weight float64) Verdict {
 	w.Failed = binomial(g.random, w.Requests, f.fails)
 	w.Timeouts = min(poisson(g.random, f.timeouts*weight*10), w.Failed)
 	f.tried.Add(w)
-	f.bad, f.took = f.bad+w.Failed, f.took+w.Failed
+	f.bad += w.Failed
 	w = Window{Start: w.Start, Length: w.Length, Requests: poisson(g.random, f.rps*(1-weight)*10)}
 	w.Failed = binomial(g.random, w.Requests, f.stable)
 	f.base.Add(w)
@@ -95,11 +95,12 @@ func (f *fellow) period(g *group, weight float64) Verdict {
 	}
 	worst := Pass
 	for _, a := range f.alarms {
-		switch r := JudgeAmong(g.among, a, f.tried, f.base, nil, at(g.seconds+10)); {
-		case r.Verdict == Fail:
+		switch JudgeAmong(g.among, a, f.tried, f.base, nil, at(g.seconds+10)).Verdict {
+		case Fail:
 			return Fail
-		case r.Verdict == Inconclusive:
+		case Inconclusive:
 			worst = Inconclusive
+		default:
 		}
 	}
 	return worst

@@ -15,5 +15,10 @@
 //   - Do few requests hide a breach? Data points that are too small to be
 //     judged one by one are judged by their sum, too (sum.go).
 //
+// Where several workloads move together the chance of a false alarm would add up, so
+// [JudgeAmong] asks a fifth thing (R27b): does what speaks against the version suffice
+// for all of their alarms? Evidence is money won by betting against the version
+// (evidence.go), which may be looked at as often as one likes.
+//
 // Only a pass lets a rollout go on; no-data and inconclusive hold it.
 package analysis

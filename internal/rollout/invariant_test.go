@@ -130,7 +130,7 @@ func checkWeight(p rollout.Plan, before rollout.State, seen rollout.Seen, now ti
 // is on its way any more, each with its capacity (R5); what has arrived has arrived at
 // all; and a way back gives nobody more.
 func checkWaves(p rollout.Plan, before rollout.State, seen rollout.Seen, after rollout.State) error {
-	if after.Shares != nil && (p.Waves == 0 || !after.Arrived.IsZero() || after.Over() || after.Phase == rollout.Baking) {
+	if after.Shares != nil && (p.Waves == 0 || p.Waves >= len(p.Members) || !after.Arrived.IsZero() || after.Over() || after.Phase == rollout.Baking) {
 		return fmt.Errorf("R23: %s in waves, arrived %s: %v", after.Phase, after.Arrived, after.Shares)
 	}
 	was, is := before.Wish(p).Members, after.Wish(p).Members
@@ -156,7 +156,7 @@ func checkWaves(p rollout.Plan, before rollout.State, seen rollout.Seen, after r
 			return fmt.Errorf("R5: stable %s raised to %s with %d ready", name, rollout.Full-m.Weight, seen.Members[i].StableReady)
 		}
 	}
-	if after.Phase != rollout.Shifting || changed == 0 || p.Waves == 0 || exclusive {
+	if after.Phase != rollout.Shifting || changed == 0 || p.Waves == 0 || p.Waves >= len(p.Members) || exclusive {
 		return nil
 	}
 	if changed > p.Waves {

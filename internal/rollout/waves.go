@@ -11,9 +11,11 @@ import (
 // A pause does not stop a step on that way: until the last has arrived nothing of it is
 // judged. What goes back goes at once.
 
-// inWaves reports whether the rollout's weights are written in waves. Versions that
-// change places come and go together (R31).
-func (s State) inWaves(p *Plan) bool { return p.Waves > 0 && !s.changesPlaces(p) }
+// inWaves reports whether the rollout's weights are written in waves, and not all in
+// one. Versions that change places come and go together (R31).
+func (s State) inWaves(p *Plan) bool {
+	return p.Waves > 0 && p.Waves < len(p.Members) && !s.changesPlaces(p)
+}
 
 // given is what member i's candidate was given of the weight.
 func (s State) given(i int) Weight {

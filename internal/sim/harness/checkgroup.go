@@ -44,7 +44,7 @@ func (h *history) checkRare(r *rollout.Record, look *rollout.Look) {
 // served (R23).
 func (h *history) checkWaves(r *rollout.Record, look *rollout.Look) {
 	a := &look.After
-	if r.Plan.Waves == 0 || a.Phase != rollout.Shifting || len(a.Exclusive) > 0 {
+	if r.Plan.Waves == 0 || r.Plan.Waves >= len(r.Plan.Members) || a.Phase != rollout.Shifting || len(a.Exclusive) > 0 {
 		return
 	}
 	was, is := look.Before.Wish(r.Plan).Members, a.Wish(r.Plan).Members
@@ -74,7 +74,7 @@ func (h *history) served(k rollout.Key, v rollout.Version) rollout.Weight {
 // checkTogether holds that a group is promoted as a whole, or not at all (R23).
 func (h *history) checkTogether(c rollout.Change, r *rollout.Record, look *rollout.Look) {
 	b, a := &look.Before, &look.After
-	if !a.Over() || b.Over() || len(a.Stable) == 0 {
+	if !a.Over() || b.Over() || len(a.Stable) == 0 || len(r.Plan.Members) == 1 {
 		return
 	}
 	promoted := map[rollout.Key]bool{}

@@ -148,6 +148,20 @@ func TestSimulate_findsPlantedFaults(t *testing.T) {
 				}
 			}
 		}}, heldAsPlanned},
+		{"a function is promoted that nobody called", sabotage{distort: func(s *world.Seen) {
+			for i := range s.Fleets {
+				s.Fleets[i].Invoked *= 40
+			}
+		}}, invokedEnough},
+		{"a member of a group is not promoted", sabotage{alter: func(c *rollout.Change) {
+			if n := len(c.Promotions); n > 1 && c.Promotions[0].Rollout == c.Promotions[n-1].Rollout {
+				c.Promotions = c.Promotions[:n-1]
+			}
+		}}, sameEnd},
+		{"waves are not kept", sabotage{next: func(s rollout.State) rollout.State {
+			s.Shares = nil
+			return s
+		}}, inWaves},
 		{"weights do not sum", sabotage{table: func(w *world.Wanted) {
 			for i := range w.Workloads {
 				for j := range w.Workloads[i].Split {
