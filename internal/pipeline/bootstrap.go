@@ -63,8 +63,9 @@ func processorOf(start []byte) (elf.Machine, bool) {
 		return elf.Machine(binary.LittleEndian.Uint16(start[18:])), true
 	case elf.ELFDATA2MSB:
 		return elf.Machine(binary.BigEndian.Uint16(start[18:])), true
+	default:
+		return 0, false
 	}
-	return 0, false
 }
 
 // target64 is this machine as most compilers but Go's name it.

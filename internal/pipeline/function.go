@@ -18,7 +18,7 @@ import (
 // empty: the files say it then.
 type FunctionBuild struct {
 	Runtime string // "nodejs22", "python3.12", "provided.al2023", "go"
-	Handler string // as its runtime names it, from the function's folder or from the root of its package: "src/orders.create"
+	Handler string // as its runtime names it, from the root of the function's package: "src/orders.create"
 }
 
 // family is what runs a function, whatever its version. Its value is the name of the
@@ -74,7 +74,7 @@ type unit struct {
 // compiled apart from services, which have other flags.
 const functionGroup = "functions of "
 
-// units sorts the functions of the job into artifacts. What cannot be built is done.
+// sortFunctions sorts the functions of the job into artifacts. What cannot be built is done.
 func (r *run) sortFunctions(ctx context.Context) []*unit {
 	var out []*unit
 	known := map[string]*unit{}
@@ -136,6 +136,7 @@ func (r *run) functionDone(ctx context.Context, first Workload, res Result) {
 		r.settled(first.Name, res)
 		return
 	}
+	r.shareLogs(u)
 	if res.Err != nil {
 		r.settled(first.Name, res)
 		for _, w := range u.all[1:] {
@@ -143,7 +144,6 @@ func (r *run) functionDone(ctx context.Context, first Workload, res Result) {
 		}
 		return
 	}
-	r.shareLogs(u)
 	turns := make(chan struct{}, max(1, r.cfg.Parallel))
 	var under sync.WaitGroup
 	for _, w := range u.all {

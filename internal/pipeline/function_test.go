@@ -103,6 +103,16 @@ func TestR1_functionsOfOneFolderShareAnArtifact(t *testing.T) {
 	}
 }
 
+func TestFunction_thatNeedsCIsToldSo(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "go.mod", goMod, "fn/main.go", "package main\n\nimport _ \"example.com/shop/c\"\n\nfunc main() {}\n", "c/c.go", "package c\n\nimport \"C\"\n")
+	_, err := build(t, b, source, function("fn", "fn"))
+	if err == nil || !strings.Contains(err.Error(), "build constraints exclude all Go files") || !strings.Contains(err.Error(), "functions are built without C") {
+		t.Error(err)
+	}
+}
+
 func TestFunction_withAWSsLibraryIsBuiltWithoutNetwork(t *testing.T) {
 	t.Parallel()
 	b := builder(t, nil)
@@ -326,13 +336,13 @@ const wordLock = `{"name":"fns","lockfileVersion":3,"requires":true,"packages":{
 func calls(t *testing.T, b *Builder, a Artifact) string {
 	t.Helper()
 	file, export, _ := strings.Cut(a.Handler, ".")
-	out, err := exec.CommandContext(t.Context(), "node", "-e", "console.log(require('./"+file+"')."+export+"())").CombinedOutput()
-	if err == nil || len(a.Command) != 0 {
-		t.Fatalf("it needs no folder, or has a command: %v, %v", err, a.Command)
+	if len(a.Command) != 0 {
+		t.Fatalf("it has a command: %v", a.Command)
 	}
 	c := exec.CommandContext(t.Context(), "node", "-e", "console.log(require('./"+file+"')."+export+"())")
 	c.Dir = b.artifacts.Path(a.Digest)
-	if out, err = c.CombinedOutput(); err != nil {
+	out, err := c.CombinedOutput()
+	if err != nil {
 		t.Fatalf("call %s: %v\n%s", a.Handler, err, out)
 	}
 	return strings.TrimSpace(string(out))
@@ -344,9 +354,9 @@ func TestFunction_nodeFunctionsOfOnePackageShareItsInstall(t *testing.T) {
 	b := builder(t, nil)
 	source := files(t, "package.json", `{"name":"fns","dependencies":{"word":"file:word.tgz"}}`, "package-lock.json", wordLock, "word.tgz", packageFile(t, "word", "module.exports = 'word'"),
 		"api/get/handler.js", "exports.handler = () => 'get ' + require('word')", "api/put/index.js", "exports.handler = () => 'put ' + require('../../lib')",
-		"lib.js", "module.exports = 'lib'", "src/orders.js", "exports.create = () => 'create ' + require('word')", "web/main.go", mainGo("x"), "go.mod", goMod)
+		"lib.js", "module.exports = 'lib'", "src/orders.js", "exports.create = () => 'create ' + require('word')", "web/main.go", mainGo("x"), "go.mod", goMod, "internal/lib.go", "package internal\n")
 	ws := []Workload{
-		function("get", "api/get"), function("put", "api/put"), function("create", ".", "", "src/orders.create"), function("named", "api/put", "", "index.handler"),
+		function("get", "api/get"), function("put", "api/put"), function("create", ".", "", "src/orders.create"), function("named", "api/put", "", "api/put/index.handler"),
 		goService("web", "web"),
 	}
 	res := mustBuild(t, b, source, ws...)
@@ -361,8 +371,10 @@ func TestFunction_nodeFunctionsOfOnePackageShareItsInstall(t *testing.T) {
 			t.Errorf("%s says %q", res[i].Workload, got)
 		}
 	}
-	if exists(filepath.Join(b.artifacts.Path(res[0].Artifact.Digest), "web")) {
-		t.Error("the service's code went along")
+	for _, name := range []string{"web", "go.mod", "internal/lib.go"} {
+		if exists(filepath.Join(b.artifacts.Path(res[0].Artifact.Digest), name)) {
+			t.Errorf("%s, which is the service's, went along", name)
+		}
 	}
 	if logs, err := filepath.Glob(b.path("logs", "builds", "shop", "r1", "*.fetch.log")); err != nil || len(logs) != 5 {
 		t.Errorf("logs %v, %v", logs, err)
@@ -371,6 +383,7 @@ func TestFunction_nodeFunctionsOfOnePackageShareItsInstall(t *testing.T) {
 		t.Errorf("installed %v, %v", deps, err)
 	}
 	write(t, source, "web/main.go", mainGo("y"))
+	write(t, source, "internal/lib.go", "package internal\n\n// changed\n")
 	for _, again := range mustBuild(t, b, source, ws...)[:4] {
 		if !again.Reused {
 			t.Errorf("%s was built again (R1)", again.Workload)
@@ -447,7 +460,7 @@ func TestFunction_pythonPackagesStandBesideItsFiles(t *testing.T) {
 	source := files(t, "requirements.txt", "--index-url "+index(t)+"\nword==1.0\n", "fn/lambda_function.py", "import word\ndef lambda_handler(event, context):\n    return word.WORD.decode()\n",
 		"jobs/app.py", "from shared import NAME\nhandler = lambda event, context: NAME\n", "shared.py", "NAME = 'shared'\n", "alone/requirements.txt", "", "alone/main.py", "async def handler(event, context): pass\n", "alone/word.py", "own = 1\n")
 	b := builder(t, online)
-	res := mustBuild(t, b, source, function("fn", "fn"), function("jobs", "jobs", "python3"), function("alone", "alone"), function("same", "jobs", "", "jobs.app.handler"))
+	res := mustBuild(t, b, source, function("fn", "fn"), function("jobs", "jobs"), function("alone", "alone", "python3"), function("same", "jobs", "", "jobs.app.handler"))
 	for i, want := range []string{"fn/lambda_function.lambda_handler", "jobs/app.handler", "main.handler", "jobs.app.handler"} {
 		if a := res[i].Artifact; a.Handler != want || a.Command != nil || a.Runtime == "" {
 			t.Errorf("%s: %+v", res[i].Workload, a)

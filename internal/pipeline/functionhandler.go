@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// A handler is found in the files of an artifact. What the manifest names is looked for
-// from the function's own folder first and then from the artifact's root; what is returned
-// is from the root, since that is where its runtime looks.
+// A handler is found in the files of an artifact, and named from its root, since that is
+// where its runtime looks. One that the manifest names is taken as it is; where none is named,
+// the function's own folder is looked into.
 
 // findHandler returns the handler of a function whose folder is below the root of an
 // artifact, or the error that says what was looked for.
@@ -22,15 +22,14 @@ func findHandler(tree fs.FS, f family, below string, w Workload) (string, error)
 	}
 	folders := slices.Compact([]string{below, "."})
 	if f == pythonFamily {
+		if strings.Contains(strings.TrimPrefix(below, "."), ".") {
+			return "", fault(w, CodeHandler, StepKeep, "no module of Python can be in "+below+": dots divide its name", "name the folder without a dot; or give it a requirements.txt of its own, even an empty one")
+		}
 		return pythonHandler(tree, folders, w)
 	}
 	if asked != "" {
-		for _, dir := range folders {
-			if file := nodeModule(tree, dir, asked, scripts); file != "" {
-				return path.Join(dir, asked), nil
-			}
-		}
-		return "", noHandler(tree, folders, w, nodeNames(asked))
+		there := func(dir string) bool { return nodeModule(tree, dir, asked, scripts) != "" }
+		return fromRoot(tree, folders, w, there, nodeNames(asked))
 	}
 	for _, dir := range folders[:1+lastIf(w, len(folders))] {
 		if h := nodeDefault(tree, dir); h != "" {
@@ -38,6 +37,21 @@ func findHandler(tree fs.FS, f family, below string, w Workload) (string, error)
 		}
 	}
 	return "", noHandler(tree, folders, w, "handler.js or index.js (also .mjs, .cjs), or what main of package.json names, which exports handler")
+}
+
+// fromRoot returns the handler that the manifest names, if it is there from the root.
+func fromRoot(tree fs.FS, folders []string, w Workload, there func(dir string) bool, what string) (string, error) {
+	asked := w.Function.Handler
+	if there(".") {
+		return asked, nil
+	}
+	e := noHandler(tree, folders, w, what)
+	if there(folders[0]) { // a folder of a larger package
+		own := path.Join(folders[0], asked)
+		e.Saw = "the handler " + asked + " is seen from the root of the package that " + w.Build.Dir + " belongs to, and is not there"
+		e.Help = "functions: { " + w.Build.Dir + ": { handler: " + own + " } }; or no handler, where it is one of the usual: " + path.Join(folders[0], "handler.handler") + ", …"
+	}
+	return "", e
 }
 
 // lastIf is the number of folders beside the function's own in which a default is looked
@@ -119,21 +133,21 @@ func nodeDefault(tree fs.FS, dir string) string {
 	return first
 }
 
-// pythonModule returns the file of the module that a handler names, seen from dir. See
+// pythonModule reports whether there is the module that a handler names, seen from dir. See
 // "Define Lambda function handler in Python" of AWS: both src/orders.create and
 // src.orders.create are written.
-func pythonModule(tree fs.FS, dir, handler string) (file string, ok bool) {
+func pythonModule(tree fs.FS, dir, handler string) bool {
 	i := strings.LastIndex(handler, ".")
 	if i <= 0 || i == len(handler)-1 {
-		return "", false
+		return false
 	}
 	module := path.Join(dir, strings.ReplaceAll(handler[:i], ".", "/"))
 	for _, file := range []string{module + ".py", path.Join(module, "__init__.py")} {
 		if fs.ValidPath(file) && isFile(tree, file) {
-			return file, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 // pythonDefaults are the handlers that are looked for when none is named: those of AWS's
@@ -153,16 +167,12 @@ var pythonDefaults = [][2]string{
 
 func pythonHandler(tree fs.FS, folders []string, w Workload) (string, error) {
 	if asked := w.Function.Handler; asked != "" {
-		for _, dir := range folders {
-			if _, ok := pythonModule(tree, dir, asked); ok {
-				return path.Join(dir, asked), nil
-			}
-		}
 		i := strings.LastIndex(asked, ".")
 		if i <= 0 {
 			return "", noHandler(tree, folders, w, "module.function, as src.orders.create: "+asked+" has not that form")
 		}
-		return "", noHandler(tree, folders, w, strings.ReplaceAll(asked[:i], ".", "/")+".py")
+		there := func(dir string) bool { return pythonModule(tree, dir, asked) }
+		return fromRoot(tree, folders, w, there, strings.ReplaceAll(asked[:i], ".", "/")+".py")
 	}
 	for _, dir := range folders[:1+lastIf(w, len(folders))] {
 		for _, d := range pythonDefaults {
@@ -200,7 +210,7 @@ func noHandler(tree fs.FS, folders []string, w Workload, what string) *BuildErro
 		e.Help = "a build script in package.json, such as npm pkg set scripts.build=\"esbuild " + source + " --bundle --platform=node --outdir=dist\", and " + name + "dist/" +
 			strings.TrimSuffix(path.Base(source), path.Ext(source)) + ".handler } }"
 	case len(there) > 0:
-		e.Help = name + strings.TrimSuffix(there[0], path.Ext(there[0])) + ".NAME } } says what is called; there is " + strings.Join(there, ", ")
+		e.Help = name + path.Join(folders[0], strings.TrimSuffix(there[0], path.Ext(there[0]))) + ".NAME } } says what is called; there is " + strings.Join(there, ", ")
 	default:
 		e.Help = functionHelp
 	}

@@ -131,7 +131,7 @@ func makingOfHandler(tree fs.FS, dir, handler string) making {
 		if nodeModule(tree, dir, handler, slices.Concat(scripts, typescript)) != "" {
 			return byNode
 		}
-		if _, ok := pythonModule(tree, dir, handler); ok {
+		if pythonModule(tree, dir, handler) {
 			return byPython
 		}
 		if dir == "." {

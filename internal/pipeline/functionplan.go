@@ -75,9 +75,9 @@ func (st *stage) keepFunction(ctx context.Context, art Artifact) (Artifact, erro
 	return st.keepFunctionFolder(ctx, st.w, st.src, name, art)
 }
 
-// apart lists the folders below a plan's root that other workloads are made of: with them
-// every change of one would be a change of the function. A workspace's members stay, which
-// its package manager wants to see.
+// apart lists the folders below a plan's root that other workloads are made of, and the code
+// of Go there: with them every change of one would be a change of the function. A workspace's
+// members stay, which its package manager wants to see.
 func (r *run) apart(tree fs.FS, w Workload, p plan) []string {
 	own := r.units[w.Name]
 	all := members(tree, p.root)
@@ -91,6 +91,21 @@ func (r *run) apart(tree fs.FS, w Workload, p plan) []string {
 		}
 		if !own.uses(dir) {
 			out = append(out, relative(p.root, dir))
+		}
+	}
+	if own.by == byNothing {
+		return out
+	}
+	for _, dir := range goDirs(tree, p.root) {
+		for _, name := range []string{"go.mod", "go.sum", "go.work", "go.work.sum"} {
+			if isFile(tree, path.Join(dir, name)) {
+				out = append(out, relative(p.root, path.Join(dir, name)))
+			}
+		}
+		if found, err := fs.Glob(subtree(tree, dir), "*.go"); err == nil {
+			for _, name := range found {
+				out = append(out, relative(p.root, path.Join(dir, name)))
+			}
 		}
 	}
 	return out

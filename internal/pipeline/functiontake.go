@@ -42,6 +42,14 @@ func (r *run) takeReady(ctx context.Context, w Workload) (art Artifact, reused b
 	if kept, ok := r.recall(art.Inputs); ok {
 		return kept, true, nil
 	}
+	log, err := r.openLog(w.Name, StepDetect)
+	if err != nil {
+		return art, false, err
+	}
+	log.say("%s is taken as it is", from)
+	if err := log.close(); err != nil {
+		return art, false, err
+	}
 	art.BuiltAt, art.Toolchain = r.began.UTC(), from+" as it is"
 	art, err = r.keepFunctionFolder(ctx, w, copied, name, art)
 	return art, false, err

@@ -152,6 +152,9 @@ func (r *run) compile(ctx context.Context, l listing, t toolchain, root string, 
 		var e *BuildError
 		if errors.As(err, &e) && log != nil && !isLimit(err) {
 			e.Tail = l.place.plainly(complaints(log, append(l.packages[tg.pkg].Deps, tg.pkg)), root)
+			if tg.w.Function != nil && strings.Contains(strings.Join(e.Tail, "\n"), "build constraints exclude all Go files") {
+				e.Help = "functions are built without C (CGO_ENABLED=0): use a package that needs none; or build: { command: \"CGO_ENABLED=1 go build -tags lambda.norpc -o bootstrap .\", output: bootstrap }"
+			}
 		}
 		r.done(ctx, tg.w.Name, Result{Err: err})
 	}

@@ -26,7 +26,7 @@ type plan struct {
 	language string
 	root     string   // of the repository: what the build sees; the workload's folder lies in it
 	dir      string   // the workload's folder, relative to root
-	apart    []string // folders in root that are other workloads', which are not seen
+	apart    []string // folders and files in root that are other workloads', which are not seen
 	strange  []string // folders in root of which only package.json is seen: others' members of a workspace
 	tools    []tool
 	wrap     map[string]string // names under which tools are found first, with what each is; $SRC is root
