@@ -44,8 +44,6 @@ var (
 	ErrNotReady    = errors.New("no instance is ready")
 	ErrNotFunction = errors.New("it is a service, which cannot be called with an event")
 	ErrFull        = errors.New("too many requests are under way")
-	// ErrStopping is an event that came after the end of [Gateway.Serve] was asked for.
-	ErrStopping = errors.New("the gateway stops")
 	// ErrCut is an event that outlived the drain of its version (R17): it may have been
 	// handled, and nobody knows.
 	ErrCut = errors.New("the version that had the event has drained")
@@ -81,7 +79,7 @@ func (g *Gateway) deliver(ctx context.Context, k rollout.Key, e Event) (Delivere
 	}
 	if g.stopping.Load() { // else events that keep coming would keep Serve from its end
 		g.inFlight.Add(-1)
-		return Delivered{}, ErrStopping
+		return Delivered{}, fmt.Errorf("%w: the gateway stops", ErrNotReady)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -228,7 +228,7 @@ func TestServeEndsWhenTheEventsUnderWayHave(t *testing.T) {
 		t.Error("Serve has returned with an event under way")
 	default:
 	}
-	if _, err := r.Deliver(t.Context(), orders, Event{}); !errors.Is(err, ErrStopping) {
+	if _, err := r.Deliver(t.Context(), orders, Event{}); !errors.Is(err, ErrNotReady) || !strings.Contains(err.Error(), "stops") {
 		t.Errorf("another event: %v", err)
 	}
 	close(release)
