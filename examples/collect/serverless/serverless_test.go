@@ -2,84 +2,38 @@
 package serverless_test
 
 import (
+	"maps"
 	"os"
-	"path"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"go.yaml.in/yaml/v4"
-
 	"titrate/examples/collect"
-	"titrate/internal/httpevent"
 	"titrate/internal/importer/serverless"
+	"titrate/internal/manifest"
+	"titrate/internal/rollout"
 	"titrate/internal/schedule"
 )
 
-// said is a function of titrate.yaml.
-type said struct {
-	HTTP    string        `yaml:"http"`
-	Cron    string        `yaml:"cron"`
-	Queue   string        `yaml:"queue"`
-	Batch   int           `yaml:"batch"`
-	Topic   string        `yaml:"topic"`
-	Memory  string        `yaml:"memory"`
-	Timeout time.Duration `yaml:"timeout"`
-}
-
-type manifest struct {
-	Defaults struct {
-		Memory  string `yaml:"memory"`
-		Rollout string `yaml:"rollout"`
-	} `yaml:"defaults"`
-	Functions map[string]said `yaml:"functions"`
-	Queues    map[string]struct {
-		MaxReceive int    `yaml:"maxReceive"`
-		DeadLetter string `yaml:"deadLetter"`
-	} `yaml:"queues"`
-}
-
-// written is titrate.yaml, with the patterns of its functions expanded.
-func written(t *testing.T) (manifest, map[string]said) {
+// written are the functions of titrate.yaml, by folder.
+func written(t *testing.T) map[string]manifest.Service {
 	t.Helper()
 	files, err := collect.Files(collect.V1, collect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var m manifest
-	if err := yaml.Unmarshal([]byte(files["titrate.yaml"]), &m); err != nil {
-		t.Fatal(err)
+	app, problems := manifest.Parse([]byte(files["titrate.yaml"]), "titrate.yaml", manifest.Folders(slices.Collect(maps.Keys(files)))...)
+	if app == nil {
+		t.Fatal(problems)
 	}
-	all := map[string]said{}
-	for name := range files {
-		folder := path.Dir(name)
-		for pattern, f := range m.Functions {
-			if matches(t, pattern, folder) {
-				all[folder] = f
-			}
+	all := map[string]manifest.Service{}
+	for _, s := range app.Environments[0].Services {
+		if s.Function != nil {
+			all[s.Function.Path] = s
 		}
 	}
-	return m, all
-}
-
-// matches reports whether a key of functions means a folder.
-func matches(t *testing.T, pattern, folder string) bool {
-	t.Helper()
-	if root, deep := strings.CutSuffix(pattern, "/**"); deep {
-		return strings.HasPrefix(folder, root+"/")
-	}
-	if before, rest, ok := strings.Cut(pattern, "{"); ok {
-		names, after, _ := strings.Cut(rest, "}")
-		return slices.ContainsFunc(strings.Split(names, ","), func(n string) bool { return before+n+after == folder })
-	}
-	ok, err := path.Match(pattern, folder)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ok
+	return all
 }
 
 func read(t *testing.T) *serverless.Project {
@@ -110,72 +64,46 @@ func TestServerless_isCarriedWhole(t *testing.T) {
 
 func TestServerless_saysWhatTitrateYAMLSays(t *testing.T) {
 	t.Parallel()
-	p := read(t)
-	m, all := written(t)
+	p, all := read(t), written(t)
 	if len(all) != 64 {
 		t.Fatalf("titrate.yaml has %d functions", len(all))
 	}
-	queues, topics := map[string]string{}, map[string]string{}
+	queues, topics := map[string]serverless.Queue{}, map[string]string{}
 	for _, q := range p.Queues {
-		queues[q.ID] = q.Name
-		want, receives := m.Queues[q.Name], 0
-		if q.MaxReceive != nil {
-			receives = *q.MaxReceive
-		}
-		if want.MaxReceive != receives || (want.DeadLetter != "") != (q.DeadLetter != nil) {
-			t.Errorf("queue %s: %+v is not %+v", q.Name, q, want)
-		}
+		queues[q.ID] = q
 	}
 	for _, topic := range p.Topics {
 		topics[topic.ID] = topic.Name
 	}
-	shift := regexp.MustCompile(`^Linear(\d+)PercentEvery(\d+)Minute$`).FindStringSubmatch(m.Defaults.Rollout)
-	if shift == nil {
-		t.Fatalf("the strategy is %s", m.Defaults.Rollout)
-	}
 	for _, f := range p.Functions {
 		want, ok := all[f.Handler]
-		if !ok || f.Key != strings.ReplaceAll(f.Handler, "/", "-") {
+		if !ok || f.Key != want.Name {
 			t.Errorf("%s has the handler %s", f.Key, f.Handler)
 			continue
 		}
-		if memory := megabytes(t, want.Memory, m.Defaults.Memory); f.Memory != memory {
-			t.Errorf("%s: %d MB, not %d", f.Key, f.Memory, memory)
+		if int64(f.Memory)<<20 != want.Limits.Memory || time.Duration(f.Timeout)*time.Second != want.Function.Run.Timeout {
+			t.Errorf("%s: %d MB and %d s, not %d bytes and %s", f.Key, f.Memory, f.Timeout, want.Limits.Memory, want.Function.Run.Timeout)
 		}
-		if timeout := time.Duration(f.Timeout) * time.Second; timeout != max(want.Timeout, 0) && (want.Timeout != 0 || timeout != 10*time.Second) {
-			t.Errorf("%s: timeout %s, not %s", f.Key, timeout, want.Timeout)
-		}
-		d := f.Deployment
-		switch {
-		case d == nil || !d.Active || d.Shift == nil || len(d.Alarms) != 1 || d.Alarms[0].Function != f.Key || d.Alarms[0].Alarm != "functionErrors":
-			t.Errorf("%s is deployed by %+v", f.Key, d)
-		case d.Shift.Kind != "linear" || strconv.Itoa(d.Shift.Percent) != shift[1] || strconv.Itoa(d.Shift.Minutes) != shift[2]:
-			t.Errorf("%s: %+v is not %s", f.Key, d.Shift, m.Defaults.Rollout)
-		}
-		if len(f.Alarms) != 1 || f.Alarms[0].Metric != "Errors" || !f.Alarms[0].Active {
-			t.Errorf("%s has the alarms %+v", f.Key, f.Alarms)
-		}
+		deployed(t, f, want)
 		if len(f.Events) != 1 {
 			t.Errorf("%s has %d events", f.Key, len(f.Events))
 			continue
 		}
-		e := f.Events[0]
+		e, on := f.Events[0], want.Function.Triggers
 		switch {
 		case e.HTTP != nil:
-			if route := e.HTTP.Method + " " + e.HTTP.Path; route != routeOf(t, f.Handler, want) || e.HTTP.Payload != "2.0" {
-				t.Errorf("%s: %s, not %s", f.Key, route, routeOf(t, f.Handler, want))
+			if route := e.HTTP.Method + " " + e.HTTP.Path; !slices.Equal(on.Routes, []string{route}) || e.HTTP.Payload != "2.0" {
+				t.Errorf("%s: %s, not %v", f.Key, route, on.Routes)
 			}
 		case e.Source != nil:
-			if q := queues[e.Source.From.Resource]; q != want.Queue || e.Source.BatchSize == nil || *e.Source.BatchSize != want.Batch || !e.Source.PartialResponse {
-				t.Errorf("%s: %+v, not %s by %d", f.Key, e.Source, want.Queue, want.Batch)
-			}
+			queued(t, f.Key, *e.Source, queues, on.Queues)
 		case e.Topic != nil:
-			if name := topics[e.Topic.Topic.Resource]; name == "" || name != want.Topic {
-				t.Errorf("%s: %s, not %s", f.Key, name, want.Topic)
+			if name := topics[e.Topic.Topic.Resource]; !slices.Equal(on.Topics, []string{name}) {
+				t.Errorf("%s: %s, not %v", f.Key, name, on.Topics)
 			}
 		case e.Schedule != nil:
-			if len(e.Schedule.Rates) != 1 || !same(t, e.Schedule.Rates[0], want.Cron) {
-				t.Errorf("%s: %v, not %s", f.Key, e.Schedule.Rates, want.Cron)
+			if len(e.Schedule.Rates) != 1 || len(on.Schedules) != 1 || !same(t, e.Schedule.Rates[0], on.Schedules[0].Expression) {
+				t.Errorf("%s: %v, not %+v", f.Key, e.Schedule.Rates, on.Schedules)
 			}
 		default:
 			t.Errorf("%s: %+v", f.Key, e)
@@ -183,28 +111,33 @@ func TestServerless_saysWhatTitrateYAMLSays(t *testing.T) {
 	}
 }
 
-func megabytes(t *testing.T, own, all string) int {
+// deployed checks how a function is released, and what takes it back.
+func deployed(t *testing.T, f serverless.Function, want manifest.Service) {
 	t.Helper()
-	if own == "" {
-		own = all
+	d := f.Deployment
+	if d == nil || !d.Active || d.Type != want.Strategy || len(d.Alarms) != 1 || d.Alarms[0].Function != f.Key || d.Alarms[0].Alarm != "functionErrors" {
+		t.Errorf("%s is deployed by %+v, not by %s", f.Key, d, want.Strategy)
 	}
-	n, err := strconv.Atoi(strings.TrimSuffix(own, "MB"))
-	if err != nil {
-		t.Fatal(err)
+	if len(f.Alarms) != 1 || f.Alarms[0].Metric != "Errors" || !f.Alarms[0].Active || len(want.Alarms) != 1 || want.Alarms[0].Name != "errors" {
+		t.Errorf("%s has the alarms %+v, not %+v", f.Key, f.Alarms, want.Alarms)
 	}
-	return n
 }
 
-func routeOf(t *testing.T, folder string, f said) string {
+// queued checks the queue that calls a function.
+func queued(t *testing.T, key string, s serverless.Source, queues map[string]serverless.Queue, on []rollout.QueueTrigger) {
 	t.Helper()
-	if f.HTTP != "by-path" {
-		return f.HTTP
+	q := queues[s.From.Resource]
+	if len(on) != 1 || on[0].Queue.Name != q.Name || s.BatchSize == nil || on[0].Batch != *s.BatchSize || on[0].Whole == s.PartialResponse {
+		t.Errorf("%s: %+v, not %+v", key, s, on)
+		return
 	}
-	key, err := httpevent.ByPath("api", folder)
-	if err != nil {
-		t.Fatal(err)
+	receives, dead := 0, ""
+	if q.MaxReceive != nil {
+		receives, dead = *q.MaxReceive, queues[q.DeadLetter.Resource].Name
 	}
-	return key
+	if want := on[0].Queue; want.MaxReceive != receives || want.DeadLetter != dead || q.Visibility == nil || want.Visibility != time.Duration(*q.Visibility)*time.Second {
+		t.Errorf("queue %s: %+v, not %+v", q.Name, q, want)
+	}
 }
 
 // same reports whether two expressions are due at the same times.
