@@ -194,6 +194,10 @@ func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Wri
 				continue
 			}
 			delete(first, id)
+			if n := len(r.Plan.Members); n >= foldAt && r.State.Outcome != rollout.Promoted { // one reason for all
+				fmt.Fprintf(out, "%-12s %d workloads of rollout #%d %s: %s\n", r.Plan.Env, n, id, r.State.Outcome, r.State.Why)
+				continue
+			}
 			for i, m := range r.Plan.Members {
 				if i >= foldAt {
 					fmt.Fprintf(out, "%-12s %-16s and %d more %s\n", r.Plan.Env, "", len(r.Plan.Members)-i, r.State.Outcome)

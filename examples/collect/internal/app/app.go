@@ -53,9 +53,10 @@ func Environment(getenv func(string) string, log *slog.Logger) (*App, error) {
 	return a, nil
 }
 
-// Able reports whether a function could work: a probe asks.
+// Able reports whether a function could work: a probe asks. In the first release of all
+// the ledger takes requests only when the functions do.
 func (a *App) Able(ctx context.Context) error {
-	if _, err := a.Ledger.Summary(ctx); err != nil {
+	if _, err := a.Ledger.Summary(ctx); err != nil && !errors.Is(err, ledger.ErrNotYet) {
 		return fmt.Errorf("the ledger cannot be asked: %w", err)
 	}
 	return nil

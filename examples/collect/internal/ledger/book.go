@@ -12,6 +12,7 @@ import (
 // The errors of a book that are answers.
 var (
 	ErrUnknown = errors.New("there is no such pickup")
+	ErrNotYet  = errors.New("no version of the ledger takes requests yet")
 	ErrState   = errors.New("the pickup is in another state")
 	ErrOther   = errors.New("the request's name was used for something else")
 	ErrInvalid = errors.New("the entry is not complete")

@@ -98,6 +98,8 @@ func (c Client) get(ctx context.Context, path string, into any) error {
 		return err
 	case status == http.StatusNotFound:
 		return ErrUnknown
+	case status == http.StatusServiceUnavailable:
+		return ErrNotYet
 	case status != http.StatusOK:
 		return fmt.Errorf("the ledger answered GET %s with %d", path, status)
 	}
