@@ -151,7 +151,7 @@ func (m *machine) variables(app, env string) map[string]string {
 	if !calls {
 		return nil
 	}
-	return m.events.Variables(app, env, m.gateway.OwnURL())
+	return m.events.Variables(app, env, m.gateway.OwnAddr())
 }
 
 // ages tells the gateway how long events have waited, for the windows of what they call.

@@ -188,7 +188,7 @@ func (d *dev) variables(app, env string) map[string]string {
 	if !slices.ContainsFunc(d.saved.services, func(s manifest.Service) bool { return s.Function != nil }) {
 		return nil
 	}
-	return d.events.Variables(app, env, d.gateway.OwnURL())
+	return d.events.Variables(app, env, d.gateway.OwnAddr())
 }
 
 const (

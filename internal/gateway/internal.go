@@ -108,13 +108,13 @@ func (f *front) own(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// OwnURL returns the base address of what Config.Own answers, without trailing slash;
-// empty when there is no internal listener.
-func (g *Gateway) OwnURL() string {
+// OwnAddr returns where what Config.Own answers is reached, host:port; empty when there is
+// no internal listener.
+func (g *Gateway) OwnAddr() string {
 	if g.cfg.InternalPort == 0 || g.cfg.Own == nil {
 		return ""
 	}
-	return "http://" + net.JoinHostPort(ownAddress.String(), strconv.Itoa(g.cfg.InternalPort))
+	return net.JoinHostPort(ownAddress.String(), strconv.Itoa(g.cfg.InternalPort))
 }
 
 // localOnly is the internal listener, which has to be bound to every address to

@@ -62,14 +62,14 @@ func TestInternalListenerHasADoorOfItsOwn(t *testing.T) {
 	b := newBackend(t, "a", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "orders") })
 	r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
 	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
-	if status, _, body := r.do(t, http.MethodPost, r.OwnURL()+"/a/b", nil); status != 200 || body != "own /a/b" {
+	if status, _, body := r.do(t, http.MethodPost, "http://"+r.OwnAddr()+"/a/b", nil); status != 200 || body != "own /a/b" {
 		t.Errorf("%d %s", status, body)
 	}
 	if _, _, body := r.do(t, http.MethodGet, r.InternalURL(orders), nil); body != "orders" {
 		t.Errorf("a workload's address answers %q", body)
 	}
 	// The public listener may be at 127.0.0.1 as well: it has no such door.
-	if _, _, body := r.get(t, "/a/b", "Host", strings.TrimPrefix(r.OwnURL(), "http://")); strings.HasPrefix(body, "own") {
+	if _, _, body := r.get(t, "/a/b", "Host", r.OwnAddr()); strings.HasPrefix(body, "own") {
 		t.Errorf("it is open to outsiders: %s", body)
 	}
 	if w := r.sum(1); w.Requests != 2 { // of the workload, by its address and by its route
