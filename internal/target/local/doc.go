@@ -5,7 +5,9 @@
 //
 // What it promises:
 //   - Workloads outlive it. When the supervisor ends or is killed, they run on,
-//     and the next one on the same folder takes them back.
+//     and the next one on the same folder takes them back. Functions do not: their
+//     processes end with who gives them work, and the next supervisor lets the gateway
+//     call them at once.
 //   - What runs can always be found again: an instance's id and token are on the
 //     disk before its process exists.
 //   - An instance is named to OnReady only while it answers its health check, and
@@ -18,5 +20,9 @@
 // One file, one concept: supervisor.go holds what is wanted and converges;
 // instance.go is the life of one process of a version, start.go and stop.go its
 // beginning and end; hook.go that of a hook; launch.go is the other side of a
-// spawn; output.go, logfile.go and logread.go carry what processes write.
+// spawn; output.go, logfile.go and logread.go carry what processes write. A version of
+// a function is no number of instances but a pool of them: function.go is its life,
+// functionshow.go how it is tried before it is called, functionstart.go and
+// functionend.go an instance's beginning and end, functioncall.go and functionhttp.go its
+// calls, functionkeep.go how long instances that are idle are worth keeping.
 package local

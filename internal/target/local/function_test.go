@@ -293,6 +293,18 @@ func TestR17_aFunctionThatIsNotWantedFinishesWhatItHas(t *testing.T) {
 	b.until("what was counted is kept", func(s Seen) bool { return s.fleet(1).Invoked == 2 })
 }
 
+func TestR17_anIdleInstanceIsAskedToEnd(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	b.wantFn(nil, fnFleet(1, "function-farewell"))
+	b.callee(1)
+	b.wantFn(nil)
+	b.until("nothing is left", func(s Seen) bool { return len(s.Instances)+len(s.Fleets) == 0 })
+	if _, err := os.Stat(filepath.Join(b.layout.state(orders), "farewell")); err != nil {
+		t.Errorf("it was not asked to end: %v", err)
+	}
+}
+
 func TestR17_whatOutlivesTheDrainIsCut(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, newFolder(t))

@@ -141,6 +141,9 @@ func (d *door) answer(r *http.Request, a answered) (*http.Response, invocation.C
 		return failure(r, a.called), a.called
 	}
 	parsed, err := d.read(body)
+	if err == nil {
+		err = final(parsed)
+	}
 	if err != nil {
 		return malformed(r, a.called, err)
 	}
@@ -167,6 +170,9 @@ func (d *door) stream(r *http.Request, a answered) (*http.Response, invocation.C
 		return malformed(r, a.called, err)
 	}
 	head, err := httpevent.ParsePrelude(prelude)
+	if err == nil {
+		err = final(head)
+	}
 	if err != nil {
 		body.Close()
 		return malformed(r, a.called, err)
@@ -175,6 +181,14 @@ func (d *door) stream(r *http.Request, a answered) (*http.Response, invocation.C
 		io.Reader
 		io.Closer
 	}{rest, body}), a.called
+}
+
+// final refuses what is no last word to a client (RFC 9110, section 15.2).
+func final(a httpevent.Answer) error {
+	if a.Status < http.StatusOK {
+		return errors.New("the function answered with the status " + strconv.Itoa(a.Status) + ", which is no answer: return one from 200 to 599")
+	}
+	return nil
 }
 
 // readPrelude reads what stands before eight NUL bytes, which no JSON has.
@@ -224,6 +238,10 @@ func failure(r *http.Request, called invocation.Called) *http.Response {
 func response(r *http.Request, a httpevent.Answer) *http.Response {
 	resp := streaming(r, a, io.NopCloser(bytes.NewReader(a.Body)))
 	resp.ContentLength = int64(len(a.Body))
+	if a.Status == http.StatusNoContent || a.Status == http.StatusNotModified { // they have no body, whatever was returned
+		resp.ContentLength, resp.Body = 0, http.NoBody
+		return resp
+	}
 	if r.Method == http.MethodHead { // its length is that of what is not sent
 		resp.Header.Set("Content-Length", strconv.Itoa(len(a.Body)))
 		resp.Body = http.NoBody

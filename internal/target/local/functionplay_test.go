@@ -67,6 +67,12 @@ func functionApps() map[string]func([]string) {
 			_ = os.WriteFile(at, nil, 0o600)
 			lambda.Start(play)
 		},
+		"function-farewell": func([]string) { // with an extension within, as AWS's library has it
+			lambda.StartWithOptions(play, lambda.WithEnableSIGTERM(func() {
+				fmt.Println("farewell")
+				_ = os.WriteFile(filepath.Join(os.Getenv("TITRATE_STATE"), "farewell"), nil, 0o600)
+			}))
+		},
 		"function-never": func([]string) { fmt.Println("waits for nothing"); time.Sleep(time.Hour) },
 	}
 }

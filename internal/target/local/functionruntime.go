@@ -80,21 +80,19 @@ func (r runner) argv(clients, folder string) []string {
 }
 
 // environmentOf is the environment of a function's process: that of every workload, and
-// what Lambda defines. Variables that programs choose the region or the zone by are the
-// user's where he sets them.
+// what Lambda defines. Variables that programs choose a region or a zone by are as they
+// are set elsewhere.
 func (s *Supervisor) environmentOf(pl place, w *wish, address string) []string {
 	reserved := w.identity.Variables(address)
 	reserved["PYTHONDONTWRITEBYTECODE"] = "1" // its folder cannot be written
-	for _, name := range []string{"TZ", "AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONDONTWRITEBYTECODE"} {
-		_, env := pl.fleet.Env[name]
-		_, secret := pl.fleet.Secrets[name]
-		if env || secret {
-			delete(reserved, name)
-		}
-	}
 	var out []string
 	for _, kv := range s.env(pl) {
-		if name, _, _ := strings.Cut(kv, "="); reserved[name] == "" {
+		name, _, _ := strings.Cut(kv, "=")
+		switch name {
+		case "TZ", "AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONDONTWRITEBYTECODE":
+			delete(reserved, name)
+		}
+		if reserved[name] == "" {
 			out = append(out, kv)
 		}
 	}

@@ -302,3 +302,44 @@ func TestPool_underLoad(t *testing.T) {
 		t.Errorf("%d run still, %d were made", len(f.running), f.made)
 	}
 }
+
+func TestResize_letsMoreInAndEndsWhatIsTooMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: time.Second}
+		p := f.pool(0, 1)
+		defer p.Close(t.Context())
+		one, _ := lend(t, p)
+		if _, _, err := p.Lend(t.Context()); !errors.Is(err, pool.ErrThrottled) {
+			t.Fatalf("a second of one: %v", err)
+		}
+		p.Resize(2, 0)
+		two, _ := lend(t, p)
+		p.Resize(1, 0)
+		p.Return(one, false)
+		p.Return(two, false)
+		synctest.Wait()
+		if idle, busy, _ := p.Count(); idle != 1 || busy != 0 || len(f.running) != 1 {
+			t.Errorf("%d idle, %d at work, %v run", idle, busy, f.running)
+		}
+	})
+}
+
+func TestDrop_endsWhatNobodyHas(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: time.Second}
+		p := f.pool(0, 2)
+		defer p.Close(t.Context())
+		one, _ := lend(t, p)
+		two, _ := lend(t, p)
+		p.Drop(one) // left to who has it
+		p.Return(two, false)
+		p.Drop(two)
+		synctest.Wait()
+		if idle, busy, _ := p.Count(); idle != 0 || busy != 1 || !f.running[one] || f.running[two] {
+			t.Errorf("%d idle, %d at work, %v run", idle, busy, f.running)
+		}
+		p.Return(one, true)
+	})
+}

@@ -54,8 +54,8 @@ func (p *Pool[I]) give(i I, cold bool) bool {
 	return true
 }
 
-// stop ends an instance that stands in none of the lists any more. The lock is held, or
-// Close waits for nothing yet.
+// stop ends an instance that stands in none of the lists any more. But for Close, which
+// waits for it, the lock is held.
 func (p *Pool[I]) stop(i I) { p.work.Go(func() { p.cfg.Stop(i) }) }
 
 // settle tells Close that nothing is lent any more. The lock is held.

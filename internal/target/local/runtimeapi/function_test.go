@@ -239,6 +239,7 @@ func TestFunction_answersPieceByPiece(t *testing.T) {
 	if err != nil || !found || rest != "one two three" || !strings.Contains(prelude, `"statusCode":201`) || !strings.Contains(prelude, "ethiopia") {
 		t.Fatalf("%q %v", body, err)
 	}
+	e.Settled(t.Context().Done())
 	body, err = invoke(t, e, `{"do":"break"}`)
 	failed(t, err, runtimeapi.Unhandled, "errorString", "the pot broke")
 	if !strings.HasSuffix(body, "one ") {
