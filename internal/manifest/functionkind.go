@@ -14,7 +14,9 @@ import (
 // Limits of functions. Times and memory are those of Lambda ("Lambda quotas").
 const (
 	maxFunctions        = 500
-	maxFunctionName     = 60 // a label of a host name has 63; a preview address that does not fit is reached by header
+	maxPatterns         = 2 * maxFunctions // of all keys of a section
+	maxScopes           = 20               // keys that speak of one function
+	maxFunctionName     = 60               // a label of a host name has 63; a preview address that does not fit is reached by header
 	maxInstances        = 1000
 	leastFunctionMemory = 128 * megabyte
 	mostFunctionMemory  = 10 * gigabyte
@@ -30,6 +32,7 @@ func functionSections(accepts, definition string, in Place) kind {
 		},
 		read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 			var out []scope
+			patterns := 0
 			few := r.atMost(n, at, len(n.Content)/2, maxFunctions)
 			for _, p := range r.pairs(n, at, accepts) {
 				s := scope{section: section{p, r.table(p.value, p.path, in)}}
@@ -38,6 +41,11 @@ func functionSections(accepts, definition string, in Place) kind {
 					r.fault(p.key, Problem{Code: codeFunctionKey, Path: p.path, Message: quote(p.name) + " names no function", Hint: err.Error()})
 				}
 				out = append(out, s)
+				patterns += len(s.patterns)
+			}
+			if patterns > maxPatterns {
+				r.fault(n, Problem{Code: codeRange, Path: at, Message: fmt.Sprintf("%s has %d patterns, each name in braces counted; at most %d", place(at), patterns, maxPatterns)})
+				return nil, false
 			}
 			return out, few
 		},
@@ -50,10 +58,10 @@ type scope struct {
 	patterns []pattern // none: the key could not be read
 }
 
-// matching returns the pattern of the scope that a folder matches.
-func (s scope) matching(folder string) (pattern, bool) {
+// matching returns the pattern of the scope that a folder of these parts matches.
+func (s scope) matching(folder string, parts []string) (pattern, bool) {
 	for _, p := range s.patterns {
-		if p.matches(folder) {
+		if p.match(folder, parts) {
 			return p, true
 		}
 	}
@@ -72,7 +80,7 @@ func checkRuntime(s string) error {
 	if n := nearest(s, known); n != "" {
 		return fmt.Errorf("did you mean %q?", n)
 	}
-	return fmt.Errorf("Node.js, Python and programs that speak the Runtime API are run: %s", strings.Join(known, ", "))
+	return fmt.Errorf("what is run is Node.js, Python and programs that speak the Runtime API: %s", strings.Join(known, ", "))
 }
 
 func checkHandler(s string) error {

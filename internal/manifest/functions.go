@@ -54,8 +54,9 @@ func (f *file) workloads(folders []string) []workload {
 		return out
 	}
 	for _, path := range paths {
-		w := workload{pair: first[path], path: path, function: true, says: scoped(f.functions, path)}
+		w := workload{pair: first[path], path: path, function: true}
 		w.name = functionName(path)
+		w.says = f.scoped(f.functions, w)
 		f.folder(w, folders)
 		out = append(out, w)
 	}
@@ -84,7 +85,9 @@ func (f *file) foldersOf(s scope, folders []string) []string {
 		found := slices.DeleteFunc(slices.Clone(folders), func(folder string) bool { return !isFolder(folder) || !p.matches(folder) })
 		slices.Sort(found)
 		if len(found) == 0 && !asked {
-			asked = true
+			if asked = true; f.r.full() {
+				continue
+			}
 			f.r.fault(s.key, Problem{Code: codeNoFolder, Path: s.path, Message: "no folder with code matches " + quote(p.text), Hint: nearFolders(p, folders)})
 		}
 		out = append(out, slices.Compact(found)...)
@@ -134,10 +137,14 @@ func parents(folders []string) []string {
 }
 
 // several names the first few of a list, and says how many more there are.
-func several(names []string, most int) string {
+func several(all []string, most int) string {
+	var names []string
+	for _, name := range all {
+		names = append(names, short(name))
+	}
 	switch more := len(names) - most; {
 	case len(names) == 1:
-		return short(names[0])
+		return names[0]
 	case more > 0:
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", more)
 	}
@@ -153,7 +160,7 @@ func (f *file) folder(w workload, folders []string) {
 	if slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(folder, w.path+"/") }) {
 		return // its code may be further down
 	}
-	if _, silent := lastSaid("build", append([]layer{f.defaults}, layersOf(w.says)...)...); !silent {
+	if _, silent := lastSaid("build", append([]layer{f.defaults}, layersOf(w.says)...)...); !silent || f.r.full() {
 		return
 	}
 	hint := didYouMean(w.path, folders)
@@ -172,8 +179,9 @@ func scoped(scopes []scope, path string) []said {
 		exact bool
 	}
 	var all []found
+	parts := strings.Split(path, "/")
 	for _, s := range scopes {
-		if p, ok := s.matching(path); ok {
+		if p, ok := s.matching(path, parts); ok {
 			all = append(all, found{said{s.says, p.root(), s.path}, p, s.name == path})
 		}
 	}
@@ -195,6 +203,16 @@ func scoped(scopes []scope, path string) []said {
 		out = append(out, a.said)
 	}
 	return out
+}
+
+// scoped is [scoped] of a function, of which not too many keys may speak.
+func (f *file) scoped(scopes []scope, w workload) []said {
+	all := scoped(scopes, w.path)
+	if len(all) <= maxScopes {
+		return all
+	}
+	f.r.fault(w.key, Problem{Code: codeRange, Path: w.pair.path, Message: fmt.Sprintf("%d keys of functions match %s; at most %d", len(all), short(w.path), maxScopes)})
+	return all[len(all)-maxScopes:]
 }
 
 // functionName makes a workload's name of a folder.
@@ -257,14 +275,14 @@ func (f *file) overrides(e section) map[string][]said {
 	scopes := pick([]scope(nil), "functions", e.says)
 	for _, s := range scopes {
 		for _, p := range s.patterns {
-			if !f.partly && !slices.ContainsFunc(paths, p.matches) {
+			if !f.partly && !slices.ContainsFunc(paths, p.matches) && !f.r.full() { // what is near takes time to find
 				f.r.fault(s.key, Problem{Code: codeNoService, Path: s.path, Message: "there is no function " + quote(p.text), Hint: didYouMean(p.text, paths)})
 			}
 		}
 	}
 	for _, w := range f.all {
 		if w.function {
-			own[w.name] = scoped(scopes, w.path)
+			own[w.name] = f.scoped(scopes, w)
 		}
 	}
 	return own

@@ -420,18 +420,60 @@ func TestPatterns(t *testing.T) {
 		key, folder string
 		want        bool
 	}{
-		{"api/**", "api/a", true}, {"api/**", "api/a/b/c", true}, {"api/**", "api", false}, {"api/**", "apis/a", false},
-		{"api/*", "api/a", true}, {"api/*", "api/a/b", false}, {"api/*/get", "api/[id]/get", true}, {"api/[id]/get", "api/[id]/get", true}, {"api/[id]/get", "api/i/get", false},
-		{"**/get", "get", true}, {"**/get", "a/b/get", true}, {"**/get", "a/gets", false}, {"a/**/b/**", "a/b/c", true}, {"a/**/b/**", "a/x/y/b/z", true}, {"a/**/b/**", "a/x/b", false},
-		{"a/x*y*z", "a/xz", false}, {"a/x*y*z", "a/xyz", true}, {"a/x*y*z", "a/x1y2y3z", true}, {"a/x*yz", "a/xyzz", false}, {"a/*b*", "a/b", true},
-		{"on/{a,b-*}", "on/b-c", true}, {"on/{a,b-*}", "on/a", true}, {"on/{a,b}", "on/c", false}, {"{a,b}/{c,d}", "b/c", true},
+		{"api/**", "api/a", true},
+		{"api/**", "api/a/b/c", true},
+		{"api/**", "api", false},
+		{"api/**", "apis/a", false},
+		{"api/*", "api/a", true},
+		{"api/*", "api/a/b", false},
+		{"api/*/get", "api/[id]/get", true},
+		{"api/[id]/get", "api/[id]/get", true},
+		{"api/[id]/get", "api/i/get", false},
+		{"**/get", "get", true},
+		{"**/get", "a/b/get", true},
+		{"**/get", "a/gets", false},
+		{"a/**/b/**", "a/b/c", true},
+		{"a/**/b/**", "a/x/y/b/z", true},
+		{"a/**/b/**", "a/x/b", false},
+		{"a/x*y*z", "a/xz", false},
+		{"a/x*y*z", "a/xyz", true},
+		{"a/x*y*z", "a/x1y2y3z", true},
+		{"a/x*yz", "a/xyzz", false},
+		{"a/*b*", "a/b", true},
+		{"on/{a,b-*}", "on/b-c", true},
+		{"on/{a,b-*}", "on/a", true},
+		{"on/{a,b}", "on/c", false},
+		{"{a,b}/{c,d}", "b/c", true},
 	} {
 		patterns, err := parsePatterns(c.key)
 		if err != nil {
 			t.Errorf("%s: %v", c.key, err)
 		}
-		if _, got := (scope{patterns: patterns}).matching(c.folder); got != c.want {
+		if _, got := (scope{patterns: patterns}).matching(c.folder, strings.Split(c.folder, "/")); got != c.want {
 			t.Errorf("%s and %s: %v", c.key, c.folder, got)
+		}
+	}
+}
+
+// Whoever can push must not be able to keep the server busy with keys that all mean
+// all functions.
+func TestFunctionsHaveLimits(t *testing.T) {
+	t.Parallel()
+	var keys, braces strings.Builder
+	for i := range maxScopes + 1 {
+		fmt.Fprintf(&keys, "  \"**/f{%d,n}\": {}\n", i)
+	}
+	for i := range 3 {
+		fmt.Fprintf(&braces, "  f%d/{%s}: {}\n", i, list(400, "a%d"))
+	}
+	for src, want := range map[string]string{
+		keys.String():                        "21 keys of functions match a/fn; at most 20",
+		braces.String():                      "functions has 1200 patterns, each name in braces counted; at most 1000",
+		"  f/{" + list(501, "a%d") + "}: {}": "the braces name more than 500 folders",
+	} {
+		_, problems := Parse([]byte("titrate: 1\napp: x\nfunctions:\n"+src+"\n"), File, "a/fn")
+		if !strings.Contains(problems.String(), want) {
+			t.Errorf("no %q in %.2000s", want, problems)
 		}
 	}
 }

@@ -229,12 +229,17 @@ func checkIssuer(s string) error {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || len(s) > 1024 || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7f }):
 		return errors.New("an issuer is a URL: https://login.example.com")
-	case u.Scheme != "https" && !(u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || strings.HasSuffix(u.Hostname(), ".localhost"))):
+	case u.Scheme != "https" && (u.Scheme != "http" || !ofThisMachine(u.Hostname())):
 		return errors.New("an issuer is reached over https")
 	case u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(s, "?#"):
 		return errors.New("an issuer has no ? and no #")
 	}
 	return nil
+}
+
+// ofThisMachine reports whether a host is always this one.
+func ofThisMachine(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || strings.HasSuffix(host, ".localhost")
 }
 
 // checkWord says what is wrong with a name that is only compared.

@@ -125,11 +125,12 @@ type file struct {
 	functions    []scope
 	queues       []declared // nil: the file has no such section
 	environments []section
-	all          []workload  // services, then functions
-	partly       bool        // some functions are not among them: a fault says which
-	addressed    []addressed // of the environment that is being resolved
-	takers       []taker     // the same
-	unread       Problems    // what could not be read
+	all          []workload          // services, then functions
+	own          []map[string][]said // of each environment, by workload
+	partly       bool                // some functions are not among them: a fault says which
+	addressed    []addressed         // of the environment that is being resolved
+	takers       []taker             // the same
+	unread       Problems            // what could not be read
 }
 
 // troubled reports whether a value of one of these keys could not be read
@@ -167,6 +168,7 @@ func (f *file) resolve() *App {
 			Overlap: rollout.Overlap(pick(string(rollout.OverlapNext), "overlap", f.defaults, e.says)),
 		}
 		own := f.overrides(e)
+		f.own = append(f.own, own)
 		for _, w := range f.all {
 			env.Services = append(env.Services, f.candidate(e, w, own[w.name]).resolve())
 		}

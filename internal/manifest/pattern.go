@@ -12,12 +12,13 @@ import (
 // have in common. Between slashes * stands for any text; ** for any folders, and as
 // the last part for at least one. What stands in [ ] is the folder's own name.
 type pattern struct {
-	text  string
-	parts []string
-	wild  bool // it has a *, and only a list of folders says which it means
+	text   string
+	parts  []string
+	blocks [][]string // parts between **; a ** at the end is one before a *
+	wild   bool       // it has a *, and only a list of folders says which it means
 }
 
-// maxDeep bounds the ** of a pattern: each multiplies the ways to match a folder.
+// maxDeep bounds the ** of a pattern. Nobody needs more.
 const maxDeep = 2
 
 // parsePatterns reads a key of functions. {a,b} makes a pattern of each, in that
@@ -34,19 +35,27 @@ func parsePatterns(key string) ([]pattern, error) {
 		}
 		if clean := path.Clean(text); clean != text || clean == "." {
 			if clean == "." {
-				return nil, errors.New("a function has a folder of its own, or a name and build: .")
+				return nil, errors.New("a function has a folder of its own; build: . beside a name builds the root")
 			}
 			return nil, fmt.Errorf("write %s", short(clean))
 		}
 		p := pattern{text: text, parts: strings.Split(text, "/"), wild: strings.Contains(text, "*")}
-		deep := 0
-		for _, part := range p.parts {
+		deep, block := 0, []string{}
+		for i, part := range p.parts {
 			if part == "**" {
 				deep++
-			} else if strings.Contains(part, "**") {
+				p.blocks, block = append(p.blocks, block), []string{}
+				if i == len(p.parts)-1 {
+					block = append(block, "*")
+				}
+				continue
+			}
+			block = append(block, part)
+			if strings.Contains(part, "**") {
 				return nil, errors.New("** stands alone between slashes: api/**")
 			}
 		}
+		p.blocks = append(p.blocks, block)
 		if deep > maxDeep {
 			return nil, fmt.Errorf("a pattern has at most %d ** in it", maxDeep)
 		}
@@ -94,31 +103,51 @@ func alternatives(key string) ([]string, error) {
 }
 
 // matches reports whether a folder is one of those that the pattern means.
-func (p pattern) matches(folder string) bool {
+func (p pattern) matches(folder string) bool { return p.match(folder, strings.Split(folder, "/")) }
+
+// match is matches for a folder whose parts are known.
+func (p pattern) match(folder string, parts []string) bool {
 	if !p.wild {
 		return p.text == folder
 	}
-	return matchParts(p.parts, strings.Split(folder, "/"))
+	return matchBlocks(p.blocks, parts)
 }
 
-func matchParts(parts, folders []string) bool {
-	for ; len(parts) > 0; parts, folders = parts[1:], folders[1:] {
-		if parts[0] == "**" {
-			if len(parts) == 1 {
-				return len(folders) > 0
+// matchBlocks matches folders with what stands between the ** of a pattern: what is
+// first and last at both ends, the rest where it comes first, which loses nothing.
+func matchBlocks(blocks [][]string, folders []string) bool {
+	head, last := blocks[0], len(blocks)-1
+	if last == 0 {
+		return len(head) == len(folders) && matchBlock(head, folders)
+	}
+	tail := blocks[last]
+	if len(folders) < len(head)+len(tail) || !matchBlock(head, folders) || !matchBlock(tail, folders[len(folders)-len(tail):]) {
+		return false
+	}
+	folders = folders[len(head) : len(folders)-len(tail)]
+	for _, block := range blocks[1:last] {
+		for {
+			if len(folders) < len(block) {
+				return false
 			}
-			for i := range len(folders) + 1 {
-				if matchParts(parts[1:], folders[i:]) {
-					return true
-				}
+			if matchBlock(block, folders) {
+				break
 			}
-			return false
+			folders = folders[1:]
 		}
-		if len(folders) == 0 || !matchPart(parts[0], folders[0]) {
+		folders = folders[len(block):]
+	}
+	return true
+}
+
+// matchBlock matches the first folders, which are there, with a part each.
+func matchBlock(block, folders []string) bool {
+	for i, part := range block {
+		if !matchPart(part, folders[i]) {
 			return false
 		}
 	}
-	return len(folders) == 0
+	return true
 }
 
 // matchPart matches one folder's name with a part in which * stands for any text.

@@ -153,18 +153,17 @@ func queuesKind() kind {
 // declared is a queue as the top-level queues have it.
 type declared struct {
 	rollout.Queue
-	pair
 	says layer
 }
 
 func (r *reader) queue(p pair) declared {
 	l := r.table(p.value, p.path, inQueue)
-	q := declared{pair: p, says: l, Queue: rollout.Queue{
+	q := declared{says: l, Queue: rollout.Queue{
 		Name: p.name, Visibility: pick(time.Duration(0), "visibility", l), Retention: pick(defaultRetention, "retention", l), Delay: pick(time.Duration(0), "delay", l),
 		MaxReceive: pick(0, "maxReceive", l), DeadLetter: pick("", "deadLetter", l),
 	}}
 	switch {
-	case q.DeadLetter == q.Queue.Name:
+	case q.DeadLetter == q.Name:
 		r.fault(l["deadLetter"].key, Problem{Code: codeQueue, Path: l["deadLetter"].path, Message: p.name + " is its own dead letter", Hint: "name another: " + short(p.name) + "-dead"})
 	case q.MaxReceive != 0 && q.DeadLetter == "":
 		r.fault(l["maxReceive"].key, Problem{

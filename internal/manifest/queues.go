@@ -21,7 +21,7 @@ func (f *file) settleQueues(env *Environment) {
 	settings := map[string]rollout.Queue{}
 	for name, t := range slowest {
 		q := rollout.Queue{Name: name, Retention: defaultRetention}
-		if i := slices.IndexFunc(f.queues, func(d declared) bool { return d.Queue.Name == name }); i >= 0 {
+		if i := slices.IndexFunc(f.queues, func(d declared) bool { return d.Name == name }); i >= 0 {
 			q = f.queues[i].Queue
 			if at := f.queues[i].says["visibility"]; q.Visibility != 0 && q.Visibility < t.needs {
 				f.r.fault(at.key, Problem{
@@ -53,12 +53,12 @@ func (f *file) knownQueue(t taker) {
 	}
 	var known []string
 	for _, d := range f.queues {
-		known = append(known, d.Queue.Name)
+		known = append(known, d.Name)
 		if d.DeadLetter != "" {
 			known = append(known, d.DeadLetter)
 		}
 	}
-	if !slices.Contains(known, t.queue) {
+	if !slices.Contains(known, t.queue) && !f.r.full() {
 		hint := didYouMean(t.queue, known)
 		if hint == "" {
 			hint = "add " + short(t.queue) + ": {} to queues"

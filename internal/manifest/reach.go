@@ -177,7 +177,7 @@ func (f *file) tooLong(environment, workload int, host, who string, misnamed boo
 func (f *file) routeOf(environment, workload int) pair {
 	e, w := f.environments[environment], f.all[workload]
 	all := append([]layer{f.defaults, e.says}, layersOf(w.says)...)
-	for _, l := range slices.Backward(append(all, layersOf(f.ownOf(e, w))...)) {
+	for _, l := range slices.Backward(append(all, layersOf(f.own[environment][w.name])...)) {
 		for _, key := range []string{"route", "host"} {
 			if at, ok := l[key]; ok {
 				return at.pair
@@ -185,17 +185,4 @@ func (f *file) routeOf(environment, workload int) pair {
 		}
 	}
 	return w.pair
-}
-
-// ownOf is what an environment says of one workload.
-func (f *file) ownOf(e section, w workload) []said {
-	if w.function {
-		return scoped(pick([]scope(nil), "functions", e.says), w.path)
-	}
-	for _, o := range pick([]section(nil), "services", e.says) {
-		if o.name == w.name {
-			return []said{{layer: o.says}}
-		}
-	}
-	return nil
 }

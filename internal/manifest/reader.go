@@ -214,7 +214,7 @@ func (r *reader) known(p pair, path string, in Place) (Key, bool) {
 		if k.Places&in == 0 || k.Later != "" || k.Name != p.name && !slices.Contains(k.Aliases, p.name) {
 			continue
 		}
-		if !r.functions && in&(inDefaults|inEnvironment) != 0 && k.Places&(ofFunctions) != 0 && k.Places&(inService|inOverride) == 0 {
+		if !r.functions && in&(inDefaults|inEnvironment) != 0 && k.Places&ofFunctions != 0 && k.Places&(inService|inOverride) == 0 {
 			r.fault(p.key, Problem{
 				Code: codeForFunctions, Path: p.path, Message: quote(p.name) + " in " + place(path) + " is for functions, and there are none",
 				Hint: "remove it, or add functions", Help: "titrate explain " + p.name,

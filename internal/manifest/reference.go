@@ -209,8 +209,9 @@ func (k Key) under(place Place) bool {
 		return forServices || common
 	case ofFunctions:
 		return forCalls && !forServices
+	default:
+		return k.Places&place != 0
 	}
-	return k.Places&place != 0
 }
 
 // alsoOfFunctions are the settings that services and functions have.

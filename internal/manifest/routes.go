@@ -57,8 +57,8 @@ func shape(route string) string {
 
 // httpOf is where a function's routes stand.
 func (f *file) httpOf(environment, workload int) pair {
-	e, w := f.environments[environment], f.all[workload]
-	if at, silent := lastSaid("http", append(layersOf(w.says), layersOf(f.ownOf(e, w))...)...); !silent {
+	w := f.all[workload]
+	if at, silent := lastSaid("http", append(layersOf(w.says), layersOf(f.own[environment][w.name])...)...); !silent {
 		return at.pair
 	}
 	return w.pair
