@@ -121,7 +121,7 @@ func TestFn_invokeWritesTheAnswer(t *testing.T) {
 		t.Error(code, asked(), out)
 	}
 	for _, wrong := range [][]string{
-		{"--event", "nowhere.json"}, {"--version", "v3", "--stable"}, {"--async", "--dry-run"}, {"--version", "0"},
+		{"--event", "nowhere.json"}, {"--version", "v3", "--stable"}, {"--async", "--dry-run"}, {"--async", "--stable"}, {"--version", "0"},
 	} {
 		if _, said, code := call(t, "", env, append([]string{"fn", "invoke", "web"}, wrong...)...); code != exitUsage {
 			t.Errorf("%v: %d %s", wrong, code, said)
@@ -230,5 +230,14 @@ func TestQueue_commands(t *testing.T) {
 	}
 	if _, said, code = call(t, "", env, "queue", "purge", "orders", "--confirm", "orders"); code != exitDone || said != "15 messages of orders are gone.\n" {
 		t.Errorf("exit code %d\n%s", code, said)
+	}
+}
+
+func TestPercent_endsWithADigit(t *testing.T) {
+	t.Parallel()
+	for p, want := range map[float64]string{50: "50 %", 49.99999: "50 %", 0.5: "0.5 %", 33.3333: "33.33 %", 0.001: "0 %"} {
+		if got := percent(p); got != want {
+			t.Errorf("%v is %q, want %q", p, got, want)
+		}
 	}
 }

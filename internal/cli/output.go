@@ -31,7 +31,7 @@ func percent(p float64) string {
 	if p == float64(int(p)) {
 		return fmt.Sprintf("%d %%", int(p))
 	}
-	return strings.TrimRight(fmt.Sprintf("%.2f", p), "0") + " %"
+	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.2f", p), "0"), ".") + " %"
 }
 
 // span writes a duration as a person says it: 41s, 2m19s, 3h05m, 2d.

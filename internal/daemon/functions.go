@@ -83,6 +83,8 @@ func refusal(err error) error {
 		{gateway.ErrCut, node.ErrNotReady},
 		{queue.ErrUnknown, node.ErrUnknown},
 		{queue.ErrLimit, node.ErrEvent},
+		{events.ErrUnknown, node.ErrUnknown},
+		{events.ErrContent, node.ErrEvent},
 	} {
 		if errors.Is(err, as.is) {
 			return fmt.Errorf("%w: %w", as.say, err)
@@ -126,9 +128,13 @@ func (m *machine) Purge(ctx context.Context, q node.QueueName) (int, error) {
 	return int(n), refusal(err)
 }
 
+// redriven is how many dead letters go back at a time: what fails again in the meantime
+// must not go round for ever.
+const redriven = 10_000
+
 // Redrive puts dead letters back where they came from.
 func (m *machine) Redrive(ctx context.Context, q node.QueueName) (int, error) {
-	n, err := m.events.Redrive(ctx, q.App, q.Env, q.Name, 0)
+	n, err := m.events.Redrive(ctx, q.App, q.Env, q.Name, redriven)
 	return int(n), refusal(err)
 }
 

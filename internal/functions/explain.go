@@ -50,6 +50,9 @@ func (c *Catalogue) Explain(ctx context.Context, name string, i node.Invocation,
 	case errors.Is(err, node.ErrNoFunctions):
 		return &CallError{CodeNotReady, err.Error(), "titrate up starts a node that has them", err}
 	case errors.Is(err, node.ErrEvent):
+		if i.Kind == node.Event {
+			return &CallError{CodeEvent, err.Error(), "an event that is stored is JSON of at most 256 KiB; one whose answer is waited for, of 6 MiB", err}
+		}
 		return &CallError{CodeEvent, err.Error(), "an event is JSON of at most 6 MiB", err}
 	}
 	return unasked(ctx, err)

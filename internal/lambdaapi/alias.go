@@ -89,8 +89,20 @@ func (s *server) getAlias(ctx context.Context, c *call) error {
 	if !ok {
 		return unreleased(f)
 	}
-	c.answer(http.StatusOK, a)
+	c.answer(http.StatusOK, s.together(ctx, f, a))
 	return nil
+}
+
+// together says of an alias how many other functions the rollout moves with it (R23): a
+// command to one is a command to all.
+func (s *server) together(ctx context.Context, f functions.Function, a alias) alias {
+	if f.Rollout == 0 {
+		return a
+	}
+	if r, err := s.Functions.Store.Rollout(ctx, f.Rollout); err == nil && len(r.Plan.Members) > 1 {
+		a.Description += fmt.Sprintf(" together with %d more", len(r.Plan.Members)-1)
+	}
+	return a
 }
 
 // listAliases is ListAliases: one, or none where FunctionVersion is another's.
@@ -102,7 +114,7 @@ func (s *server) listAliases(ctx context.Context, c *call) error {
 	all := []alias{}
 	v := c.r.URL.Query().Get("FunctionVersion")
 	if a, ok := aliasOf(f); ok && (v == "" || v == a.FunctionVersion) {
-		all = append(all, a)
+		all = append(all, s.together(ctx, f, a))
 	}
 	page, next, err := paged(c, all, func(a alias) string { return a.Name })
 	if err == nil {
@@ -182,7 +194,7 @@ func (s *server) shift(ctx context.Context, c *call, f functions.Function, in wi
 	if !ok { // it will be: the command is stored
 		a.FunctionVersion = in.FunctionVersion
 	}
-	c.answer(status, a)
+	c.answer(status, s.together(ctx, f, a))
 	return nil
 }
 

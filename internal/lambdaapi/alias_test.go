@@ -130,3 +130,30 @@ func TestAlias_whatCannotBeIsRefusedWithWhatToType(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 }
+
+func TestR23_aliasesOfARolloutMoveTogether(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	k := i.local(t)
+	text := strings.Replace(shop, "services:", "together: all\nservices:", 1)
+	text = strings.Replace(text, "nightly-report: { build: ., env: { TEXT: one } }", "nightly-report: { build: ., env: { TEXT: %TEXT% } }", 1)
+	i.manifest(t, text, "a1", over)
+	id := i.manifest(t, text, "b2", at(1000))
+	a := i.ask(t, k, "PUT", live, `{"RoutingConfig":{"AdditionalVersionWeights":{"2":0.4}}}`)
+	if d := fmt.Sprint(a.json(t)["Description"]); a.status != 200 || !strings.Contains(d, "together with") {
+		t.Errorf("%+v", a)
+	}
+	i.await(t, id, at(4000))
+	before, err := i.store.Rollout(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A tool that goes through the functions one by one asks for nothing more.
+	a = i.ask(t, k, "PUT", "/nightly-report/aliases/live", `{"RoutingConfig":{"AdditionalVersionWeights":{"2":0.4}}}`)
+	if a.status != 200 || weights(t, a) != "1 2=0.4" {
+		t.Errorf("%+v", a)
+	}
+	if after, err := i.store.Rollout(t.Context(), id); err != nil || after.State.Command != before.State.Command {
+		t.Errorf("another command: %d after %d, %v", after.State.Command, before.State.Command, err)
+	}
+}

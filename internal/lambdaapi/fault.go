@@ -77,7 +77,8 @@ func faultOf(err error) *fault {
 		case functions.CodeVersion:
 			return notFound(plain(err.Error()))
 		case functions.CodeEvent:
-			return &fault{http.StatusBadRequest, "InvalidRequestContentException", plain(err.Error()), ""}
+			// That it is JSON has been seen: it is too large for what it was to be.
+			return &fault{http.StatusRequestEntityTooLarge, "RequestTooLargeException", plain(err.Error()), ""}
 		}
 		return &fault{http.StatusBadGateway, "ResourceNotReadyException", plain(err.Error()), ""}
 	case errors.As(err, &p):

@@ -246,7 +246,12 @@ services:
 // deliver releases two functions and a service; commit is what is new of the first.
 func (i *installation) deliver(t *testing.T, commit string, wait func(rollout.State) bool) int64 {
 	t.Helper()
-	src := []byte(strings.ReplaceAll(shop, "%TEXT%", commit))
+	return i.manifest(t, shop, commit, wait)
+}
+
+func (i *installation) manifest(t *testing.T, text, commit string, wait func(rollout.State) bool) int64 {
+	t.Helper()
+	src := []byte(strings.ReplaceAll(text, "%TEXT%", commit))
 	app, problems := manifest.Parse(src, manifest.File)
 	if err := problems.Err(); err != nil {
 		t.Fatal(err)

@@ -76,6 +76,8 @@ func TestInvoke_whatIsWrongHasLambdasType(t *testing.T) {
 			t.Errorf("%+v", a)
 		}
 	}
+	i.machine.answer = func(node.Invocation) (node.Invoked, error) { return node.Invoked{}, node.ErrEvent }
+	refused(t, i.ask(t, k, "POST", path, "{}", "X-Amz-Invocation-Type", "Event"), 413, "RequestTooLargeException", "256 KiB")
 	i.machine.answer = func(node.Invocation) (node.Invoked, error) { return node.Invoked{}, node.ErrNotReady }
 	refused(t, i.ask(t, k, "POST", path, ""), 502, "ResourceNotReadyException")
 	i.machine.answer = func(node.Invocation) (node.Invoked, error) {
