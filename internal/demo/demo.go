@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -102,7 +101,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	d.say.line("Titrate demo: %s.", cfg.Scenario.About)
 	d.say.line("A coffee marketplace of seven services under %g requests/s; %d releases.", d.Rate, len(cfg.Scenario.Acts))
 	d.say.line("Everything lives in a temporary folder and is removed on exit.\n")
-	if d.builtin = !hasGo(cfg.Env); d.builtin {
+	if d.builtin = !hasTool(cfg.Env, "go"); d.builtin {
 		d.say.line("There is no Go here, so nothing is compiled: the services are this program itself (titrate demo-app).\n")
 	}
 	if err := d.platform.Up(ctx); err != nil {
@@ -368,20 +367,6 @@ func (d *demo) write(v cofe.Variant) error {
 		return builtin.Write(d.platform.Work(), v, d.Program)
 	}
 	return cofe.Write(d.platform.Work(), v)
-}
-
-// hasGo reports whether programs with the environment env find a go command.
-func hasGo(env []string) bool {
-	for _, kv := range env {
-		if list, ok := strings.CutPrefix(kv, "PATH="); ok {
-			for _, dir := range filepath.SplitList(list) {
-				if info, err := os.Stat(filepath.Join(dir, "go")); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }
 
 // kill ends a process of Titrate's as a crash would.
