@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -136,6 +137,9 @@ func (c *collectDemo) play(ctx context.Context) error {
 			return err
 		}
 		if i == 0 {
+			if len(c.res.Problems) > 0 {
+				return fmt.Errorf("the first release: %s", c.res.Problems[0])
+			}
 			c.stop = c.startLoad(ctx)
 		}
 	}
@@ -165,11 +169,7 @@ func (c *collectDemo) act(ctx context.Context, n int, act collectAct) error {
 	if err != nil {
 		return err
 	}
-	for _, line := range said {
-		if strings.HasPrefix(line, "build") {
-			c.say.line("  %s", line)
-		}
-	}
+	c.built(said)
 	out := ActResult{Release: n, Commit: commit, Title: act.title, Push: time.Since(began).Seconds()}
 	r, err := c.follow(ctx, n)
 	if err != nil {
@@ -194,6 +194,23 @@ func (c *collectDemo) act(ctx context.Context, n int, act collectAct) error {
 		c.good, err = c.live(ctx)
 	}
 	return err
+}
+
+// built says how many builds there were, and how long the longest took: sixty-four lines
+// would say the same.
+func (c *collectDemo) built(said []string) {
+	n, longest := 0, 0.0
+	for _, line := range said {
+		f := strings.Fields(line)
+		if len(f) < 3 || f[0] != "build" {
+			continue
+		}
+		n++
+		if s, err := strconv.ParseFloat(f[2], 64); err == nil {
+			longest = max(longest, s)
+		}
+	}
+	c.say.line("  build  %d workloads, %.1f s", n, longest)
 }
 
 func (c *collectDemo) expect(act collectAct, got ActResult, r client.Rollout) {
