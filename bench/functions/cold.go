@@ -76,7 +76,7 @@ func coldCall(ctx context.Context, p *demo.Platform, workload, host string) (tim
 	}
 	c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	began := time.Now()
-	if err := call(ctx, c, "http://"+p.Gateway+"/", host, nil); err != nil {
+	if err := call(ctx, c, p.Gateway+"/", host, nil); err != nil {
 		return 0, fmt.Errorf("cold call of %s: %w", workload, err)
 	}
 	return time.Since(began), nil

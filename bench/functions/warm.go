@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,21 +25,22 @@ const rounds = 3
 // behind the same gateway, and beside AWS's emulator.
 func warm(ctx context.Context, p *demo.Platform, s settings, noop string) error {
 	c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}
-	at := "http://" + p.Gateway + "/"
+	at := p.Gateway + "/"
 	for _, host := range []string{"fn.localhost", "plain.localhost"} { // both are warm
 		open(ctx, c, at, host, s.rate/4, time.Second)
 	}
 	var fn, plain figures.Sample
 	var lost int64
+	var why error
 	for range rounds {
 		for host, to := range map[string]*figures.Sample{"fn.localhost": &fn, "plain.localhost": &plain} {
-			took, failed := open(ctx, c, at, host, s.rate, s.lasting/rounds)
+			took, failed, err := open(ctx, c, at, host, s.rate, s.lasting/rounds)
 			*to = append(*to, took...)
-			lost += failed
+			lost, why = lost+failed, cmp.Or(why, err)
 		}
 	}
 	if lost > 0 {
-		return fmt.Errorf("%d requests failed", lost)
+		return fmt.Errorf("%d requests failed: %w", lost, why)
 	}
 	line := func(name string, of figures.Sample, limit string) {
 		figures.Line(os.Stdout, name, fmt.Sprintf("p50 %v  p99 %v  of %d", of.At(0.5).Round(time.Microsecond), of.At(0.99).Round(time.Microsecond), len(of)), limit)
@@ -79,8 +81,9 @@ func emulated(ctx context.Context, c *http.Client, s settings, noop string, one,
 
 // open sends at a rate, whether or not earlier requests were answered, and returns how
 // long each took from when it was due.
-func open(ctx context.Context, c *http.Client, at, host string, rate float64, lasting time.Duration) (figures.Sample, int64) {
+func open(ctx context.Context, c *http.Client, at, host string, rate float64, lasting time.Duration) (figures.Sample, int64, error) {
 	var mu sync.Mutex
+	var why error
 	var took figures.Sample
 	var failed atomic.Int64
 	var all sync.WaitGroup
@@ -90,6 +93,9 @@ func open(ctx context.Context, c *http.Client, at, host string, rate float64, la
 		began := time.Now()
 		if err := call(context.WithoutCancel(ctx), c, at, host, nil); err != nil {
 			failed.Add(1)
+			mu.Lock()
+			defer mu.Unlock()
+			why = fmt.Errorf("%s: %w", host, err)
 			return
 		}
 		d := time.Since(began)
@@ -99,7 +105,7 @@ func open(ctx context.Context, c *http.Client, at, host string, rate float64, la
 	})
 	<-ctx.Done()
 	all.Wait()
-	return took, failed.Load()
+	return took, failed.Load(), why
 }
 
 // closed has clients call one after the other, and returns the calls of a second.
