@@ -228,7 +228,7 @@ func TestQueue_commands(t *testing.T) {
 	if _, said, code = call(t, "", env, "queue", "purge", "orders"); code != exitUsage || !strings.Contains(said, "--confirm orders") {
 		t.Errorf("exit code %d\n%s", code, said)
 	}
-	if _, said, code = call(t, "", env, "queue", "purge", "orders", "--confirm", "orders"); code != exitDone || said != "15 messages of orders are gone.\n" {
+	if _, said, code = call(t, "", env, "queue", "purge", "orders", "--confirm", "orders"); code != exitDone || said != "Removed 15 messages of orders.\n" {
 		t.Errorf("exit code %d\n%s", code, said)
 	}
 }

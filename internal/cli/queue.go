@@ -189,7 +189,7 @@ func (s *session) queuePurge() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(s.Err, "%d %s of %s are gone.\n", moved.Messages, plural("message", moved.Messages), args[0])
+				fmt.Fprintf(s.Err, "Removed %d %s of %s.\n", moved.Messages, plural("message", moved.Messages), args[0])
 				return s.emit(moved, nothing)
 			})
 		},

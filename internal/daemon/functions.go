@@ -39,6 +39,7 @@ func (m *machine) Invoke(ctx context.Context, i node.Invocation) (node.Invoked, 
 	case node.Event:
 		id, err := m.events.Invoke(ctx, i.Key, i.Payload, i.Version)
 		return node.Invoked{ID: id, Version: i.Version, Status: http.StatusAccepted}, refusal(err)
+	case node.Sync:
 	}
 	d, err := m.gateway.Deliver(ctx, i.Key, gateway.Event{
 		Payload: i.Payload, ID: i.ID, Version: i.Version, Stable: i.Stable, ClientContext: i.ClientContext, Tail: i.Tail,
