@@ -295,7 +295,7 @@ func TestR17_aFunctionThatIsNotWantedFinishesWhatItHas(t *testing.T) {
 
 func TestR17_anIdleInstanceIsAskedToEnd(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, newFolder(t))
+	b := newBench(t, newFolder(t), func(c *Config) { c.Grace = 10 * time.Second })
 	b.wantFn(nil, fnFleet(1, "function-farewell"))
 	b.callee(1)
 	b.wantFn(nil)

@@ -10,9 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// shutdownLimit is how long extensions may take to end ("Understanding the Lambda
-// execution environment lifecycle").
-const shutdownLimit = 2 * time.Second
+// How long an environment with extensions may take to end: those that asked to be told
+// have the first time, and a runtime that only wants to hear of SIGTERM at least the
+// second ("Understanding the Lambda execution environment lifecycle").
+const (
+	shutdownLimit = 2 * time.Second
+	farewellLimit = 500 * time.Millisecond
+)
 
 // end ends the environment, and returns when nothing of it is left. One that waits for
 // work is asked to, and killed when grace is over; one whose invocation was given up is
@@ -48,14 +52,17 @@ func (e *environment) endProcess(grace time.Duration) {
 	if e.api.Gone() != nil {
 		reason, grace = "failure", 0
 	}
-	e.api.Shutdown(reason, now.Add(max(grace, shutdownLimit)))
+	patience := max(grace, farewellLimit)
+	if told := e.api.Shutdown(reason, now.Add(shutdownLimit)); told > 0 {
+		patience = shutdownLimit
+	}
 	if e.api.Extensions() > 0 {
 		sig := unix.SIGTERM
 		if grace == 0 {
 			sig = unix.SIGKILL
 		}
 		e.proc.signal(sig)
-		e.family().leave(shutdownLimit, e.fn.cut)
+		e.family().leave(patience, e.fn.cut)
 		grace = 0
 	}
 	e.family().end(context.Background(), grace, e.fn.cut)

@@ -71,6 +71,7 @@ func functionApps() map[string]func([]string) {
 			lambda.StartWithOptions(play, lambda.WithEnableSIGTERM(func() {
 				fmt.Println("farewell")
 				_ = os.WriteFile(filepath.Join(os.Getenv("TITRATE_STATE"), "farewell"), nil, 0o600)
+				os.Exit(0)
 			}))
 		},
 		"function-never": func([]string) { fmt.Println("waits for nothing"); time.Sleep(time.Hour) },

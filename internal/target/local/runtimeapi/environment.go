@@ -29,6 +29,7 @@ type Environment struct {
 	extensions map[string]*extension
 	ready      bool  // it was quiet once
 	gone       error // why there will be no work any more; nil: there may be
+	leaving    bool  // it ends in peace: who waits for work is left waiting
 }
 
 // New makes an environment whose process is about to start.

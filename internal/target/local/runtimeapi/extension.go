@@ -48,25 +48,32 @@ func invoked(c *call) event {
 	return ev
 }
 
-// tell lets the extensions hear that asked for it. The lock is held.
-func (e *Environment) tell(ev event) {
+// tell lets the extensions hear that asked for it, and returns how many these are. The
+// lock is held.
+func (e *Environment) tell(ev event) (told int) {
 	for _, x := range e.extensions {
 		if slices.Contains(x.asked, ev.Type) {
 			x.events = append(x.events, ev)
+			told++
 		}
 	}
+	return told
 }
 
 // Shutdown tells the extensions that the environment ends: reason is "spindown",
 // "timeout" or "failure". Signals to the processes are the supervisor's. No invocation
-// begins after it.
-func (e *Environment) Shutdown(reason string, by time.Time) {
+// begins after it. The runtime is left waiting for one, as Lambda leaves it: it would
+// take a refusal for a failure, and end before it is asked to.
+//
+// It returns how many hear of it: the others need not be waited for.
+func (e *Environment) Shutdown(reason string, by time.Time) (told int) {
 	e.change(func() {
-		e.tell(event{Type: eventShutdown, Deadline: by.UnixMilli(), Reason: reason})
+		told = e.tell(event{Type: eventShutdown, Deadline: by.UnixMilli(), Reason: reason})
 		if e.gone == nil {
-			e.gone = ErrGone
+			e.gone, e.leaving = ErrGone, true
 		}
 	})
+	return told
 }
 
 // Extensions is how many have registered.

@@ -23,7 +23,7 @@ func (e *Environment) next(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var c *call
-	came := e.await(r.Context().Done(), func() bool { c = e.call; return c != nil || e.gone != nil })
+	came := e.await(r.Context().Done(), func() bool { c = e.call; return c != nil || e.gone != nil && !e.leaving })
 	e.change(func() {
 		e.polling = false
 		if c = e.call; came && c != nil {

@@ -262,7 +262,9 @@ func TestExtension_hearsOfInvocationsAndTheEnd(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	b.env.Shutdown("spindown", time.Now().Add(2*time.Second))
+	if told := b.env.Shutdown("spindown", time.Now().Add(2*time.Second)); told != 1 {
+		t.Errorf("%d are told", told)
+	}
 	listen()
 	if body := <-heard; !strings.Contains(body, `"eventType":"SHUTDOWN"`) || !strings.Contains(body, `"shutdownReason":"spindown"`) {
 		t.Errorf("%s", body)
@@ -336,4 +338,34 @@ func BenchmarkInvoke(b *testing.B) {
 		}
 	}
 	cancel()
+}
+
+func TestShutdown_leavesTheRuntimeWaiting(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, b.host.URL+next, nil)
+		if err == nil {
+			var answer *http.Response
+			if answer, err = http.DefaultClient.Do(r); err == nil {
+				answer.Body.Close()
+			}
+		}
+		asked <- err
+	}()
+	if err := b.env.Ready(t.Context().Done()); err != nil {
+		t.Fatal(err)
+	}
+	if told := b.env.Shutdown("spindown", time.Now()); told != 0 {
+		t.Errorf("%d are told", told)
+	}
+	if b.env.Gone() == nil {
+		t.Error("it takes more work")
+	}
+	cancel() // as its process ends
+	if err := <-asked; !errors.Is(err, context.Canceled) {
+		t.Errorf("it was answered: %v", err)
+	}
 }
