@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Folders returns those folders of a repository that hold code which can be a
@@ -43,7 +44,7 @@ func isCode(name string) bool {
 
 // isFolder reports whether a folder can be that of a function.
 func isFolder(dir string) bool {
-	if dir == "" || checkRepoPath(dir) != nil || strings.ContainsAny(dir, "*{}") {
+	if dir == "" || !utf8.ValidString(dir) || checkRepoPath(dir) != nil || strings.ContainsAny(dir, "*{}") {
 		return false
 	}
 	return !slices.ContainsFunc(strings.Split(dir, "/"), func(part string) bool { return part == "node_modules" || strings.HasPrefix(part, ".") })

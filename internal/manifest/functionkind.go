@@ -37,6 +37,9 @@ func functionSections(accepts, definition string, in Place) kind {
 			for _, p := range r.pairs(n, at, accepts) {
 				s := scope{section: section{p, r.table(p.value, p.path, in)}}
 				var err error
+				if patterns > maxPatterns {
+					continue // told below
+				}
 				if s.patterns, err = parsePatterns(p.name); err != nil {
 					r.fault(p.key, Problem{Code: codeFunctionKey, Path: p.path, Message: quote(p.name) + " names no function", Hint: err.Error()})
 				}
@@ -44,7 +47,7 @@ func functionSections(accepts, definition string, in Place) kind {
 				patterns += len(s.patterns)
 			}
 			if patterns > maxPatterns {
-				r.fault(n, Problem{Code: codeRange, Path: at, Message: fmt.Sprintf("%s has %d patterns, each name in braces counted; at most %d", place(at), patterns, maxPatterns)})
+				r.fault(n, Problem{Code: codeRange, Path: at, Message: fmt.Sprintf("%s has more than %d patterns, each name in braces counted", place(at), maxPatterns)})
 				return nil, false
 			}
 			return out, few

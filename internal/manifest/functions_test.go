@@ -368,7 +368,7 @@ func TestHostsOfFunctions(t *testing.T) {
 }
 
 // A group of many is told about in a line, whatever number of them disagree.
-func TestGroupsOfFunctions(t *testing.T) {
+func TestR23_groupsOfFunctions(t *testing.T) {
 	t.Parallel()
 	var odd, even []string
 	for i := range 30 {
@@ -404,7 +404,7 @@ func TestFolders(t *testing.T) {
 	t.Parallel()
 	got := Folders([]string{
 		"b/x.go", "a/x_test.go", "c/x.js", "c/y.mjs", "d/[id]/x.cjs", "e/x.ts", "f/x.py", "g/bootstrap", "h/bootstrap.sh", "main.go", "./i/x.go", "node_modules/x.js", "j/.k/x.js",
-		"../up/x.go", "/abs/x.go", "l*/x.go", "m{n}/x.go", "o/p/q.txt", ".git/x.js",
+		"../up/x.go", "/abs/x.go", "l*/x.go", "m{n}/x.go", "n\xff/x.go", "o/p/q.txt", ".git/x.js",
 	})
 	if diff := cmp.Diff([]string{"b", "c", "d/[id]", "e", "f", "g", "i"}, got); diff != "" {
 		t.Error(diff)
@@ -464,16 +464,28 @@ func TestFunctionsHaveLimits(t *testing.T) {
 		fmt.Fprintf(&keys, "  \"**/f{%d,n}\": {}\n", i)
 	}
 	for i := range 3 {
-		fmt.Fprintf(&braces, "  f%d/{%s}: {}\n", i, list(400, "a%d"))
+		fmt.Fprintf(&braces, "  f%d/{%s}/{%[2]s}: {}\n", i, list(20, "a%d"))
 	}
 	for src, want := range map[string]string{
-		keys.String():                        "21 keys of functions match a/fn; at most 20",
-		braces.String():                      "functions has 1200 patterns, each name in braces counted; at most 1000",
-		"  f/{" + list(501, "a%d") + "}: {}": "the braces name more than 500 folders",
+		keys.String():                      "21 keys of functions match a/fn; at most 20",
+		braces.String():                    "functions has more than 1000 patterns, each name in braces counted",
+		"  f/{a}/{b}/{c}/{d}/{e}: {}":      "a pattern has at most 4 braces",
+		"  ? " + strings.Repeat("a", 1025): "longer than 1024 characters",
+		"  f/{" + list(23, "a%d") + "}/{" + list(23, "b%d") + "}: {}": "the braces name more than 500 folders",
 	} {
 		_, problems := Parse([]byte("titrate: 1\napp: x\nfunctions:\n"+src+"\n"), File, "a/fn")
 		if !strings.Contains(problems.String(), want) {
 			t.Errorf("no %q in %.2000s", want, problems)
+		}
+	}
+}
+
+func TestR17_aFunctionIsDrainedForItsTimeoutAtLeast(t *testing.T) {
+	t.Parallel()
+	app := goodIn(t, "titrate: 1\napp: x\ndefaults: { drain: 20s }\nfunctions: { slow: { timeout: 15m }, quick: { timeout: 1s }, own: { timeout: 1m, drain: 2m } }\n")
+	for name, want := range map[string]time.Duration{"slow": 15 * time.Minute, "quick": 20 * time.Second, "own": 2 * time.Minute} {
+		if got := function(t, app, "production", name).Drain; got != want {
+			t.Errorf("%s has %s, want %s", name, got, want)
 		}
 	}
 }

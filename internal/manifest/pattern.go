@@ -18,8 +18,11 @@ type pattern struct {
 	wild   bool       // it has a *, and only a list of folders says which it means
 }
 
-// maxDeep bounds the ** of a pattern. Nobody needs more.
-const maxDeep = 2
+// Bounds of what a key holds. Nobody needs more.
+const (
+	maxDeep   = 2 // **
+	maxBraces = 4
+)
 
 // parsePatterns reads a key of functions. {a,b} makes a pattern of each, in that
 // order. The error says what to write instead.
@@ -69,6 +72,12 @@ func parsePatterns(key string) ([]pattern, error) {
 // alternatives writes out each {a,b} of a key.
 func alternatives(key string) ([]string, error) {
 	out := []string{""}
+	switch {
+	case len(key) > 1024:
+		return nil, errors.New("longer than 1024 characters")
+	case strings.Count(key, "{") > maxBraces:
+		return nil, fmt.Errorf("a pattern has at most %d braces", maxBraces)
+	}
 	for rest := key; rest != ""; {
 		before, after, open := strings.Cut(rest, "{")
 		if strings.Contains(before, "}") {
