@@ -219,6 +219,8 @@ func (c *collectDemo) expect(act collectAct, got ActResult, r client.Rollout) {
 		c.problem("r%d ended %s, not %s: %s", got.Release, got.Outcome, act.expect, got.Why)
 	case got.Outcome == "rolled-back" && got.Alarm == "":
 		c.problem("r%d was rolled back by no alarm: %s", got.Release, got.Why)
+	case got.Outcome == "rolled-back" && !slices.Contains([]string{"on-quote", "on-hold", "notify-email"}, r.Evidence.Workload):
+		c.problem("r%d was rolled back by an alarm of %s, which it does not break: %s", got.Release, r.Evidence.Workload, got.Why)
 	case got.Outcome == "rolled-back" && got.BreachToZero > 5:
 		c.problem("r%d: %.1f s from the breach to 0 %%, more than 5 s", got.Release, got.BreachToZero)
 	}

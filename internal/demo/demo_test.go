@@ -43,6 +43,37 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// TestCollect plays the story of the functions with the built program: all sixty-four are
+// released as one, and go back as one.
+func TestCollect(t *testing.T) {
+	if os.Getenv("TITRATE_TEST_SLOW") == "" {
+		t.Skip("plays the whole product for minutes; TITRATE_TEST_SLOW=1 (make test) runs it")
+	}
+	program := filepath.Join(t.TempDir(), "titrate")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "titrate/cmd/titrate").CombinedOutput(); err != nil {
+		t.Fatal(err, string(out))
+	}
+	r, err := demo.RunCollect(t.Context(), demo.Config{Program: program, Out: t.Output(), Env: os.Environ()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range r.Problems {
+		t.Error(p)
+	}
+	if !r.OK || r.Functions != 64 || r.Back != 64 || r.Requests == 0 || !r.Ledger.OK || r.Ledger.Pickups == 0 {
+		b, _ := json.Marshal(r)
+		t.Errorf("not passed: %s", b)
+	}
+}
+
+func TestCollect_withoutGoSaysSo(t *testing.T) {
+	t.Parallel()
+	_, err := demo.RunCollect(t.Context(), demo.Config{Env: []string{"PATH=" + t.TempDir()}})
+	if err == nil || !strings.Contains(err.Error(), "install Go") {
+		t.Errorf("%v", err)
+	}
+}
+
 // The binary alone: no Go, only git and a shell.
 func TestDemo_withoutGoTheProgramIsTheServices(t *testing.T) {
 	if os.Getenv("TITRATE_TEST_SLOW") == "" {

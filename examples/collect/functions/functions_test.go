@@ -133,6 +133,25 @@ func TestFlow_everyPickupHasOneEndAndItsMoneyAddsUp(t *testing.T) {
 	}
 }
 
+// A customer may cancel what was cancelled for another reason already.
+func TestFlow_cancelledTwiceForTwoReasons(t *testing.T) {
+	t.Parallel()
+	s := stagetest.New(t)
+	id := pickup(t, s, "key", "sofa", app.Declined)
+	if failed := s.Settle(t.Context()); len(failed) > 0 {
+		t.Fatal(failed)
+	}
+	if status, said := ask(t, s, http.MethodPost, "/cancellations", "", `{"pickup":"`+id+`"}`); status != http.StatusOK || !strings.Contains(said, "cancelled") {
+		t.Errorf("%d %s", status, said)
+	}
+	if failed := s.Settle(t.Context()); len(failed) > 0 {
+		t.Error(failed)
+	}
+	if p, err := s.Store.Pickup(id); err != nil || p.Note["why"] != "the card was declined" || p.Lapsed != p.Quoted {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // What a queue gave up comes to its end all the same; what nobody can read does not come
 // back for ever.
 func TestFlow_deadLettersEnd(t *testing.T) {

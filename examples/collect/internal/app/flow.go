@@ -86,7 +86,7 @@ func (a *App) Step(ctx context.Context, e ledger.Entry) error {
 	}
 	answer, err := a.Ledger.Append(ctx, e)
 	switch {
-	case errors.Is(err, ledger.ErrState):
+	case errors.Is(err, ledger.ErrState), Other(err): // Other: it came to the same for another reason
 		if answer.Pickup.State != e.State {
 			return nil
 		}
