@@ -13,15 +13,19 @@ import (
 )
 
 // Variables are what a process of an app's environment is given to send events with, by
-// AWS's SDKs or with a token, to the handler that listens at addr (HOST:PORT). They
-// follow from the key, and open this environment only. The caller leaves out what the
-// user has set.
+// AWS's SDKs or with a token, to the handler that listens at addr (HOST:PORT, or its URL);
+// none if that is empty. They follow from the key, and open this environment only. The
+// caller leaves out what the user has set.
 func (e *Events) Variables(app, env, addr string) map[string]string {
+	if addr == "" {
+		return nil
+	}
+	at := "http://" + strings.TrimSuffix(strings.TrimPrefix(addr, "http://"), "/")
 	n := name{app, env}
 	return map[string]string{
-		"AWS_ENDPOINT_URL_SQS": "http://" + addr, "AWS_ENDPOINT_URL_SNS": "http://" + addr,
+		"AWS_ENDPOINT_URL_SQS": at, "AWS_ENDPOINT_URL_SNS": at,
 		"AWS_ACCESS_KEY_ID": e.accessKey(n), "AWS_SECRET_ACCESS_KEY": e.secret(n), "AWS_REGION": region, "AWS_DEFAULT_REGION": region,
-		"TITRATE_EVENTS_URL": "http://" + addr, "TITRATE_EVENTS_TOKEN": e.token(n),
+		"TITRATE_EVENTS_URL": at, "TITRATE_EVENTS_TOKEN": e.token(n),
 	}
 }
 

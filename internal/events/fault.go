@@ -1,13 +1,15 @@
 package events
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strings"
+
+	"titrate/internal/queue"
 )
 
-// ErrUnknown is what every [UnknownError] is.
-var ErrUnknown = errors.New("there is no such name")
+// ErrUnknown is what every [UnknownError] is; it is a [queue.ErrUnknown], too.
+var ErrUnknown = fmt.Errorf("there is no such name: %w", queue.ErrUnknown)
 
 // The codes of an [UnknownError].
 const (

@@ -166,7 +166,10 @@ func open(tb testing.TB, dir string, h *hands) *bench {
 	return b
 }
 
-func newBench(tb testing.TB) *bench { return open(tb, tb.TempDir(), newHands()) }
+func newBench(tb testing.TB) *bench {
+	tb.Helper()
+	return open(tb, tb.TempDir(), newHands())
+}
 
 // run delivers until stop, which returns when all that was answered is stored.
 func (b *bench) run() {

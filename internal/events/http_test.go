@@ -281,7 +281,23 @@ func TestHandler_speaksSNS(t *testing.T) {
 	}
 }
 
-// The digest is that of an example of an SDK's own tests' kind: computed by hand.
+func TestVariables_oneAddressHoweverItIsSpelled(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for _, addr := range []string{"127.0.0.1:81", "http://127.0.0.1:81", "http://127.0.0.1:81/"} {
+		v := b.Variables(app, env, addr)
+		for _, k := range []string{"AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_SNS", "TITRATE_EVENTS_URL"} {
+			if v[k] != "http://127.0.0.1:81" {
+				t.Errorf("%s: %s is %s", addr, k, v[k])
+			}
+		}
+	}
+	if v := b.Variables(app, env, ""); v != nil {
+		t.Error(v)
+	}
+}
+
+// The digest is over what the developer guide says, written out by hand.
 func TestAttributesDigest(t *testing.T) {
 	t.Parallel()
 	if attributesDigest(nil) != "" {

@@ -66,23 +66,56 @@ func (e *Events) Purge(ctx context.Context, app, env, of string) (int64, error) 
 	return p.store.Purge(ctx, of)
 }
 
-// Redrive gives up to limit messages of a dead-letter queue back to the queues that gave
-// them up, and returns how many.
+// redriven is how many messages go back in one transaction.
+const redriven = 500
+
+// Redrive gives up to limit messages of a dead-letter queue (0: all) back to the queues
+// that gave them up, and returns how many.
 func (e *Events) Redrive(ctx context.Context, app, env, of string, limit int) (int64, error) {
 	p, err := e.queue(ctx, name{app, env}, of)
 	if err != nil {
 		return 0, err
 	}
-	return p.store.Redrive(ctx, of, limit)
+	if limit <= 0 {
+		// Not more than there are now: what fails again meanwhile stays for a person.
+		st, err := p.store.Statistics(ctx, of)
+		if err != nil {
+			return 0, err
+		}
+		limit = int(st.Visible)
+	}
+	var all int64
+	for all < int64(limit) {
+		n, err := p.store.Redrive(ctx, of, int(min(redriven, int64(limit)-all)))
+		if all += n; err != nil || n == 0 {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // Peek shows up to limit messages of a queue, the oldest first, and changes nothing.
+// Their attributes are those of the sender, as text (bytes in base64); in a queue that no
+// manifest names also "kind", "source" and what else the event is made of.
 func (e *Events) Peek(ctx context.Context, app, env, of string, limit int) ([]queue.Message, error) {
 	p, err := e.queue(ctx, name{app, env}, of)
 	if err != nil {
 		return nil, err
 	}
-	return p.store.Peek(ctx, of, limit)
+	all, err := p.store.Peek(ctx, of, limit)
+	for i, m := range all {
+		shown := map[string]string{}
+		for k, v := range m.Attributes {
+			if !strings.HasPrefix(k, userPrefix) {
+				shown[k] = v
+			}
+		}
+		for k, a := range kept(m.Attributes) {
+			shown[k] = a.text()
+		}
+		all[i].Attributes = shown
+	}
+	return all, err
 }
 
 // Ages is how old the oldest message is that waits for each function, in its queues and

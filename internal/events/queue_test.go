@@ -353,7 +353,7 @@ func TestUnknownNamesAreTold(t *testing.T) {
 			t.Error(want, err)
 		}
 	}
-	if !errors.Is(elsewhere, ErrUnknown) {
+	if !errors.Is(elsewhere, ErrUnknown) || !errors.Is(elsewhere, queue.ErrUnknown) {
 		t.Error(elsewhere)
 	}
 	for _, bad := range []string{"..", "a/b", ""} {
@@ -365,5 +365,40 @@ func TestUnknownNamesAreTold(t *testing.T) {
 		if _, err := b.Send(t.Context(), app, env, "orders", Message{Body: []byte(bad)}); !errors.Is(err, ErrContent) {
 			t.Errorf("%q: %v", bad, err)
 		}
+	}
+}
+
+func TestRedrive_withoutALimitAllGoBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	triggers := onQueue("orders", 10)
+	triggers.Queues[0].Queue.MaxReceive, triggers.Queues[0].Queue.DeadLetter = 1, "dead"
+	b.apply(function("paid", triggers))
+	b.send("orders", "a", "b", "c")
+	b.run()
+	b.next().say(Delivered{Version: 1, Stable: true, Failure: invocation.Unhandled})
+	b.stop()
+	if n, err := b.Redrive(t.Context(), app, env, "dead", 2); err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	if n, err := b.Redrive(t.Context(), app, env, "dead", 0); err != nil || n != 1 || b.left("orders") != 3 {
+		t.Fatal(n, err)
+	}
+	if n, err := b.Redrive(t.Context(), app, env, "dead", 0); err != nil || n != 0 {
+		t.Fatal(n, err)
+	}
+}
+
+func TestPeek_attributesAreWhatTheSenderGave(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.apply(function("paid", onQueue("orders", 1)))
+	_, err := b.Send(t.Context(), app, env, "orders", Message{Body: []byte("x"), Attributes: map[string]Attribute{
+		"who": {Type: "String", Value: []byte("Ada")}, "raw": {Type: "Binary", Value: []byte{0, 255}},
+	}})
+	must(t, err)
+	all, err := b.Peek(t.Context(), app, env, "orders", 1)
+	if err != nil || len(all) != 1 || len(all[0].Attributes) != 2 || all[0].Attributes["who"] != "Ada" || all[0].Attributes["raw"] != "AP8=" {
+		t.Error(all, err)
 	}
 }
