@@ -231,7 +231,7 @@ func (c *collectDemo) expect(act collectAct, got ActResult, r client.Rollout) {
 		c.say.line("  ✔ r%d promoted after %.1f s: %d workloads\n", got.Release, got.Seconds, len(r.Members))
 	case r.Evidence != nil:
 		c.say.line("  ✖ alarm %s of %s: %s", r.Evidence.Name, r.Evidence.Workload, r.Evidence.Text)
-		c.say.line("  ↩ %d functions → 0 %% after %.2f s. The release is refused.\n", len(r.Members), got.BreachToZero)
+		c.say.line("  ↩ %d candidates → 0 %% after %.2f s. The release is refused.\n", len(r.Members), got.BreachToZero)
 	default:
 		c.say.line("  ✖ r%d %s: %s\n", got.Release, got.Outcome, firstLines(got.Why, 6))
 	}

@@ -158,6 +158,7 @@ func (k *checker) entry(e ledger.Entry, seq int64) {
 		l.refunded, l.settled = l.refunded+e.Amount, l.settled+1
 	case ledger.Lapse:
 		l.lapsed, l.settled = l.lapsed+e.Amount, l.settled+1
+	default: // no money
 	}
 	if e.State == "" {
 		return

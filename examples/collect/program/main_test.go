@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	case "own":
 		main()
 	case "aws":
-		a, err := app.Environment(os.Getenv, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		a, err := app.Environment(os.Getenv, slog.New(slog.DiscardHandler))
 		if err != nil {
 			panic(err)
 		}

@@ -67,6 +67,7 @@ func (a *App) Forward(ctx context.Context, p ledger.Pickup) error {
 		}
 	case ledger.Assigned:
 		return a.Bus.Publish(ctx, Drivers, News{Pickup: p.ID, State: p.State, Who: p.Note["driver"]})
+	default: // the next queue is all
 	}
 	if p.State.Over() {
 		return a.Bus.Publish(ctx, Pickups, News{Pickup: p.ID, State: p.State})

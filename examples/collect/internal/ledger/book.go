@@ -86,6 +86,7 @@ func (b *book) add(e Entry) {
 		s.Latest[e.Note["name"]] = e.Note
 	case Delivery:
 		s.Sites[e.Note["facility"]]++
+	default: // they are counted above
 	}
 	if e.Pickup != "" {
 		b.move(e)
@@ -112,6 +113,7 @@ func (b *book) move(e Entry) {
 		p.Lapsed, p.Settled = p.Lapsed+e.Amount, true
 	case Step, Delivery:
 		maps.Copy(p.Note, e.Note)
+	default: // nothing of the pickup's own
 	}
 	if e.State == "" {
 		return

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -150,7 +149,7 @@ func TestStore_refusesAFileThatIsNone(t *testing.T) {
 func TestHandler_andClient(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir())
-	server := httptest.NewServer(ledger.Handler(s, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	server := httptest.NewServer(ledger.Handler(s, slog.New(slog.DiscardHandler)))
 	defer server.Close()
 	c, ctx := ledger.Client{URL: server.URL + "/", HTTP: server.Client()}, t.Context()
 	e := accept("p")

@@ -11,12 +11,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
+	"net/http/httptest" //nolint:depguard // a package for tests
 	"net/url"
 	"path"
 	"strings"
 	"sync"
-	"testing"
+	"testing" //nolint:depguard // a package for tests
 	"time"
 
 	"titrate/examples/collect/functions"
@@ -79,7 +79,7 @@ const mostTries = 5
 // New starts a stage whose ledger is in a folder of the test.
 func New(t *testing.T) *Stage {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	store, err := ledger.OpenStore(t.TempDir(), time.Now)
 	if err != nil {
 		t.Fatal(err)
