@@ -27,7 +27,9 @@ func warm(ctx context.Context, p *demo.Platform, s settings, noop string) error 
 	c := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 512, DisableCompression: true}}
 	at := p.Gateway + "/"
 	for _, host := range []string{"fn.localhost", "plain.localhost"} { // both are warm
-		open(ctx, c, at, host, s.rate/4, time.Second)
+		if _, _, err := open(ctx, c, at, host, s.rate/4, time.Second); err != nil {
+			return err
+		}
 	}
 	var fn, plain figures.Sample
 	var lost int64

@@ -6,6 +6,7 @@ package dev
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,15 +14,14 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"crypto/rand"
-	"slices"
-	"strings"
 	"titrate/internal/delivery"
 	"titrate/internal/events"
 	"titrate/internal/gateway"

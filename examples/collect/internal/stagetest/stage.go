@@ -11,12 +11,12 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest" //nolint:depguard // a package for tests
+	"net/http/httptest"
 	"net/url"
 	"path"
 	"strings"
 	"sync"
-	"testing" //nolint:depguard // a package for tests
+	"testing"
 	"time"
 
 	"titrate/examples/collect/functions"
