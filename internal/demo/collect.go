@@ -206,6 +206,12 @@ func (c *collectDemo) built(said []string) {
 			continue
 		}
 		n++
+		var more int
+		if i := strings.Index(line, "and "); i > 0 {
+			if _, err := fmt.Sscanf(line[i:], "and %d more", &more); err == nil {
+				n += more
+			}
+		}
 		if s, err := strconv.ParseFloat(f[2], 64); err == nil {
 			longest = max(longest, s)
 		}

@@ -154,10 +154,21 @@ func (r *run) functionDone(ctx context.Context, first Workload, res Result) {
 			if own.Artifact, own.Err = r.callable(ctx, u, w, res.Artifact); own.Err != nil {
 				own = Result{Err: own.Err}
 			}
-			r.settled(w.Name, own)
+			r.keep(w.Name, own)
 		})
 	}
 	under.Wait()
+	r.mu.Lock()
+	var good []string
+	for _, w := range u.all {
+		if r.results[w.Name].Err == nil {
+			good = append(good, w.Name)
+		}
+	}
+	r.mu.Unlock()
+	if len(good) > 0 {
+		r.tell(good[0], len(good)-1)
+	}
 }
 
 // shared is the error of a function whose artifact was to be another's, too.

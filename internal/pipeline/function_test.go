@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -68,6 +69,21 @@ func TestFunction_goProgramsAreBuiltToBootstraps(t *testing.T) {
 	text, err := os.ReadFile(b.path("logs", "builds", "shop", "r1", "jobs-b.compile.log"))
 	if err != nil || !strings.Contains(string(text), "-tags=lambda.norpc ./jobs/a ./jobs/b\n") {
 		t.Errorf("not built together: %s, %v", text, err)
+	}
+}
+
+func TestProgress_tellsOnceOfFunctionsThatShareAnArtifact(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	source := files(t, "go.mod", goMod, "main.go", mainGo("all"))
+	for _, want := range []string{` s   [0-9a-f]{12}   and 2 more\n$`, `one +unchanged   and 2 more\n$`} {
+		var told strings.Builder
+		_, err := b.Build(t.Context(), Job{App: "shop", Label: "r1", Source: source, Progress: &told, Workloads: []Workload{
+			function("one", ".", "go", "one"), function("two", ".", "go", "two"), function("three", ".", "go", "three"),
+		}})
+		if err != nil || strings.Count(told.String(), "\n") != 1 || !regexp.MustCompile(want).MatchString(told.String()) {
+			t.Errorf("told %q, %v; want one line like %q", told.String(), err, want)
+		}
 	}
 }
 

@@ -337,7 +337,14 @@ func (r *run) done(ctx context.Context, workload string, res Result) {
 	r.settled(workload, res)
 }
 
+// settled keeps the result of a workload and tells of it.
 func (r *run) settled(workload string, res Result) {
+	r.keep(workload, res)
+	r.tell(workload, 0)
+}
+
+// keep keeps the result of a workload.
+func (r *run) keep(workload string, res Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	res.Workload, res.Took = workload, time.Since(r.began)
@@ -345,12 +352,23 @@ func (r *run) settled(workload string, res Result) {
 		res.Artifact.Command = started(res.Artifact, r.of(workload).Run)
 	}
 	r.results[workload] = res
+}
+
+// tell tells of a workload, and of how many more that share its artifact. A failure is
+// told as the error of the whole.
+func (r *run) tell(workload string, more int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	res, others := r.results[workload], ""
+	if more > 0 {
+		others = fmt.Sprintf("   and %d more", more)
+	}
 	switch {
-	case res.Err != nil: // told as the error of the whole
+	case res.Err != nil:
 	case res.Reused:
-		fmt.Fprintf(r.job.Progress, "build   %-16s unchanged\n", workload)
+		fmt.Fprintf(r.job.Progress, "build   %-16s unchanged%s\n", workload, others)
 	default:
-		fmt.Fprintf(r.job.Progress, "build   %-16s %5.1f s   %s\n", workload, res.Took.Seconds(), short(res.Artifact.Digest))
+		fmt.Fprintf(r.job.Progress, "build   %-16s %5.1f s   %s%s\n", workload, res.Took.Seconds(), short(res.Artifact.Digest), others)
 	}
 }
 
