@@ -14,8 +14,8 @@ type Among struct {
 	Tests int // alarms of all members that may trip
 	Steps int // of the rollout: at each of them counting begins anew
 	// Silent says that no data of the workload hold nothing, as of a function that is
-	// called now and then (R11): then what is no data is inconclusive where the few requests
-	// that there were look bad.
+	// called now and then (R11): then what is no data is inconclusive where the few
+	// requests that there were look bad.
 	Silent bool
 }
 
@@ -32,9 +32,10 @@ func (a Among) trips() float64 {
 	return math.Log(perTest * float64(a.Tests) * float64(max(a.Steps, 1)))
 }
 
-// holds is how likely it may be chance that a version looks as bad as it does, for a breach that has
-// not lasted to hold a step. Of the looks at members that all are just within their limits one in three
-// holds none, however many they are; of ten and fewer each holds as it does by itself.
+// holds is how likely it may be chance that a version looks as bad as it does, for a
+// breach that has not lasted to hold a step. Where all members are just within their
+// limits one look in three holds none, however many they are; of ten and fewer each
+// holds as it does by itself.
 func (a Among) holds() float64 { return min(holdsAt, 1/float64(a.Tests)) }
 
 // weighed reports whether the alarm's breaches may be chance, so that their evidence is
@@ -43,10 +44,10 @@ func (a Alarm) weighed() bool {
 	return a.summed() || a.Metric.unit() == count && a.Metric.OfFunctions()
 }
 
-// weigh has a breach judged by the evidence that it takes among others. One that has lasted is
-// inconclusive without it; one that has not, or is of too few bad requests to trip,
-// passes while it is what chance does to one of so many. With it a ratio trips though data points
-// within the limit lie in between.
+// weigh has a breach judged by the evidence that it takes among others. One that has
+// lasted is inconclusive without it; one that has not, or is of too few bad requests to
+// trip, passes while it is what chance does to one of so many. With the evidence a ratio
+// trips even if data points within the limit lie in between.
 func (j *judgement) weigh(r Reading, end int) Reading {
 	missing := j.Missing == MissingBreaching && r.Breaching < j.M // it is no data that breaches
 	if j.among.alone() || !j.weighed() || missing || r.Breaching == 0 {
