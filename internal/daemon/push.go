@@ -137,7 +137,9 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		case controller.Behind:
 			fmt.Fprintf(out, "%-12s %-16s %s: %s; to try it again: titrate rollout retry %s/%s --env %s\n",
 				e.Key.Env, e.Key.Workload, e.What, e.Why, e.Key.App, e.Key.Workload, e.Key.Env)
-		case controller.InProgress, controller.Orphaned:
+		case controller.InProgress:
+			fmt.Fprintf(out, "%-12s %-16s %s is under way in rollout #%d\n", e.Key.Env, e.Key.Workload, e.Version, e.Rollout)
+		case controller.Orphaned:
 			fmt.Fprintf(out, "%-12s %-16s %s: %s\n", e.Key.Env, e.Key.Workload, e.What, e.Why)
 		case controller.Unchanged:
 		}

@@ -38,6 +38,20 @@ func TestTell_claimsThatAllIsAsPushedOnlyWhereItIs(t *testing.T) {
 	}
 }
 
+// TestTell_saysWhichRolloutIsUnderWay pushes what an open rollout brings already: a line
+// that ends in a colon told nothing.
+func TestTell_saysWhichRolloutIsUnderWay(t *testing.T) {
+	t.Parallel()
+	k := rollout.Key{App: "cofe", Env: "production", Workload: "orders"}
+	var out strings.Builder
+	(&server{}).tell(t.Context(), controller.Delivered{
+		App: "cofe", Release: 7, Envs: []string{"production"}, Workloads: []controller.Effect{{Key: k, What: controller.InProgress, Version: 4, Rollout: 13}},
+	}, &out)
+	if !strings.Contains(out.String(), "v4 is under way in rollout #13\n") {
+		t.Error(out.String())
+	}
+}
+
 // deaf is a node that is never heard of.
 type deaf struct{}
 

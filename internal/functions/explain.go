@@ -95,7 +95,7 @@ func (c *Catalogue) ExplainQueue(ctx context.Context, q node.QueueName, err erro
 	case errors.Is(err, node.ErrNoFunctions):
 		return &CallError{CodeNotReady, err.Error(), "titrate up starts a node that has them", err}
 	case errors.Is(err, node.ErrEvent):
-		return &CallError{CodeEvent, err.Error(), "a message has at most 256 KiB, with its attributes", err}
+		return &CallError{CodeEvent, err.Error(), "a message is text of at most 256 KiB, with its attributes", err}
 	}
 	return unasked(ctx, err)
 }
