@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 	if len(got.Envs) == 0 {
 		fmt.Fprintf(out, "no environment takes this branch by itself: titrate deploy --env NAME\n")
 	}
-	first, folded := map[int64]bool{}, map[int64]int{}
+	folded := map[int64]int{}
 	for _, a := range got.Accessories {
 		fmt.Fprintf(out, "%-12s %-16s accessory %s\n", a.Key.Env, a.Key.Workload, strings.TrimSuffix(string(a.What)+": "+a.Why, ": "))
 	}
@@ -125,7 +126,7 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		case controller.Opens:
 			from := e.Stable.String()
 			if e.Stable == 0 {
-				from, first[e.Rollout] = "first release", true
+				from = "first release"
 			}
 			if folded[e.Rollout]++; folded[e.Rollout] > foldAt {
 				continue
@@ -156,9 +157,10 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 		}
 		return
 	}
+	first := firsts(got.Workloads)
 	later := len(first) < len(got.Rollouts)
 	s.tellFirst(ctx, first, out)
-	if later {
+	if later || len(first) > 0 {
 		fmt.Fprintf(out, "watch: titrate rollout watch %s\n", got.App)
 	}
 	s.tellAddresses(got, out)
@@ -184,7 +186,22 @@ func (s *server) tellAddresses(got controller.Delivered, out io.Writer) {
 	}
 }
 
-// tellFirst waits for first releases and says how each ended.
+// firsts are the rollouts that bring first releases and nothing else. One that moves
+// something that runs, too, takes as long as any rollout.
+func firsts(all []controller.Effect) map[int64]bool {
+	only := map[int64]bool{}
+	for _, e := range all {
+		if e.What == controller.Opens {
+			before, known := only[e.Rollout]
+			only[e.Rollout] = e.Stable == 0 && (before || !known)
+		}
+	}
+	maps.DeleteFunc(only, func(_ int64, is bool) bool { return !is })
+	return only
+}
+
+// tellFirst waits for first releases and says how each ended; what it leaves in first has
+// not ended.
 func (s *server) tellFirst(ctx context.Context, first map[int64]bool, out io.Writer) {
 	ctx, cancel := context.WithTimeout(ctx, firstRelease)
 	defer cancel()

@@ -52,6 +52,21 @@ func TestTell_saysWhichRolloutIsUnderWay(t *testing.T) {
 	}
 }
 
+// TestFirsts_doNotMoveWhatRuns adds a function to a group of which others run: the push
+// would stand still until they have been called often enough.
+func TestFirsts_doNotMoveWhatRuns(t *testing.T) {
+	t.Parallel()
+	var all []controller.Effect
+	for id, stable := range [][]rollout.Version{{0, 1}, {1, 0}, {1, 1}, {0, 0}} {
+		for _, v := range stable {
+			all = append(all, controller.Effect{What: controller.Opens, Stable: v, Version: 2, Rollout: int64(id)})
+		}
+	}
+	if got := firsts(all); len(got) != 1 || !got[3] {
+		t.Error(got)
+	}
+}
+
 // deaf is a node that is never heard of.
 type deaf struct{}
 

@@ -444,3 +444,20 @@ func TestR19_whatAKilledSupervisorLeftOfFunctionsIsEnded(t *testing.T) {
 		t.Errorf("process %d lives on", pid)
 	}
 }
+
+func TestFunction_theTailOfACallIsOfThatCall(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	b.wantFn(nil, fnFleet(1, "function"))
+	c := b.callee(1)
+	for range 2 {
+		if _, called := b.try(c, `{"do":"error"}`); strings.Count(called.Tail, "the beans are gone") != 1 {
+			t.Errorf("tail %q", called.Tail)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, called := c.Invoke(ctx, []byte(`{"do":"tell"}`), invocation.Call{ID: "3", Tail: true}); called.Failure != "" || strings.Contains(called.Tail, "the beans are gone") {
+		t.Errorf("%+v", called)
+	}
+}

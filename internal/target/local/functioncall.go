@@ -111,6 +111,9 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 	if !c.Real {
 		alias = w.identity.Version
 	}
+	if e.served.Swap(true) {
+		e.before.Store(int64(e.out.written()))
+	}
 	answer, err := e.api.Invoke(limited, runtimeapi.Invocation{
 		ID: c.ID, Payload: event, Deadline: began.Add(w.timeout), ClientContext: c.ClientContext,
 		ARN: "arn:aws:lambda:local:000000000000:function:" + w.identity.Name + ":" + alias,
@@ -228,7 +231,7 @@ func refusedBy(failure invocation.Failure, kind, message string) answered {
 }
 
 // report returns the lines that Lambda has of an invocation, the last of what the
-// function wrote among them; of one that failed they go to the log too, but for what is
+// function wrote in it among them; of one that failed they go to the log too, but for what is
 // there already.
 func (fn *function) report(e *environment, c invocation.Call, called invocation.Called, took time.Duration) string {
 	w := fn.wish.Load()
@@ -245,7 +248,7 @@ func (fn *function) report(e *environment, c invocation.Call, called invocation.
 	more = append(more, "END RequestId: "+c.ID, end)
 	id := fn.id
 	if e != nil {
-		id, said = e.id, e.out.lastLines(keptLines)
+		id, said = e.id, e.out.since(int(e.before.Load()))
 	}
 	if called.Failure != "" {
 		lines := [][]byte{fn.f.redact.clean([]byte(start))}

@@ -45,6 +45,8 @@ type environment struct {
 	over   atomic.Bool   // its process was killed by us, for its memory
 	atWork atomic.Bool   // starting, or lent
 	told   chan struct{} // closed when the Runtime API knows how the process ended
+	before atomic.Int64  // lines that it wrote before its call; 0 of the first: its start is part of that
+	served atomic.Bool   // it has had a call
 
 	draining sync.Mutex // one waits for the outputs at a time
 

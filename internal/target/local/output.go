@@ -37,6 +37,7 @@ type outputs struct {
 
 	mu   sync.Mutex
 	tail []string // the last lines, redacted
+	all  int      // lines that were written
 }
 
 // sink takes complete, redacted lines.
@@ -81,6 +82,7 @@ func (o *outputs) writers() ([]*os.File, error) {
 func (o *outputs) remember(lines [][]byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.all += len(lines)
 	for _, l := range lines[max(0, len(lines)-keptLines):] {
 		o.tail = append(o.tail, string(l[:min(len(l), 1000)]))
 	}
@@ -95,6 +97,26 @@ func (o *outputs) lastLines(n int) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return append([]string(nil), o.tail[max(0, len(o.tail)-n):]...)
+}
+
+// written returns how many lines were written, for since.
+func (o *outputs) written() int {
+	if o == nil {
+		return 0
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.all
+}
+
+// since returns the last of the lines that were written after the first n.
+func (o *outputs) since(n int) []string {
+	if o == nil {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return append([]string(nil), o.tail[max(0, len(o.tail)-max(0, o.all-n)):]...)
 }
 
 // lastWords returns the last n lines that were written, and before them the one that

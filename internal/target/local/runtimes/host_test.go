@@ -22,6 +22,7 @@ type host struct {
 	*httptest.Server
 	next    chan call
 	answers chan reply
+	over    chan struct{} // closed when there is no more work
 	done    chan struct{}
 }
 
@@ -36,7 +37,7 @@ type reply struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{next: make(chan call), answers: make(chan reply, 16), done: make(chan struct{})}
+	h := &host{next: make(chan call), answers: make(chan reply, 16), over: make(chan struct{}), done: make(chan struct{})}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", func(w http.ResponseWriter, r *http.Request) {
 		select {
@@ -48,6 +49,8 @@ func newHost(t *testing.T) *host {
 			w.Header().Set("Lambda-Runtime-Client-Context", `{"client":{"app_title":"shop"},"custom":{"a":1}}`)
 			w.Header().Set("Lambda-Runtime-Cognito-Identity", `{"cognitoIdentityId":"who","cognitoIdentityPoolId":"pool"}`)
 			io.WriteString(w, c.body)
+		case <-h.over:
+			w.WriteHeader(http.StatusGone)
 		case <-r.Context().Done():
 		case <-h.done:
 		}

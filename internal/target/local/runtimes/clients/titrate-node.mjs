@@ -342,6 +342,7 @@ async function buffered(fn, event, context, invocation) {
 async function serve(fn) {
   for (;;) {
     const next = await call('GET', '/invocation/next', {});
+    if (next.status === 410) return exitNow(0); // there is no more work
     if (next.status !== 200) throw new Error(`GET /invocation/next said ${next.status}`);
     const invocation = { id: next.headers['lambda-runtime-aws-request-id'], idle: null, whenEmpty: null };
     current = invocation;

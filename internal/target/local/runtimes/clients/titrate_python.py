@@ -125,6 +125,8 @@ class Host:
 
     def next(self):
         status, headers, body = self.call("GET", "/invocation/next")
+        if status == 410:  # there is no more work
+            os._exit(0)
         if status != 200:
             sys.stderr.write(f"titrate: GET /invocation/next said {status}\n")
             os._exit(1)
