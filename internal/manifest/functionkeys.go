@@ -64,7 +64,7 @@ func functionKeys() []Key {
 		},
 		{
 			Name: "http", Places: ofFunctions, kind: httpKind(), Default: "the function is not reached from outside", Example: "http: ['GET /pickups/{id}', 'DELETE /pickups/{id}']",
-			Doc: "The requests that call the function, as API Gateway writes routes: a method or ANY, and a path with {name} for a part and {name+} for the rest; $default takes what nothing else does. by-path makes them of folders: the last is the method, [id] a parameter, and a pattern's part before its first * is left out, so api/pickups/[id]/get of api/** is GET /pickups/{id}.",
+			Doc: "The requests that call the function, as API Gateway writes routes: a method or ANY, and a path with {name} for a part and {name+} for the rest; $default takes what nothing else does. by-path makes them of folders: the last is the method, [id] a parameter, and a pattern's part before its first * is left out, so api/pickups/[id]/get of api/** is GET /pickups/{id}; of a folder that is named without a pattern, the first part is.",
 		},
 		{
 			Name: "cron", Places: ofFunctions, kind: cronKind(), Example: "cron: 0 2 * * *",
