@@ -35,7 +35,10 @@ func (b *builder) unsupported(f *cloudFunction, why, instead string) {
 	b.functions = slices.DeleteFunc(b.functions, func(u *unit) bool { return u == f.unit })
 }
 
-var runtimeName = regexp.MustCompile(`^(nodejs\d+|python\d+\.\d+)(\.x)?$`)
+var (
+	runtimeName = regexp.MustCompile(`^(nodejs\d{1,4}|python3\.\d{1,4})(\.x)?$`)
+	retired     = regexp.MustCompile(`^(nodejs)(\d\.\d+)?$|^python2\.7$`) // as AWS called those of before 2019
+)
 
 // buildOf says how a function is built and started.
 func (b *builder) buildOf(f *cloudFunction) {
@@ -45,6 +48,13 @@ func (b *builder) buildOf(f *cloudFunction) {
 		b.note(f.from, Changed, "the runtime is not said: it is found by the files", "runtime: nodejs22, python3.12 or provided")
 	case m != nil:
 		f.set("runtime", m[1], f.from)
+	case retired.MatchString(f.runtime):
+		now := "nodejs"
+		if strings.HasPrefix(f.runtime, "python") {
+			now = "python3"
+		}
+		f.set("runtime", now, f.from)
+		b.note(f.from, Changed, "the runtime "+f.runtime+" is out of use: "+now+" of the machine is taken", "try the function with it first")
 	case strings.HasPrefix(f.runtime, "provided"), strings.HasPrefix(f.runtime, "go"):
 		b.program(f)
 		return
@@ -142,6 +152,22 @@ func (f *cloudFunction) routes() {
 	}
 }
 
+// ownAddress makes a route of the address that a function has for itself.
+func (b *builder) ownAddress(f *cloudFunction, signed bool, cors any, at *node) {
+	if f.has("http") {
+		b.note(at, Lost, "a function with routes has no address of its own beside them", "http: ANY /"+f.name+"/{proxy+}")
+		return
+	}
+	f.route("ANY", "/"+f.name+"/{proxy+}", at)
+	if cors != nil {
+		f.add("http", "cors", cors, at)
+	}
+	b.note(at, Changed, "its own address is the route /"+f.name+"/ of the app here", "http: another route")
+	if signed {
+		b.note(at, Lost, "its address asked for AWS's signature; the route is open", "jwt, or check in the function")
+	}
+}
+
 // timer adds a schedule.
 func (b *builder) timer(f *cloudFunction, expression, zone, input string, from *node) {
 	if zone != "" || input != "" {
@@ -233,6 +259,11 @@ func reservedVariable(name string) bool {
 
 // shared is what goes into defaults when most functions say it, and all say something.
 var shared = []string{"runtime", "memory", "timeout", "rollout"}
+
+// called says where a function had another name at AWS, by which other code may call it.
+func (b *builder) called(f *cloudFunction, name string, at *node) {
+	b.note(at, Changed, "it was called "+name+" at AWS, and is called "+f.name+" here", "give that name to what calls it with an AWS SDK")
+}
 
 // toDefaults says once what most functions have in common.
 func (b *builder) toDefaults() {

@@ -21,6 +21,8 @@ type cloudAlarm struct {
 	greater    bool    // it trips above the threshold
 	atLeast    bool    // it trips at the threshold, too
 	understood bool    // its numbers could be read
+	missing    string  // what counts where nothing was measured
+	about      string  // its description
 }
 
 var percentile = regexp.MustCompile(`^p\d{2}(\.\d)?$`)
@@ -74,6 +76,12 @@ func (b *builder) alarm(f *cloudFunction, a cloudAlarm, at *node) {
 		return
 	}
 	f.add("alarms", kebab(a.name), rule, at)
+	if a.missing == "breaching" {
+		b.note(at, Changed, "it tripped where nothing was measured, too; here that trips nothing", "")
+	}
+	if a.about != "" {
+		b.note(at, Needless, "its description: "+a.about, "")
+	}
 	if why != "" {
 		b.note(at, Changed, why, "")
 	}
@@ -121,7 +129,8 @@ func slsAlarm(a serverless.Alarm) cloudAlarm {
 		name: a.Name, metric: metricName(a.Metric), pattern: a.Pattern != "", statistic: a.Statistic, threshold: threshold,
 		seconds: number(a.Period, 60), n: number(a.EvaluationPeriods, 1),
 		greater: a.Comparison == "GreaterThanThreshold" || a.Comparison == "GreaterThanOrEqualToThreshold",
-		atLeast: a.Comparison == "GreaterThanOrEqualToThreshold", understood: err == nil,
+		atLeast: a.Comparison == "GreaterThanOrEqualToThreshold", understood: err == nil && (a.Namespace == "" || a.Namespace == "AWS/Lambda"),
+		missing: a.TreatMissing, about: a.Description,
 	}
 	c.m = number(a.DatapointsToAlarm, c.n)
 	return c

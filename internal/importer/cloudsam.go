@@ -20,6 +20,12 @@ func (b *builder) sam() error {
 		}
 		return &Error{codeUnread, b.file, err.Error(), "name another file: titrate import FILE"}
 	}
+	b.template(p)
+	return nil
+}
+
+// template takes over what a template says.
+func (b *builder) template(p *sam.Project) {
 	r := samReader{builder: b, p: p}
 	for _, l := range p.Lost {
 		b.notes = append(b.notes, Note{Place{l.File, l.Line}, l.Key, Lost, l.Why, l.Instead})
@@ -30,7 +36,6 @@ func (b *builder) sam() error {
 	}
 	r.queues()
 	b.toDefaults()
-	return nil
 }
 
 type samReader struct {
@@ -80,6 +85,9 @@ func (r *samReader) fn(of sam.Function) {
 		}
 	}
 	r.buildOf(f)
+	if of.Name != "" {
+		r.called(f, of.Name, at)
+	}
 	if of.Memory > 0 {
 		f.set("memory", fmt.Sprintf("%dMB", of.Memory), at)
 	} else {
@@ -163,16 +171,11 @@ func (r *samReader) event(f *cloudFunction, e sam.Event, of sam.Function) {
 		}
 		r.payload(f, payload, at)
 	case sam.FunctionURL:
-		if f.has("http") {
-			r.note(at, Lost, "a function with routes has no address of its own beside them", "http: ANY /"+f.name+"/{proxy+}")
-			return
-		}
-		f.route("ANY", "/"+f.name+"/{proxy+}", at)
-		r.note(at, Changed, "its own address is the route /"+f.name+"/ of the app here", "http: another route")
-		if e.Auth != "" && e.Auth != "NONE" {
-			r.note(at, Lost, "its address asked for AWS's signature ("+e.Auth+"); the route is open", "jwt, or check in the function")
-		}
+		r.ownAddress(f, e.Auth != "" && e.Auth != "NONE", nil, at)
 	case sam.Schedule:
+		if e.Description != "" {
+			r.note(at, Needless, "a timer has no description: "+e.Description, "")
+		}
 		r.timer(f, e.Expression, e.TimeZone, e.Input, at)
 	case sam.SQS:
 		name, _ := r.named(e.Source)
@@ -212,16 +215,26 @@ func (r *samReader) shift(f *cloudFunction, of sam.Function) {
 			r.note(at, Lost, "its "+hook.moment+" hook is the function "+hook.fn+": a hook is a command here", "hooks: { "+hook.moment+": titrate fn invoke "+kebab(hook.fn)+" }, or probe: { … }")
 		}
 	}
+	if d.Role != "" {
+		r.note(at, Needless, "no CodeDeploy takes part, which needed the role "+d.Role, "")
+	}
 	for _, t := range d.Triggers {
 		r.note(samNode(t.At, at.path+".TriggerConfigurations"), Lost, "what becomes of a deployment is sent to no topic", "titrate rollout watch, or the event stream")
 	}
 	for _, id := range d.Alarms {
-		i := slices.IndexFunc(r.p.Alarms, func(a sam.Alarm) bool { return a.ID == id })
+		i := slices.IndexFunc(r.p.Alarms, func(a sam.Alarm) bool { return a.ID == id || a.Name != "" && a.Name == id })
 		if i < 0 {
 			r.note(at, Lost, "the alarm "+id+" is not one that this file describes", "alarms: { "+kebab(id)+": METRIC > LIMIT for TIME }")
 			continue
 		}
-		r.alarm(f, samAlarm(r.p.Alarms[i]), samNode(r.p.Alarms[i].At, "Resources."+id))
+		a := r.p.Alarms[i]
+		at := samNode(a.At, "Resources."+id)
+		for _, d := range a.Dimensions {
+			if name, _, _ := strings.Cut(d.Value, ":"); d.Name == "FunctionName" && name != of.ID && name != of.Name {
+				r.note(at, Changed, "it measured "+d.Value+"; of "+f.name+" it measures that function itself", "have the alarm at the function that it measures")
+			}
+		}
+		r.alarm(f, samAlarm(a), at)
 	}
 }
 
@@ -231,6 +244,7 @@ func samAlarm(a sam.Alarm) cloudAlarm {
 		greater: strings.HasPrefix(a.Comparison, "GreaterThan"), atLeast: a.Comparison == "GreaterThanOrEqualToThreshold",
 		understood: a.Threshold != nil && (a.Namespace == "AWS/Lambda" || a.Namespace == ""),
 	}
+	c.missing, c.about = a.Missing, a.Description
 	if a.Threshold != nil {
 		c.threshold = *a.Threshold
 	}
@@ -246,7 +260,9 @@ func (r *samReader) rest(of sam.Function, at *node) {
 	}
 	lost(len(of.Layers) > 0, "Layers", "layers are not laid under functions", "put their files into the function's folder, or install them as dependencies")
 	lost(of.EphemeralStorage > 0, "EphemeralStorage", "how much a function may write is not limited", "")
-	lost(of.DeadLetter != nil, "DeadLetterQueue", "calls that are not waited for are tried three times, and then logged", "")
+	if d := of.DeadLetter; d != nil {
+		lost(true, "DeadLetterQueue", "calls that are not waited for are tried three times, and then logged, not sent to "+d.Target, "send what fails from the function to a queue")
+	}
 	lost(of.Condition != "", "Condition", "it is there whatever the condition "+of.Condition+" says", "")
 	if len(of.Architectures) > 0 {
 		r.note(samNode(of.At, at.path+".Architectures"), Needless, "it is built for this machine", "")

@@ -23,6 +23,12 @@ func (b *builder) serverless() error {
 		}
 		return &Error{codeUnread, b.file, err.Error(), "name another file: titrate import FILE"}
 	}
+	b.framework(p)
+	return nil
+}
+
+// framework takes over what a project says.
+func (b *builder) framework(p *serverless.Project) {
 	b.app = p.Service
 	r := slsReader{builder: b, p: p}
 	for _, l := range p.Lost {
@@ -34,7 +40,6 @@ func (b *builder) serverless() error {
 	}
 	r.queues()
 	b.toDefaults()
-	return nil
 }
 
 type slsReader struct {
@@ -59,6 +64,12 @@ func (r *slsReader) project() {
 		default:
 			r.note(slsNode(r.p.At, "plugins."+plugin), Changed, "what the plugin does is not known", "look at what it adds to functions, builds or resources")
 		}
+	}
+	if r.p.Provider.Name != "" && r.p.Provider.Name != "aws" {
+		r.note(at, Lost, "functions of "+r.p.Provider.Name+" are called in another way than those of AWS Lambda", "a service with a port")
+	}
+	if r.p.Provider.Region != "" {
+		r.note(at, Needless, "all runs on this machine, and not in "+r.p.Provider.Region, "")
 	}
 	if r.p.Provider.Stage != "" {
 		r.note(at, Needless, "the stage "+r.p.Provider.Stage+" is an environment of titrate.yaml", "environments: { "+nameOf(r.p.Provider.Stage)+": {} } where there are several")
@@ -89,6 +100,9 @@ func (r *slsReader) fn(of serverless.Function) {
 		return
 	}
 	r.buildOf(f)
+	if of.Name != r.p.Service+"-"+r.p.Provider.Stage+"-"+of.Key {
+		r.called(f, of.Name, at)
+	}
 	if of.Memory > 0 {
 		f.set("memory", fmt.Sprintf("%dMB", of.Memory), at)
 	}
@@ -102,6 +116,7 @@ func (r *slsReader) fn(of serverless.Function) {
 	for _, e := range of.Events {
 		r.event(f, e, at)
 	}
+	r.address(f, of, at)
 	f.routes()
 	r.shift(f, of)
 	r.rest(f, of, at)
@@ -184,6 +199,9 @@ func (r *slsReader) event(f *cloudFunction, e serverless.Event, at *node) {
 			r.note(n, Lost, "the schedule is switched off", "cron: "+strings.Join(e.Schedule.Rates, ", "))
 			return
 		}
+		if e.Schedule.Name+e.Schedule.Description != "" {
+			r.note(n, Needless, "a timer has no name or description: "+strings.TrimSpace(e.Schedule.Name+" "+e.Schedule.Description), "")
+		}
 		for _, rate := range e.Schedule.Rates {
 			r.timer(f, rate, e.Schedule.Timezone, e.Schedule.Input, n)
 		}
@@ -192,6 +210,9 @@ func (r *slsReader) event(f *cloudFunction, e serverless.Event, at *node) {
 	case e.Topic != nil:
 		name, _ := r.target(e.Topic.Topic)
 		f.topic(name, n)
+		if e.Topic.DisplayName != "" {
+			r.note(n, Needless, "a topic has no other name: "+e.Topic.DisplayName, "")
+		}
 		if e.Topic.Filter != "" {
 			r.note(n, Lost, "the filter policy of a subscription: every message of the topic calls the function", "look at the message in the function")
 		}
@@ -276,8 +297,18 @@ func (r *slsReader) authorizer(f *cloudFunction, a serverless.Authorizer, n *nod
 		}
 	}
 	if a.Issuer == "" || strings.Contains(a.Issuer, "${") || len(a.Audience) == 0 {
-		r.note(n, Lost, "its authorizer is not a JWT authorizer with a known issuer and audience: the route would be open", "http: { routes, jwt: { issuer, audience } }, or check in the function")
+		what := ""
+		if by := a.Name + a.Function; a.ARN != nil || by != "" {
+			if a.ARN != nil {
+				by += a.ARN.Name
+			}
+			what = " (" + by + ")"
+		}
+		r.note(n, Lost, "its authorizer"+what+" is not a JWT authorizer with a known issuer and audience: the route is open", "http: { routes, jwt: { issuer, audience } }, or check in the function")
 		return
+	}
+	if len(a.IdentitySource) > 0 && !strings.EqualFold(a.IdentitySource[0], "$request.header.Authorization") {
+		r.note(n, Changed, "the token was read from "+strings.Join(a.IdentitySource, ", ")+", and is read from the header Authorization here", "")
 	}
 	jwt := []said{{"issuer", a.Issuer, n}, {"audience", a.Audience, n}}
 	if len(scopes) > 0 {
@@ -314,6 +345,22 @@ func (r *slsReader) shift(f *cloudFunction, of serverless.Function) {
 	r.alarms(f, of, d.Alarms)
 }
 
+// address makes a route of a function's own address.
+func (r *slsReader) address(f *cloudFunction, of serverless.Function, at *node) {
+	if of.URL == nil {
+		return
+	}
+	n := slsNode(of.URL.At, at.path+".url")
+	var cors any
+	if of.URL.CORS != nil {
+		cors = slsCORS(of.URL.CORS, n)
+	}
+	r.ownAddress(f, of.URL.Authorizer == "aws_iam", cors, n)
+	if of.URL.InvokeMode == "RESPONSE_STREAM" {
+		r.note(n, Needless, "a response is streamed where the function streams it", "")
+	}
+}
+
 // rest notes what a function has that is not carried.
 func (r *slsReader) rest(f *cloudFunction, of serverless.Function, at *node) {
 	lost := func(there bool, key, why, instead string) {
@@ -323,13 +370,9 @@ func (r *slsReader) rest(f *cloudFunction, of serverless.Function, at *node) {
 	}
 	lost(len(of.Layers) > 0, "layers", "layers are not laid under functions", "put their files into the function's folder, or install them as dependencies")
 	lost(of.EphemeralStorage != nil, "ephemeralStorageSize", "how much a function may write is not limited", "")
-	lost(of.OnError != nil, "onError", "calls that are not waited for are tried three times, and then logged", "")
+	lost(of.OnError != nil, "onError", "calls that are not waited for are tried three times, and then logged", "send what fails from the function to a queue")
 	lost(of.OnFailure != nil || of.OnSuccess != nil, "destinations", "what comes of a call is sent nowhere", "send it from the function to a queue")
 	lost(of.MaxRetries != nil || of.MaxEventAge != nil, "maximumRetryAttempts", "calls that are not waited for are tried three times within six hours", "")
-	lost(of.URL != nil, "url", "a function has no address of its own", "http: ANY /"+f.name+"/{proxy+}")
-	if of.URL != nil && of.URL.CORS != nil && of.URL.Authorizer == "" && !f.has("http") {
-		r.note(slsNode(of.URL.At, at.path+".url"), Changed, "it was open to everybody", "")
-	}
 	if of.Architecture != "" {
 		r.note(slsNode(of.At, at.path+".architecture"), Needless, "it is built for this machine", "")
 	}
