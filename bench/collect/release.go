@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"slices"
+	"time"
+
+	"titrate/client"
+	"titrate/examples/collect"
+	"titrate/internal/demo"
+)
+
+// soak is one run.
+type soak struct {
+	*demo.Platform
+	options  collect.Options
+	releases []release
+	kills    []kill
+}
+
+// release is one that was pushed, and its rollouts as they were seen last.
+type release struct {
+	n        int // from 0, the first
+	commit   string
+	rollouts []client.Rollout
+	blow     *blow
+	reached  time.Duration // from the push until it had all events
+}
+
+// release pushes the other variant, strikes in the middle of it, and waits until it has
+// all events: of functions that are seldom called the bake may last a week (R11), and the
+// next push ends it (R3).
+func (s *soak) release(ctx context.Context, n int, b *blow) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	began := time.Now()
+	commit, err := s.commit(ctx, n)
+	if err != nil {
+		return err
+	}
+	struck := make(chan error, 1)
+	go func() {
+		if b == nil {
+			struck <- nil
+			return
+		}
+		struck <- s.strike(ctx, commit, *b)
+	}()
+	_, err = s.Push(ctx)
+	if err != nil && b != nil {
+		// Who took the push was killed. Whoever pushed does it again when it is back, and
+		// finds either that it was taken or that nothing has moved.
+		fmt.Fprintf(os.Stderr, "  release %d: the push was cut, and is repeated: %.300v\n", n, err)
+		err = s.again(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("release %d: %w", n, err)
+	}
+	rs, err := s.arrived(ctx, commit)
+	if serr := <-struck; serr != nil {
+		return fmt.Errorf("release %d: %w", n, errors.Join(err, serr))
+	}
+	if err != nil {
+		return fmt.Errorf("release %d: %w", n, err)
+	}
+	r := release{n: n, commit: commit, rollouts: rs, blow: b, reached: time.Since(began)}
+	s.releases = append(s.releases, r)
+	group, _ := largest(rs)
+	fmt.Fprintf(os.Stderr, "  release %d: %d workloads, %s %s after %v   %v\n", n, len(group.Members), group.Phase, group.Outcome, r.reached.Round(time.Millisecond), b)
+	return nil
+}
+
+// commit commits V1 first, then V2 and V1 in turn: each changes all functions.
+func (s *soak) commit(ctx context.Context, n int) (string, error) {
+	v := collect.V1
+	if n%2 == 1 {
+		v = collect.V2
+	}
+	if err := collect.Write(s.Work(), v, s.options); err != nil {
+		return "", err
+	}
+	return s.Commit(ctx, fmt.Sprintf("release %d: %s", n, v.Subject()))
+}
+
+// again pushes until the server that was killed takes it.
+func (s *soak) again(ctx context.Context) error {
+	for {
+		_, err := s.Push(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if rest(ctx, 200*time.Millisecond) != nil {
+			return err
+		}
+	}
+}
+
+// arrived waits until the release's rollouts are over, or bake with all events.
+func (s *soak) arrived(ctx context.Context, commit string) ([]client.Rollout, error) {
+	var last client.Rollout
+	for {
+		rs, err := s.rollouts(ctx, commit)
+		if bear(err) != nil {
+			return nil, err
+		}
+		if group, ok := largest(rs); ok {
+			last = group
+			over := !slices.ContainsFunc(rs, func(r client.Rollout) bool { return !r.Over() })
+			if over || group.Phase == "baking" && group.Weight == 100 {
+				return rs, nil
+			}
+		}
+		if err := rest(ctx, 50*time.Millisecond); err != nil {
+			return nil, fmt.Errorf("%s at %g %%: %s; it waits for %s: %w", last.Phase, last.Weight, last.Why, last.Wait.For, err)
+		}
+	}
+}
+
+// close pushes once more, which ends the last release's bake, and waits for that. What was
+// pushed here is not counted.
+func (s *soak) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	last := s.releases[len(s.releases)-1]
+	commit, err := s.commit(ctx, last.n+1)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Push(ctx); err != nil {
+		return fmt.Errorf("the push after the last release: %w", err)
+	}
+	if _, err := s.arrived(ctx, commit); err != nil {
+		return fmt.Errorf("the push after the last release: %w", err)
+	}
+	return nil
+}
+
+// rollouts returns those of a commit's release, when it is the newest.
+func (s *soak) rollouts(ctx context.Context, commit string) ([]client.Rollout, error) {
+	releases, err := s.Client.Releases(ctx, app, 1)
+	if err != nil || len(releases) == 0 || releases[0].Commit != commit {
+		return nil, err
+	}
+	return s.Client.Rollouts(ctx, client.RolloutQuery{App: app, Release: releases[0].Number})
+}
+
+// largest is the rollout of the group.
+func largest(rs []client.Rollout) (client.Rollout, bool) {
+	if len(rs) == 0 {
+		return client.Rollout{}, false
+	}
+	return slices.MaxFunc(rs, func(a, b client.Rollout) int { return len(a.Members) - len(b.Members) }), true
+}
+
+// bear forgives a server that is not there because it was killed.
+func bear(err error) error {
+	var refused *client.Problem
+	if errors.As(err, &refused) && refused.Status < http.StatusInternalServerError {
+		return err
+	}
+	return nil
+}
