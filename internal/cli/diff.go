@@ -3,11 +3,13 @@ package cli
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
 	"titrate/client"
+	"titrate/internal/manifest"
 )
 
 func (s *session) diffCommand() *cobra.Command {
@@ -30,7 +32,7 @@ func (s *session) diffCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if req.Folders, err = codeFolders(filepath.Dir(path), src); err != nil {
+				if req.Folders, err = manifest.FoldersIn(os.DirFS(filepath.Dir(path)), src); err != nil {
 					return err
 				}
 				app, req.Manifest = m.Name, string(src)

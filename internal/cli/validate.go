@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -39,7 +40,7 @@ func (s *session) validateCommand() *cobra.Command {
 			if strings.HasPrefix(full, "/dev/") { // what a shell passes: the files are here
 				root = s.Dir
 			}
-			folders, err := codeFolders(root, src)
+			folders, err := manifest.FoldersIn(os.DirFS(root), src)
 			if err != nil {
 				return err
 			}
@@ -142,7 +143,7 @@ func plural(word string, n int) string {
 // parseManifest reads a manifest, at the root of its repository, for a command that
 // needs a good one.
 func parseManifest(src []byte, path string) (*manifest.App, error) {
-	folders, err := codeFolders(filepath.Dir(path), src)
+	folders, err := manifest.FoldersIn(os.DirFS(filepath.Dir(path)), src)
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package dev
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,11 +29,9 @@ func (d *dev) read(root string) (*app, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the manifest: %w", err)
 	}
-	var folders []string
-	if bytes.Contains(src, []byte("functions")) { // whose patterns name folders
-		if folders, err = codeFolders(root); err != nil {
-			return nil, err
-		}
+	folders, err := manifest.FoldersIn(os.DirFS(root), src)
+	if err != nil {
+		return nil, err
 	}
 	m, problems := manifest.Parse(src, path, folders...)
 	if err := problems.Err(); err != nil {
@@ -192,25 +189,4 @@ func unquote(s string) (string, bool) {
 		}
 	}
 	return "", false
-}
-
-// codeFolders are the folders of a working copy that hold code.
-func codeFolders(root string) ([]string, error) {
-	var files []string
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && path != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules") {
-			return fs.SkipDir
-		}
-		if name, err := filepath.Rel(root, path); err == nil && !d.IsDir() {
-			files = append(files, filepath.ToSlash(name))
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for folders with code: %w", err)
-	}
-	return manifest.Folders(files), nil
 }

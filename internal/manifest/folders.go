@@ -1,6 +1,9 @@
 package manifest
 
 import (
+	"bytes"
+	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -48,4 +51,31 @@ func isFolder(dir string) bool {
 		return false
 	}
 	return !slices.ContainsFunc(strings.Split(dir, "/"), func(part string) bool { return part == "node_modules" || strings.HasPrefix(part, ".") })
+}
+
+// FoldersIn are the [Folders] of a working copy, for a manifest's text that may have
+// patterns; nil where it has no functions. Hidden folders and node_modules are left
+// aside, and so is what may not be read.
+func FoldersIn(tree fs.FS, src []byte) ([]string, error) {
+	if !bytes.Contains(src, []byte("functions")) {
+		return nil, nil
+	}
+	var files []string
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil && name == ".":
+			return err
+		case err != nil:
+			return fs.SkipDir
+		case d.IsDir() && name != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
+			return fs.SkipDir
+		case d.Type().IsRegular():
+			files = append(files, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for folders with code: %w", err)
+	}
+	return Folders(files), nil
 }
