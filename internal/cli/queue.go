@@ -82,6 +82,9 @@ func (s *session) queueSend() *cobra.Command {
 			if len(req.Body) > maxMessage {
 				return usage("the message has more than 256 KiB, which is the most that there may be")
 			}
+			if time.Duration(delay) > mostDelay {
+				return usage("--delay %s: a message waits 15m at the most", span(time.Duration(delay)))
+			}
 			req.Delay = time.Duration(delay).Seconds()
 			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
 				sent, err := c.Send(cmd.Context(), app, env, args[0], req)
@@ -98,7 +101,10 @@ func (s *session) queueSend() *cobra.Command {
 	return c
 }
 
-const maxMessage = 256 << 10
+const (
+	maxMessage = 256 << 10
+	mostDelay  = 15 * time.Minute
+)
 
 // letters is the queue that holds the dead letters of the one that is named: itself where
 // it is a dead-letter queue.

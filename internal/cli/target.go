@@ -81,8 +81,13 @@ func (s *session) target(ctx context.Context, c *client.Client, args []string) (
 		t.app = s.app
 	}
 	if t.app == "" {
-		if app, _, err := s.manifest(); err == nil {
+		switch app, path, err := s.manifest(); {
+		case err == nil:
 			t.app = app.Name
+		case path != "": // with faults: it must not be the only app of the server in its place
+			if t.app = namedIn(path); t.app == "" {
+				return t, err
+			}
 		}
 	}
 	if t.app != "" {
@@ -124,6 +129,18 @@ func (s *session) manifest() (*manifest.App, string, error) {
 			return nil, "", usage("no %s here or above\n  help    titrate init writes one", manifestName)
 		}
 	}
+}
+
+var appLine = regexp.MustCompile(`(?m)^app:[ \t]*["']?([a-z][a-z0-9-]*)["']?[ \t]*(?:#.*)?\r?$`)
+
+// namedIn is the app of a manifest that may have faults elsewhere: a person who takes a
+// release back has no time to mend them.
+func namedIn(path string) string {
+	src, err := readManifest(path)
+	if m := appLine.FindSubmatch(src); err == nil && m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // rollouts finds what t means: the rollout by its number, else those in progress,

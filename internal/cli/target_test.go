@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -133,4 +135,31 @@ func call(t *testing.T, stdin string, env []string, args ...string) (stdout, std
 	var out, said bytes.Buffer
 	code = Main(t.Context(), args, Terminal{In: strings.NewReader(stdin), Out: &out, Err: &said, Dir: t.TempDir(), Env: env})
 	return out.String(), said.String(), code
+}
+
+// TestTarget_aFaultyManifestNamesItsApp takes back a release beside a manifest with a
+// fault: of several apps, or of the only one that there is, it is the one of the folder.
+func TestTarget_aFaultyManifestNamesItsApp(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"titrate: 1\napp: shop\nservices: { web: { prot: 80 } }\n":     "shop",
+		"titrate: 1\napp: 'shop' # ours\nservices: [\n":                "shop",
+		"titrate: 1\nservices: { web: { env: { app: x } } }\nfoo: 1\n": "",
+	} {
+		s := &session{Terminal: Terminal{Dir: t.TempDir()}}
+		if err := os.WriteFile(filepath.Join(s.Dir, manifestName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.target(t.Context(), nil, nil)
+		if got.app != want || (err == nil) != (want != "") {
+			t.Errorf("%q is of %q: %v", text, got.app, err)
+		}
+	}
+}
+
+func TestQueueSend_refusesALongDelay(t *testing.T) {
+	t.Parallel()
+	if _, said, code := call(t, "", nil, "queue", "send", "orders", "x", "--delay", "20m"); code != exitUsage || !strings.Contains(said, "15m at the most") {
+		t.Errorf("%d: %s", code, said)
+	}
 }
