@@ -20,7 +20,10 @@ type blow struct {
 	after          time.Duration
 }
 
-func (b blow) String() string {
+func (b *blow) String() string {
+	if b == nil {
+		return "nobody killed"
+	}
 	return fmt.Sprintf("%s killed %v after %s", b.victim, b.after.Round(time.Millisecond), b.moment)
 }
 

@@ -69,7 +69,7 @@ func run(ctx context.Context, program string, n int, rate float64, seed uint64, 
 			return s.said(errors.Join(err, lerr))
 		}
 	}
-	if err := s.close(ctx); err != nil {
+	if err := s.conclude(ctx); err != nil {
 		_, lerr := customers.stop()
 		return s.said(errors.Join(err, lerr))
 	}
