@@ -16,14 +16,15 @@ import (
 )
 
 func (s *session) importCommand() *cobra.Command {
-	var write, force bool
+	var write, force, alone bool
 	var profiles []string
 	var stage string
 	var params map[string]string
 	c := &cobra.Command{
 		Use: "import [FILE]", Short: "make titrate.yaml of a file of compose, Kamal, Fly.io, Heroku, Serverless or SAM", Args: between(0, 1),
 		Long: "Make titrate.yaml of a compose file, Kamal's config/deploy.yml, a fly.toml, a Procfile, a serverless.yml or a SAM template. It is printed, with the files that it needs beside it, and every line that was not carried over is listed on stderr.\n" +
-			"Values of secrets are not copied: their names are, with the commands that set them.",
+			"Values of secrets are not copied: their names are, with the commands that set them.\n" +
+			"Where a project of the Serverless Framework has its serverless or osls in node_modules, its package command is run into a temporary folder, and says what plugins add; --no-package reads the files alone.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			here, err := filepath.Abs(s.Dir)
 			if err != nil {
@@ -37,7 +38,11 @@ func (s *session) importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := importer.Import(tree, name, importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles, Stage: stage, Params: params})
+			o := importer.Options{App: s.app, Folder: filepath.Base(s.Dir), Profiles: profiles, Stage: stage, Params: params}
+			if !alone {
+				o.Packaged = s.packaged(cmd.Context(), name, stage, params)
+			}
+			d, err := importer.Import(tree, name, o)
 			if errors.Is(err, fs.ErrNotExist) {
 				return usage("there is no file %s\n  help    titrate import FILE, with a compose.yaml, config/deploy.yml, fly.toml, Procfile, serverless.yml or template.yaml of this repository", name)
 			}
@@ -70,6 +75,7 @@ func (s *session) importCommand() *cobra.Command {
 	c.Flags().StringSliceVar(&profiles, "profile", nil, "take services of this profile of compose too")
 	c.Flags().StringVar(&stage, "stage", "", "of the Serverless Framework: the stage that is taken")
 	c.Flags().StringToStringVar(&params, "param", nil, "NAME=VALUE, of the Serverless Framework or a SAM template")
+	c.Flags().BoolVar(&alone, "no-package", false, "of the Serverless Framework: read the files alone, without running the project's own serverless package")
 	return c
 }
 

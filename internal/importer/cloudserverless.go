@@ -23,6 +23,11 @@ func (b *builder) serverless() error {
 		}
 		return &Error{codeUnread, b.file, err.Error(), "name another file: titrate import FILE"}
 	}
+	if len(b.options.Packaged) > 0 {
+		if err := b.packaged(p); err != nil {
+			return err
+		}
+	}
 	b.framework(p)
 	return nil
 }

@@ -100,6 +100,7 @@ type Options struct {
 	Profiles []string          // of compose, whose services are taken too
 	Stage    string            // of the Serverless Framework; empty: as the file says
 	Params   map[string]string // of the Serverless Framework, and of SAM's templates
+	Packaged []byte            // the CloudFormation template that the project's own Serverless Framework makes of it; nil: none
 	Programs []Program         // services that the code looks like, for a file that has databases alone
 }
 

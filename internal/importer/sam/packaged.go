@@ -70,6 +70,10 @@ func (r *reader) packaged() {
 			taken = r.mapping(f.name, v, p)
 		case "AWS::Events::Rule":
 			taken = r.rule(f.name, v, p)
+		case "AWS::ApiGatewayV2::Route":
+			taken = r.route(f.name, v, p)
+		case "AWS::ApiGateway::Method":
+			taken = r.method(f.name, v, p)
 		case "AWS::SNS::Subscription":
 			if p.field("TopicArn") != nil && r.functionOf(p.field("Endpoint")) != "" {
 				taken = true

@@ -41,7 +41,8 @@ func (r *reader) resource(id string, v *value) {
 		r.project.Topics = append(r.project.Topics, Topic{r.at(v), id, r.text(p.field("TopicName")), r.text(p.field("DisplayName"))})
 		r.subscribe(id, p)
 	case "AWS::Lambda::Version", "AWS::Lambda::Alias", "AWS::Lambda::EventSourceMapping", "AWS::CodeDeploy::DeploymentGroup",
-		"AWS::Events::Rule", "AWS::CloudWatch::Alarm", "AWS::SNS::Subscription":
+		"AWS::Events::Rule", "AWS::CloudWatch::Alarm", "AWS::SNS::Subscription",
+		"AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Integration", "AWS::ApiGateway::Method", "AWS::ApiGateway::Resource":
 		return // see packaged and alarms
 	default:
 		why, instead := other(kind)

@@ -133,6 +133,9 @@ func normal(key string) string {
 	return upper(strings.NewReplacer("-", "Dash", "_", "Underscore").Replace(key))
 }
 
+// LogicalID is what the framework calls a function's resource, by its key.
+func LogicalID(key string) string { return normal(key) + "LambdaFunction" }
+
 func upper(s string) string {
 	if s == "" {
 		return ""
