@@ -27,10 +27,11 @@ func main() {
 	n := flag.Int("n", 10, "releases after the first")
 	rate := flag.Float64("rate", 20, "requests a second: each pickup becomes about fifteen events")
 	seed := flag.Uint64("seed", 1, "of the kills and of the customers")
+	rare := flag.Bool("rare", true, "call functions that are seldom called 20 times while they bake (R11); else the next push ends the bake, unmeasured")
 	limit := flag.Duration("for", time.Hour, "begin no release after this long")
 	program := flag.String("program", "", "path of the titrate binary; empty: it is built")
 	flag.Parse()
-	if err := run(context.Background(), *program, *n, *rate, *seed, *limit); err != nil {
+	if err := run(context.Background(), *program, *n, *rate, *seed, *rare, *limit); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -45,7 +46,7 @@ const (
 	settling = 2 * time.Minute
 )
 
-func run(ctx context.Context, program string, n int, rate float64, seed uint64, limit time.Duration) error {
+func run(ctx context.Context, program string, n int, rate float64, seed uint64, rare bool, limit time.Duration) error {
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(ctx, limit+2*patience+settling)
 	defer cancel()
@@ -54,7 +55,7 @@ func run(ctx context.Context, program string, n int, rate float64, seed uint64, 
 		return err
 	}
 	defer stop()
-	s := &soak{Platform: p, options: collect.Options{Quick: true, Node: has("node"), Python: has("python3")}}
+	s := &soak{Platform: p, rare: rare, options: collect.Options{Quick: true, Node: has("node"), Python: has("python3")}}
 	if err := s.release(ctx, 0, nil); err != nil {
 		return s.said(err)
 	}
@@ -84,7 +85,7 @@ func run(ctx context.Context, program string, n int, rate float64, seed uint64, 
 	if err := s.outcomes(ctx); err != nil {
 		return s.said(err)
 	}
-	figures.Head(os.Stdout, fmt.Sprintf("go run ./bench/collect -n %d -rate %g -seed %d", n, rate, seed))
+	figures.Head(os.Stdout, fmt.Sprintf("go run ./bench/collect -n %d -rate %g -seed %d -rare=%t", n, rate, seed, rare))
 	return s.tell(os.Stdout, customers, report, book, time.Since(began))
 }
 

@@ -20,6 +20,7 @@ import (
 type soak struct {
 	*demo.Platform
 	options  collect.Options
+	rare     bool // functions that customers seldom call are called, too
 	releases []release
 	kills    []kill
 }
@@ -69,7 +70,13 @@ func (s *soak) release(ctx context.Context, n int, b *blow) error {
 	if err != nil {
 		return fmt.Errorf("release %d: %w", n, err)
 	}
-	r := release{n: n, commit: commit, rollouts: rs, blow: b, reached: time.Since(began)}
+	reached := time.Since(began)
+	if group, _ := largest(rs); n > 0 && s.rare && !group.Over() {
+		if err := s.measure(ctx); err != nil {
+			return fmt.Errorf("release %d: %w", n, err)
+		}
+	}
+	r := release{n: n, commit: commit, rollouts: rs, blow: b, reached: reached}
 	s.releases = append(s.releases, r)
 	group, _ := largest(rs)
 	fmt.Fprintf(os.Stderr, "  release %d: %d workloads, %s %s after %v   %v\n", n, len(group.Members), group.Phase, group.Outcome, r.reached.Round(time.Millisecond), b)

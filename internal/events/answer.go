@@ -44,3 +44,16 @@ func failedItems(answer []byte, ids []string) map[string]bool {
 	}
 	return failed
 }
+
+// why says for people how a call failed messages: as its failure, or by its answer.
+func why(by Delivered) string {
+	switch {
+	case by.Failure != "" && by.Message != "":
+		return string(by.Failure) + ": " + by.Message
+	case by.Failure != "":
+		return string(by.Failure)
+	case by.Message != "":
+		return by.Message
+	}
+	return "its answer names them in batchItemFailures, or is no JSON"
+}

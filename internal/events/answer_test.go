@@ -60,3 +60,17 @@ func FuzzFailedItems(f *testing.F) {
 		}
 	})
 }
+
+func TestWhy_aFailureByAnswerIsNamed(t *testing.T) {
+	t.Parallel()
+	for want, by := range map[string]Delivered{
+		"timeout: Task timed out after 2.00 seconds": {Failure: "timeout", Message: "Task timed out after 2.00 seconds"},
+		"exit":           {Failure: "exit"},
+		"it answers 500": {Failed: true, Message: "it answers 500"},
+		"its answer names them in batchItemFailures, or is no JSON": {Answer: []byte(`{"batchItemFailures":[]}`)},
+	} {
+		if got := why(by); got != want {
+			t.Errorf("%+v: %q, not %q", by, got, want)
+		}
+	}
+}

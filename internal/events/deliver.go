@@ -87,7 +87,7 @@ func (p *poller) attempt(ctx context.Context, b batch) (failed, unreached []queu
 	}
 	if len(failed) > 0 {
 		p.log().Info("a function failed events", slog.String("version", by.Version.String()),
-			slog.String("event", event.ID), slog.Int("messages", len(failed)), slog.String("why", string(by.Failure)+": "+by.Message))
+			slog.String("event", event.ID), slog.Int("messages", len(failed)), slog.String("why", why(by)))
 	}
 	return failed, nil
 }
