@@ -41,6 +41,12 @@ func (m *machine) Invoke(ctx context.Context, i node.Invocation) (node.Invoked, 
 		return node.Invoked{ID: id, Version: i.Version, Status: http.StatusAccepted}, refusal(err)
 	case node.Sync:
 	}
+	// A node that has just begun publishes what it had before anything is drawn from it.
+	select {
+	case <-m.supervisor.TakenBack():
+	case <-ctx.Done():
+		return node.Invoked{}, ctx.Err()
+	}
 	d, err := m.gateway.Deliver(ctx, i.Key, gateway.Event{
 		Payload: i.Payload, ID: i.ID, Version: i.Version, Stable: i.Stable, ClientContext: i.ClientContext, Tail: i.Tail,
 	})

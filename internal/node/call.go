@@ -122,7 +122,7 @@ func (c *Client) ask(ctx context.Context, path string, req, into any) error {
 	if err != nil {
 		return fmt.Errorf("write what is asked: %w", err)
 	}
-	return c.call(ctx, http.MethodPost, path, body, into)
+	return c.call(context.WithValue(ctx, patienceKey{}, dialFor), http.MethodPost, path, body, into)
 }
 
 // refusedFor makes an error of an answer that is not 2xx.

@@ -32,12 +32,32 @@ func NewClient(path, token string) *Client {
 	var d net.Dialer
 	return &Client{token: token, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
+			c, err := d.DialContext(ctx, "unix", path)
+			for patience, _ := ctx.Value(patienceKey{}).(time.Duration); err != nil && patience > 0 && ctx.Err() == nil; patience -= dialAgain {
+				again := time.NewTimer(dialAgain)
+				select {
+				case <-ctx.Done():
+				case <-again.C:
+					c, err = d.DialContext(ctx, "unix", path)
+				}
+				again.Stop()
+			}
+			return c, err
 		},
 		MaxIdleConnsPerHost: 64,               // calls of functions come many at a time
 		IdleConnTimeout:     30 * time.Second, // before the node lets an idle one go
 	}}}
 }
+
+// A person's call waits for a node that is started again: nothing of it was sent yet. All
+// else hears at once that the node is not there.
+const (
+	dialFor   = 3 * time.Second
+	dialAgain = 20 * time.Millisecond
+)
+
+// patienceKey holds how long a context waits for the node to be there.
+type patienceKey struct{}
 
 // Ensure asks for the world w and returns when the node has applied and
 // persisted it.

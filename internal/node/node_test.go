@@ -271,3 +271,34 @@ func TestR19_snapshotSurvivesDamage(t *testing.T) {
 		}
 	}
 }
+
+// A person's call waits for a node that is started again, and the controller's does not.
+func TestClient_aCallWaitsForTheNextNode(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "n") // a unix socket's path is at most 107 bytes long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, "s")
+	c := NewClient(path, "secret")
+	if _, err := c.Served(t.Context()); err == nil {
+		t.Fatal("there is no node, and it answers")
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.Send(t.Context(), QueueName{App: "a", Env: "e", Name: "q"}, Message{Body: []byte("1")})
+		done <- err
+	}()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: NewHandler(&machine{}, "secret"), ReadHeaderTimeout: time.Minute}
+	go func() { _ = srv.Serve(l) }() // ends with Close
+	t.Cleanup(func() { srv.Close() })
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
