@@ -81,6 +81,12 @@ func (r *reader) sweep(v *value) {
 // reason says why a part that nobody read is not carried.
 func reason(path string) (why, instead string) {
 	top, rest, _ := strings.Cut(path, ".")
+	if strings.HasPrefix(path, "Globals.HttpApi") || strings.HasPrefix(path, "Globals.Api") || strings.Contains(path, "Properties.Auth") {
+		return "who may call, and other settings of an API, are not carried: its routes are open", "http: { routes, jwt: { issuer, audience } } of the functions, or check in the function"
+	}
+	if top == "Globals" && (strings.HasSuffix(path, ".Tracing") || strings.HasSuffix(path, ".VpcConfig") || strings.HasSuffix(path, ".Tags")) {
+		top, rest = "", "Fn.Properties."+path[strings.LastIndexByte(path, '.')+1:] // as of a function
+	}
 	switch top {
 	case "Outputs":
 		return "a stack's outputs have no counterpart", "read addresses from titrate status"
