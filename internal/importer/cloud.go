@@ -1,8 +1,10 @@
 package importer
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -180,7 +182,7 @@ func (b *builder) timer(f *cloudFunction, expression, zone, input string, from *
 			entries = append(entries, said{"zone", zone, from})
 		}
 		if input != "" {
-			entries = append(entries, said{"input", input, from})
+			entries = append(entries, said{"input", inputOf(input, from), from})
 		}
 		f.set("cron", entries, from)
 		return
@@ -195,6 +197,44 @@ func (b *builder) timer(f *cloudFunction, expression, zone, input string, from *
 	default:
 		b.note(from, Lost, "a function has one schedule with a zone or an input", "a function for each, of the same build")
 	}
+}
+
+// inputOf is the event of a timer as keys with values, where it is JSON of such; else
+// the text, which the manifest refuses and a note has.
+func inputOf(text string, from *node) any {
+	var object map[string]any
+	if json.Unmarshal([]byte(text), &object) != nil || object == nil {
+		return text
+	}
+	if out, ok := saidOf(object, from); ok {
+		return out
+	}
+	return text
+}
+
+// saidOf is a mapping of texts, truths, whole numbers and such mappings.
+func saidOf(object map[string]any, from *node) ([]said, bool) {
+	var out []said
+	for _, key := range slices.Sorted(maps.Keys(object)) {
+		switch v := object[key].(type) {
+		case string, bool:
+			out = append(out, said{key, v, from})
+		case float64:
+			if v != float64(int(v)) {
+				return nil, false
+			}
+			out = append(out, said{key, int(v), from})
+		case map[string]any:
+			inner, ok := saidOf(v, from)
+			if !ok || inner == nil {
+				return nil, false
+			}
+			out = append(out, said{key, inner, from})
+		default:
+			return nil, false
+		}
+	}
+	return out, out != nil
 }
 
 // source adds a queue that calls the function.

@@ -273,8 +273,12 @@ func TestSAM_nothingIsDropped(t *testing.T) {
 	byName.Alarms[0].Name = "too-slow"
 	projects := []*sam.Project{full, shifted, byName}
 	for _, e := range []sam.Event{
-		{Kind: sam.HTTPAPI, Method: "GET", Path: "/", Payload: "2.0"}, {Kind: sam.RESTAPI, Method: "GET", Path: "/", API: "A"}, {Kind: sam.FunctionURL},
-		{Kind: sam.Schedule, Expression: "rate(1 hour)"}, {Kind: sam.SQS, Source: "Q", BatchSize: 3}, {Kind: sam.SNS, Source: "T"},
+		{Kind: sam.HTTPAPI, Method: "GET", Path: "/", Payload: "2.0"},
+		{Kind: sam.RESTAPI, Method: "GET", Path: "/", API: "A"},
+		{Kind: sam.FunctionURL},
+		{Kind: sam.Schedule, Expression: "rate(1 hour)"},
+		{Kind: sam.SQS, Source: "Q", BatchSize: 3},
+		{Kind: sam.SNS, Source: "T"},
 	} {
 		p := function(e)
 		p.Queues, p.Topics = []sam.Queue{{ID: "Q", Visibility: 3, DeadLetter: "D", MaximumReceive: 3}}, []sam.Topic{{ID: "T", Name: "orders"}}

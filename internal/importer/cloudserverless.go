@@ -66,6 +66,8 @@ func (r *slsReader) project() {
 		switch plugin {
 		case "serverless-plugin-canary-deployments", "serverless-plugin-aws-alerts":
 			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "Titrate does it by itself", "")
+		case "serverless-offline", "serverless-localstack":
+			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "it is for the developer's own machine alone", "")
 		default:
 			r.note(slsNode(r.p.At, "plugins."+plugin), Changed, "what the plugin does is not known", "look at what it adds to functions, builds or resources")
 		}
@@ -124,7 +126,7 @@ func (r *slsReader) fn(of serverless.Function) {
 	r.address(f, of, at)
 	f.routes()
 	r.shift(f, of)
-	r.rest(f, of, at)
+	r.rest(of, at)
 }
 
 // scale says how many instances there may be.
@@ -367,7 +369,7 @@ func (r *slsReader) address(f *cloudFunction, of serverless.Function, at *node) 
 }
 
 // rest notes what a function has that is not carried.
-func (r *slsReader) rest(f *cloudFunction, of serverless.Function, at *node) {
+func (r *slsReader) rest(of serverless.Function, at *node) {
 	lost := func(there bool, key, why, instead string) {
 		if there {
 			r.note(slsNode(of.At, at.path+"."+key), Lost, why, instead)
@@ -402,7 +404,7 @@ func (r *slsReader) queues() {
 		for _, n := range []struct {
 			key   string
 			value *int
-		}{{"visibility", q.Visibility}, {"delay", q.Delay}} {
+		}{{"visibility", q.Visibility}, {"retention", q.Retention}, {"delay", q.Delay}} {
 			if n.value != nil && (*n.value > 0 || n.key != "delay") {
 				u.set(n.key, fmt.Sprintf("%ds", *n.value), at)
 			}

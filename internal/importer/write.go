@@ -70,6 +70,12 @@ func (b *builder) giveUp(p manifest.Problem) bool {
 		b.drop(b.registries[0].from, p)
 		b.registries = nil
 		return true
+	case parts[0] == "defaults" && b.defaults != nil && len(parts) > 1 && b.defaults.has(parts[1]):
+		b.giveUpOf(b.defaults, b.defaults.index(parts[1]), parts[2:], p)
+		if len(b.defaults.keys) == 0 {
+			b.defaults = nil
+		}
+		return true
 	case units == nil:
 		return false
 	case len(parts) == 1 && parts[0] != "services" && parts[0] != "functions" && len(*units) > 0:

@@ -21,7 +21,13 @@ func (r *resolver) leftovers() []Lost {
 
 func leftover(out []Lost, n *node) []Lost {
 	if isResource(n) {
-		return append(out, resourceLost(n))
+		out = append(out, resourceLost(n))
+		for _, p := range n.under("Properties").fieldsOf() {
+			if t := n.under("Type").text; (t == "AWS::SQS::Queue" || t == "AWS::SNS::Topic") && !anyTaken(p) {
+				out = append(out, lostAt(p)) // what is read of the resource goes without it
+			}
+		}
+		return out
 	}
 	if n.parent != nil && !anyTaken(n) && !split1by1(n) || n.parent == nil && n.kind == scalar && !n.taken {
 		return append(out, lostAt(n))
@@ -120,4 +126,12 @@ func reasonFor(n *node) (why, instead string) {
 		return "resources of the cloud are not made here", "keep it where it is"
 	}
 	return "no setting of that name is carried", "see whether the function needs it"
+}
+
+// fieldsOf are the fields of a value that may not be there.
+func (n *node) fieldsOf() []*node {
+	if n == nil {
+		return nil
+	}
+	return n.fields
 }

@@ -129,6 +129,7 @@ type Queue struct {
 	FIFO       bool    `json:"fifo,omitempty"`
 	Visibility *int    `json:"visibility,omitempty"` // seconds
 	Delay      *int    `json:"delay,omitempty"`      // seconds
+	Retention  *int    `json:"retention,omitempty"`  // seconds
 	MaxReceive *int    `json:"maxReceive,omitempty"`
 	DeadLetter *Target `json:"deadLetter,omitempty"`
 }

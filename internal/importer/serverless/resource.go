@@ -88,7 +88,7 @@ func (d *reader) resource(n *node) {
 	props := n.under("Properties")
 	switch n.under("Type").str() {
 	case "AWS::SQS::Queue":
-		q := Queue{At: n.At, ID: n.key, Name: props.under("QueueName").str(), Visibility: props.under("VisibilityTimeout").num(), Delay: props.under("DelaySeconds").num()}
+		q := Queue{At: n.At, ID: n.key, Name: props.under("QueueName").str(), Visibility: props.under("VisibilityTimeout").num(), Delay: props.under("DelaySeconds").num(), Retention: props.under("MessageRetentionPeriod").num()}
 		if yes := props.under("FifoQueue").truth(); yes != nil {
 			q.FIFO = *yes
 		}
