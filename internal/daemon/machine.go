@@ -27,6 +27,7 @@ type machine struct {
 	gateway     *gateway.Gateway
 	supervisor  *local.Supervisor
 	events      *events.Events
+	door        *eventDoor // where these are sent to
 	snapshot    *node.Snapshot
 	logs        string
 	log         *slog.Logger
@@ -34,6 +35,7 @@ type machine struct {
 	epoch       string
 	confinement []string
 	kick        chan struct{} // something may have changed
+	drawn       chan struct{} // closed when the gateway draws nothing any more
 	https       HTTPS
 	stock       *certificate.Stock // nil: no TLS
 

@@ -80,6 +80,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	p.start(ctx, "queue ages", m.ages)
 	go func() {
 		<-ctx.Done()
+		m.door.leave()
 		p.wait()
 		if err := m.events.Close(); err != nil {
 			cfg.Log.Error("close the events", slog.Any("error", err))
@@ -88,6 +89,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 		lock.Close()
 	}()
 	err = m.gateway.Serve(ctx, on)
+	close(m.drawn)
 	leave() // when it ended by itself all of this process ends with it: the keeper starts the next
 	return errors.Join(err, p.err())
 }
@@ -106,7 +108,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	m := &machine{
 		snapshot: snapshot, logs: dir.logs(), log: log, wanted: wanted,
 		started: now, epoch: fmt.Sprintf("%d-%d", now.UnixMilli(), os.Getpid()),
-		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), kick: make(chan struct{}, 1), https: secure,
+		sequence: uint64(now.UnixNano()), changed: make(chan struct{}), drawn: make(chan struct{}), kick: make(chan struct{}, 1), https: secure,
 	}
 	if m.stock, err = secure.stock(dir, m); err != nil {
 		return nil, err
@@ -118,7 +120,8 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	if err != nil {
 		return nil, err
 	}
-	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.events.Handler()}
+	m.door = newEventDoor(m.events.Handler(), func() string { return m.gateway.OwnAddr() })
+	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.door}
 	if m.stock != nil {
 		running, err := ReadRunning(string(dir))
 		if err != nil {
@@ -138,6 +141,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 		},
 		URLs:      m.urls,
 		Variables: m.variables,
+		Drawn:     m.drawn,
 		OnSample:  m.sample,
 	})
 	if err != nil {

@@ -65,6 +65,9 @@ type Config struct {
 	// Variables returns what each process of an app's environment is given beside its
 	// own variables, which go before these. Nil: nothing.
 	Variables func(app, env string) map[string]string
+	// Drawn is closed when nothing draws instances any more, which may be long after the end
+	// of Run: until then functions take calls. Nil: they end with Run.
+	Drawn <-chan struct{}
 	// OnSample is told once a second what each version used since the last time.
 	OnSample func([]Sample)
 

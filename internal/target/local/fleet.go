@@ -174,7 +174,7 @@ func (s *Supervisor) converge(ctx context.Context) {
 			}
 		}
 	}
-	s.beginFunctions(ctx)
+	s.beginFunctions()
 	s.beginAccessories(ctx)
 	for _, h := range s.hooks {
 		if h.alive && !h.begun {

@@ -175,19 +175,33 @@ func (f *fleet) environments() []*environment {
 }
 
 // beginFunctions calls run of those for which it has not been. The caller holds mu.
-func (s *Supervisor) beginFunctions(ctx context.Context) {
+func (s *Supervisor) beginFunctions() {
 	for _, f := range s.fleets {
 		for _, fn := range f.functions() {
 			if !fn.begun {
 				fn.begun = true
-				s.wg.Go(func() { fn.run(ctx) })
+				s.calls.Go(func() { fn.run(s.calling) })
 			}
 		}
 	}
 }
 
-// run is the life of a function, until it is gone or the supervisor ends: its processes
-// cannot outlive who gives them work.
+// leaveFunctions ends functions with Run, whose processes cannot outlive who gives them
+// work, or leaves them to go on for as long as they may be drawn: a gateway that ends still
+// has requests.
+func (s *Supervisor) leaveFunctions() {
+	if s.cfg.Drawn == nil {
+		s.endCalls()
+		s.calls.Wait()
+		return
+	}
+	go func() {
+		<-s.cfg.Drawn
+		s.endCalls()
+	}()
+}
+
+// run is the life of a function, until it is gone or nothing draws it any more.
 func (fn *function) run(ctx context.Context) {
 	fn.s.publish(fn.f.id)
 	again := time.NewTimer(0)
@@ -221,7 +235,7 @@ func (fn *function) drain(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	over := make(chan struct{})
-	fn.s.wg.Go(func() {
+	fn.s.calls.Go(func() {
 		select {
 		case <-fn.s.hurry:
 		case <-ctx.Done():

@@ -15,6 +15,7 @@ import (
 
 	"titrate/internal/cgroup"
 	"titrate/internal/invocation"
+	"titrate/internal/procfs"
 	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
@@ -459,5 +460,60 @@ func TestFunction_theTailOfACallIsOfThatCall(t *testing.T) {
 	defer cancel()
 	if _, called := c.Invoke(ctx, []byte(`{"do":"tell"}`), invocation.Call{ID: "3", Tail: true}); called.Failure != "" || strings.Contains(called.Tail, "the beans are gone") {
 		t.Errorf("%+v", called)
+	}
+}
+
+// TestR19_functionsAreCalledUntilNothingDrawsThem: a supervisor that hands over lets its
+// functions go on for the gateway beside it, which still has requests.
+func TestR19_functionsAreCalledUntilNothingDrawsThem(t *testing.T) {
+	t.Parallel()
+	drawn := make(chan struct{})
+	b := newBench(t, newFolder(t), func(c *Config) { c.Drawn = drawn })
+	b.wantFn(nil, fnFleet(3, "function"))
+	c := b.callee(3)
+	pid := b.tell(c).PID
+	b.stop()
+	if got := b.tell(c); got.PID != pid {
+		t.Errorf("process %d answers, not %d", got.PID, pid)
+	}
+	close(drawn)
+	b.calls.Wait()
+	if alive(pid) {
+		t.Error("its process lives on")
+	}
+}
+
+// TestR19_theFunctionsOfASupervisorThatLivesAreLeftAlone until it has gone.
+func TestR19_theFunctionsOfASupervisorThatLivesAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	dir := newFolder(t)
+	owner, child := exec.CommandContext(t.Context(), "sleep", "60"), exec.CommandContext(t.Context(), "sleep", "60")
+	const name = "fn-OF-ANOTHER-"
+	child.Env = append(os.Environ(), tokenVar+"="+name+"1")
+	for _, cmd := range []*exec.Cmd{owner, child} {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := make(chan error, 1)
+	go func() { gone <- child.Wait() }()
+	b := prepare(t, dir)
+	start, err := procfs.StartTime(owner.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store(b.layout.brood(), brood{Name: name, Boot: b.boot, PID: owner.Process.Pid, Start: start}); err != nil {
+		t.Fatal(err)
+	}
+	b.start()
+	b.wantFn(nil, fnFleet(3, "function"))
+	b.tell(b.callee(3))
+	if !alive(child.Process.Pid) {
+		t.Error("it was ended while somebody gives it work")
+	}
+	_ = owner.Process.Kill()
+	_ = owner.Wait() // it was killed
+	if err := <-gone; err == nil {
+		t.Error("it ended by itself")
 	}
 }

@@ -141,7 +141,7 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 		if err != nil {
 			over = failedBy(err, called)
 		}
-		fn.s.wg.Go(func() {
+		fn.s.calls.Go(func() {
 			e.api.Settled(limited.Done())
 			cancel()
 			fn.finish(e, c, over, began)

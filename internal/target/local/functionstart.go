@@ -103,7 +103,7 @@ func (fn *function) notStarted(ctx context.Context, err error) error {
 // newEnvironment takes a name for one.
 func (fn *function) newEnvironment() *environment {
 	s, w := fn.s, fn.wish.Load()
-	e := &environment{fn: fn, token: s.brood + rand.Text(), spec: w.spec, told: make(chan struct{}), state: world.InstanceStarting, since: s.cfg.Now()}
+	e := &environment{fn: fn, token: s.brood.Name + rand.Text(), spec: w.spec, told: make(chan struct{}), state: world.InstanceStarting, since: s.cfg.Now()}
 	e.atWork.Store(true)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (fn *function) newEnvironment() *environment {
 	}
 	e.id = instanceID(fn.f.id.key, fn.f.id.version, e.index)
 	k := fn.f.id.key
-	e.dir = filepath.Join(s.layout.functions(), k.App, k.Env, e.id)
+	e.dir = filepath.Join(s.layout.functions(), s.brood.Name, k.App, k.Env, e.id)
 	fn.envs = append(fn.envs, e)
 	s.touch()
 	return e
@@ -131,7 +131,7 @@ func (e *environment) launch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if e.group, err = s.makeGroup(k.App+"."+k.Env+"."+e.id, e.spec); err != nil {
+	if e.group, err = s.makeGroup(k.App+"."+k.Env+"."+e.id+"."+s.brood.Name, e.spec); err != nil {
 		return err
 	}
 	if err := mkfifos(e.dir); err != nil {
@@ -164,9 +164,9 @@ func (e *environment) launch(ctx context.Context) error {
 	e.proc = proc
 	e.api = runtimeapi.New(runtimeapi.Config{Function: w.identity, Clock: s.cfg.Now, NewID: rand.Text})
 	e.server = &http.Server{Handler: e.api, ReadHeaderTimeout: initLimit, ErrorLog: log.New(io.Discard, "", 0)}
-	s.wg.Go(func() { _ = e.server.Serve(&kin{Listener: listener, of: e.family()}) }) // until it is closed
-	s.wg.Go(proc.watch)
-	s.wg.Go(e.await)
+	s.calls.Go(func() { _ = e.server.Serve(&kin{Listener: listener, of: e.family()}) }) // until it is closed
+	s.calls.Go(proc.watch)
+	s.calls.Go(e.await)
 	s.mu.Lock()
 	e.pid, e.start = proc.pid, proc.start
 	s.touch()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"titrate/internal/cgroup"
@@ -94,8 +95,12 @@ func (s *Supervisor) sweepGroups() {
 			known[filepath.Base(dir)] = true
 		}
 	}
+	broods := append(slices.Clone(s.brood.Earlier), s.brood)
 	s.mu.Unlock()
-	if err := s.cfg.Groups.Sweep(func(name string) bool { return known[name] }); err != nil {
+	keep := func(name string) bool {
+		return known[name] || slices.ContainsFunc(broods, func(b brood) bool { return b.Name != "" && strings.HasSuffix(name, b.Name) })
+	}
+	if err := s.cfg.Groups.Sweep(keep); err != nil {
 		s.cfg.Log.Error("remove the control groups of what is gone", slog.Any("error", err))
 	}
 }

@@ -26,7 +26,7 @@ import (
 //	workloads/APP/ENV/WORKLOAD/ID.run     instanceRecord
 //	workloads/APP/ENV/WORKLOAD/ID/        its FIFOs and its folder for temporary files
 //	workloads/APP/ENV/WORKLOAD/calls.past when a function was called: keepalive.History
-//	functions/APP/ENV/ID/                 the same of an environment of a function
+//	functions/BROOD/APP/ENV/ID/           the same of an environment of a function
 //	functions.json                        brood
 //	clients/                              the runtimes' clients, see runtimes.Write
 //	hooks/SHA.json, hooks/SHA/            hookRecord, and the same of a hook

@@ -30,13 +30,17 @@ type Supervisor struct {
 	probe  prober
 	wg     sync.WaitGroup // what Run waits for
 
+	calling  context.Context //nolint:containedctx // of functions, which may go on when Run has ended; set by Run
+	endCalls func()          // ends calling; set by Run
+	calls    sync.WaitGroup  // what ends with it
+
 	sweep chan struct{} // containers may be left in the engine
 	kick  chan struct{} // something changed that converge should look at
 	hurry chan struct{} // closed: no more patience with what is to end
 	halt  chan struct{} // closed by Stop: hooks end
 	back  chan struct{} // closed once what an earlier supervisor left has been published
 
-	brood    string // what the tokens of functions' processes begin with; set by Run
+	brood    brood // of the processes of functions; set by Run
 	finding  sync.Mutex
 	runtimes map[string]runtimes.Runtime // that were found, by name; guarded by finding
 
@@ -97,6 +101,8 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer s.closeLogs()
 	defer s.storeFunctions()
 	defer s.wg.Wait()
+	s.calling, s.endCalls = context.WithCancel(context.WithoutCancel(ctx))
+	defer s.leaveFunctions()
 	defer cancel()
 	if err := s.adoptAccessories(ctx, &spawned{}); err != nil {
 		return err
@@ -107,6 +113,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	if err := s.adoptFunctions(ctx); err != nil {
 		return err
 	}
+	s.wg.Go(func() { s.endEarlier(ctx) })
 	close(s.back)
 	if err := s.adoptHooks(ctx); err != nil {
 		return err
