@@ -9,7 +9,7 @@ func (p *Pool[I]) Resize(most, least int) {
 	defer p.mu.Unlock()
 	p.cfg.Max = max(most, 1)
 	p.cfg.Min = min(max(least, 0), p.cfg.Max)
-	p.startFor(len(p.waiting))
+	p.startWanted()
 }
 
 // Drop stops an instance that has ended while nobody had it. One that is lent is left to

@@ -41,8 +41,10 @@ type Pool[I comparable] struct {
 	work   sync.WaitGroup // starts and stops under way
 
 	mu       sync.Mutex
-	idle     []idle[I] // the one that was used last stands last, and is lent first
-	busy     map[I]bool
+	idle     []idle[I]       // the one that was used last stands last, and is lent first
+	busy     map[I]time.Time // since when
+	call     time.Duration   // that one takes, as a moving average
+	begin    time.Duration   // that a start takes, likewise
 	starting int
 	waiting  []*waiter[I] // oldest first
 	closed   bool
@@ -56,7 +58,10 @@ type idle[I comparable] struct {
 }
 
 // waiter is an invocation without an instance.
-type waiter[I comparable] struct{ lent chan loan[I] } // holds one
+type waiter[I comparable] struct {
+	lent chan loan[I] // holds one
+	late bool         // it has waited longer than was to be expected
+}
 
 // loan is what a waiter gets.
 type loan[I comparable] struct {
@@ -70,14 +75,17 @@ func New[I comparable](cfg Config[I]) *Pool[I] {
 	ctx, cancel := context.WithCancel(context.Background())
 	cfg.Max = max(cfg.Max, 1)
 	cfg.Min = min(cfg.Min, cfg.Max)
-	return &Pool[I]{cfg: cfg, ctx: ctx, cancel: cancel, busy: map[I]bool{}, emptied: make(chan struct{})}
+	return &Pool[I]{cfg: cfg, ctx: ctx, cancel: cancel, busy: map[I]time.Time{}, emptied: make(chan struct{})}
 }
 
 // Lend returns an instance for one invocation, to be given back by [Pool.Return]. Cold
 // says that it was started meanwhile and has worked for nobody.
 //
 // An invocation that waits takes whatever is there first, an instance that becomes idle
-// or one that has started: it never waits behind a cold start when a warm one is free.
+// or one that has started: it never waits behind a cold start when a warm one is free. One
+// is started for it unless those at work are expected to be free sooner, by what calls and
+// starts have taken so far: a burst of short calls would be slowed down by nothing more
+// than by starts.
 // The error is ErrThrottled, ErrClosed, the context's, or what Start said.
 func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 	var none I
@@ -89,7 +97,7 @@ func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 	case len(p.idle) > 0:
 		last := p.idle[len(p.idle)-1]
 		p.idle = p.idle[:len(p.idle)-1]
-		p.busy[last.instance] = true
+		p.busy[last.instance] = p.cfg.Now()
 		p.mu.Unlock()
 		return last.instance, false, nil
 	case len(p.busy)+len(p.waiting) >= p.cfg.Max:
@@ -98,12 +106,22 @@ func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 	}
 	w := &waiter[I]{lent: make(chan loan[I], 1)}
 	p.waiting = append(p.waiting, w)
-	p.startFor(len(p.waiting))
+	p.startWanted()
+	late := time.NewTimer(p.patience())
+	defer late.Stop()
 	p.mu.Unlock()
-	select {
-	case l := <-w.lent:
-		return l.instance, l.cold, l.err
-	case <-ctx.Done():
+	for waits := true; waits; {
+		select {
+		case l := <-w.lent:
+			return l.instance, l.cold, l.err
+		case <-late.C:
+			p.mu.Lock()
+			w.late = true
+			p.startWanted()
+			p.mu.Unlock()
+		case <-ctx.Done():
+			waits = false
+		}
 	}
 	p.mu.Lock()
 	if at := slices.Index(p.waiting, w); at >= 0 {
@@ -123,14 +141,17 @@ func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 // or nobody knows what it does. One that Close has stopped meanwhile is none any more.
 func (p *Pool[I]) Return(i I, broken bool) {
 	p.mu.Lock()
-	known := p.busy[i]
+	since, known := p.busy[i]
 	delete(p.busy, i)
+	if known {
+		p.call += (p.cfg.Now().Sub(since) - p.call) / 8
+	}
 	over := len(p.idle)+len(p.busy) >= p.cfg.Max // Max was lowered meanwhile
 	stop := known && (broken || over || !p.give(i, false))
 	if stop { // before settle: Close waits for it
 		p.stop(i)
 	}
-	p.startFor(len(p.waiting))
+	p.startWanted()
 	p.settle()
 	p.mu.Unlock()
 }

@@ -343,3 +343,46 @@ func TestDrop_endsWhatNobodyHas(t *testing.T) {
 		p.Return(one, true)
 	})
 }
+
+// TestLend_aBurstOfShortCallsStartsNothing that it would be over before; what turns out to
+// be long does.
+func TestLend_aBurstOfShortCallsStartsNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: 100 * time.Millisecond}
+		p := f.pool(0, 64)
+		defer p.Close(t.Context())
+		call := func(takes time.Duration) {
+			i, _ := lend(t, p)
+			time.Sleep(takes)
+			p.Return(i, false)
+		}
+		for range 20 { // it is known what one takes
+			call(time.Millisecond)
+		}
+		var all sync.WaitGroup
+		burst := func(takes time.Duration) time.Duration {
+			began := time.Now()
+			for range 3 {
+				all.Go(func() { call(takes) })
+			}
+			all.Wait()
+			return time.Since(began)
+		}
+		if took := burst(time.Millisecond); f.made != 1 || took != 3*time.Millisecond {
+			t.Errorf("three short calls took %s, with %d instances", took, f.made)
+		}
+		if took := burst(time.Minute); f.made != 3 || took > time.Minute+200*time.Millisecond {
+			t.Errorf("three long calls took %s, with %d instances", took, f.made)
+		}
+		// From now on it is known that they are long.
+		began := time.Now()
+		for range 6 {
+			all.Go(func() { call(time.Minute) })
+		}
+		all.Wait()
+		if took := time.Since(began); f.made != 6 || took > time.Minute+100*time.Millisecond {
+			t.Errorf("six long calls took %s, with %d instances", took, f.made)
+		}
+	})
+}

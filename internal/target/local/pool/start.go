@@ -1,24 +1,46 @@
 package pool
 
-// startFor starts instances until there is one on its way for each of so many waiters,
-// as far as the pool may grow. The lock is held.
-func (p *Pool[I]) startFor(waiters int) {
-	for !p.closed && p.starting < waiters && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
+import "time"
+
+// startWanted starts instances until there is one on its way for each waiter that wants
+// one, as far as the pool may grow: for whom those at work are not free before one has
+// started, and who has waited longer than that. The lock is held.
+func (p *Pool[I]) startWanted() {
+	wanted := 0
+	for at, w := range p.waiting {
+		if w.late || time.Duration(at+1)*p.call >= p.begin*time.Duration(len(p.busy)) {
+			wanted++
+		}
+	}
+	for !p.closed && p.starting < wanted && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
 		p.start()
 	}
+}
+
+// patience is how long a waiter waits that is expected to get an instance from those at
+// work, before it is late: some calls, and no longer than a start. The lock is held.
+func (p *Pool[I]) patience() time.Duration {
+	return min(max(4*p.call, time.Millisecond), max(p.begin, time.Millisecond))
 }
 
 // start starts one instance. The lock is held.
 func (p *Pool[I]) start() {
 	p.starting++
+	began := p.cfg.Now()
 	p.work.Go(func() {
 		i, err := p.cfg.Start(p.ctx)
 		p.mu.Lock()
 		p.starting--
 		if err != nil {
 			p.failed(err)
+			p.startWanted()
 			p.mu.Unlock()
 			return
+		}
+		if took := p.cfg.Now().Sub(began); p.begin == 0 {
+			p.begin = took
+		} else {
+			p.begin += (took - p.begin) / 4
 		}
 		kept := p.give(i, true)
 		p.mu.Unlock()
@@ -47,7 +69,7 @@ func (p *Pool[I]) give(i I, cold bool) bool {
 	case len(p.waiting) > 0:
 		p.waiting[0].lent <- loan[I]{instance: i, cold: cold}
 		p.waiting = p.waiting[1:]
-		p.busy[i] = true
+		p.busy[i] = p.cfg.Now()
 	default:
 		p.idle = append(p.idle, idle[I]{instance: i, since: p.cfg.Now()})
 	}
