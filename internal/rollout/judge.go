@@ -90,7 +90,9 @@ func (l *look) judgeMember(s State, i int) judgement {
 			}
 		case verdict == analysis.Pass, verdict == analysis.Fail && l.waived(s, l.alarmCause(s, i, r)):
 			measured = measured || asked
-		case verdict == "" && silent,
+		// Of a function it is waited until a data point has closed: its calls may all have come
+		// since the weight arrived.
+		case verdict == "" && silent && !member.Function,
 			verdict == analysis.NoData && (silent || l.plan.NoDataPasses):
 			j.unmeasured = !member.Worker
 		default:
@@ -100,7 +102,7 @@ func (l *look) judgeMember(s State, i int) judgement {
 	j.unmeasured = j.unmeasured || !measured && !member.Worker
 	switch {
 	case len(seen.Readings) < len(member.Alarms):
-		j.well, j.unmeasured, j.reading = silent, !member.Worker, nil
+		j.well, j.unmeasured, j.reading = silent && !member.Function, !member.Worker, nil
 	case j.reading != nil && !measured && !silent && !l.plan.NoDataPasses && s.Stable[i] != 0:
 		j.well = false
 	}

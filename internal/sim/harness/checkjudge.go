@@ -44,7 +44,8 @@ func (h *history) checkJudged(r *rollout.Record, look *rollout.Look) {
 			h.holds(judgedWell, fails < surely, "rollout %d is promoted by itself, and %s %s fails %.0f %% of its requests", look.Rollout, m.Workload, m.Candidate, 100*(n.Errors+n.Timeouts))
 		}
 		if a.Back != nil && b.Back == nil && a.Back.Member == i && a.Back.Evidence != nil && a.Back.Evidence.Err == "" {
-			ill := n.fault == BadErrors || n.fault == BadLatency || n.fault == BadTimeouts || n.fault == Throttled
+			ill := n.fault == BadErrors || n.fault == BadLatency || n.fault == BadTimeouts || n.fault == Throttled ||
+				m.Function && len(r.Plan.Members) == 1 && n.Errors > 0 // by itself an alarm trips as it is written, chance or not
 			h.holds(judgedWell, ill, "rollout %d is taken back, and nothing is wrong with %s %s: %s", look.Rollout, m.Workload, m.Candidate, a.Back.Why)
 		}
 	}
