@@ -40,7 +40,7 @@ func fold[T any](all []T, key func(T) string) [][]T {
 // alike says what a workload has in common with others that are told of with it; empty:
 // there is something to be told of it alone.
 func alike(wl client.Workload) string {
-	if wl.Health != "healthy" || wl.Orphaned != 0 || len(wl.URLs) > 0 && len(wl.Versions) == 0 {
+	if wl.Health != "healthy" || wl.Orphaned != 0 {
 		return ""
 	}
 	if slices.ContainsFunc(wl.Instances, func(i client.Instance) bool { return i.Why != "" || i.Last != "" }) {

@@ -86,7 +86,7 @@ func FuzzCall(f *testing.F) {
 			path = "/v1/queues/purge"
 		}
 		if strings.Contains(body, "slow") || strings.ContainsAny(path, " \n%?#\x00") {
-			t.Skip()
+			return // the machine waits for "slow", and httptest makes no request of the others
 		}
 		r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer secret")
