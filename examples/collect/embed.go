@@ -14,6 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"titrate/examples/worktree"
 )
 
 //go:embed api one on notify timers functions internal services program
@@ -44,17 +46,8 @@ func Write(dir string, v Variant, o Options) error {
 	if err := clean(dir, files); err != nil {
 		return fmt.Errorf("write %s: %w", v, err)
 	}
-	for name, content := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if old, err := os.ReadFile(path); err == nil && string(old) == content {
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			return fmt.Errorf("write %s: %w", v, err)
-		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			return fmt.Errorf("write %s: %w", v, err)
-		}
+	if err := worktree.Write(dir, files); err != nil {
+		return fmt.Errorf("write %s: %w", v, err)
 	}
 	return nil
 }
