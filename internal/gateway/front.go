@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httputil"
 	"strings"
@@ -105,9 +104,7 @@ func (f *front) arrival(r *http.Request) arrival {
 		a.wants = r.Header.Get("Access-Control-Request-Method")
 	}
 	if f.internal {
-		if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-			a.local, _ = addrOf(at)
-		}
+		a.local = localOf(r)
 		return a
 	}
 	if a.token == "" && strings.Contains(a.host, "--") {

@@ -96,12 +96,22 @@ func (g *Gateway) InternalURL(k rollout.Key) string {
 	return "http://" + net.JoinHostPort(g.addresses.of(k).String(), strconv.Itoa(g.cfg.InternalPort))
 }
 
+// localOf returns the address that the client of an internal request connected to.
+func localOf(r *http.Request) netip.Addr {
+	at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return netip.Addr{}
+	}
+	local, _ := addrOf(at)
+	return local
+}
+
 // ownAddress is where what is no workload answers on the internal listener.
 var ownAddress = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // own has Config.Own answer what is for it, and leaves all others alone.
 func (f *front) own(w http.ResponseWriter, r *http.Request) bool {
-	if !f.internal || f.g.cfg.Own == nil || f.arrival(r).local != ownAddress {
+	if !f.internal || f.g.cfg.Own == nil || localOf(r) != ownAddress {
 		return false
 	}
 	f.g.cfg.Own.ServeHTTP(w, r)

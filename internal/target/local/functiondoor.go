@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 
 	"titrate/internal/httpevent"
 	"titrate/internal/httpevent/jwt"
@@ -11,7 +12,7 @@ import (
 )
 
 // door is what stands between requests and a function: the workload's routes, and who
-// may come in. It does not change once made; nil triggers are those of a function that
+// may come in. Of it only told changes once made; nil triggers are those of a function that
 // is called at any path.
 type door struct {
 	triggers *rollout.Triggers
@@ -20,6 +21,7 @@ type door struct {
 	cors     *httpevent.CORS   // nil: none
 	auth     *jwt.Authorizer   // nil: anybody, unless shut
 	shut     bool              // nobody: who may come in cannot be told
+	told     atomic.Int64      // when it was told last why a request was refused, in nanoseconds
 }
 
 // newDoor makes one. Manifests are checked long before: what cannot be used here is told

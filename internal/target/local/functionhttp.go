@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"titrate/internal/httpevent"
 	"titrate/internal/httpevent/jwt"
@@ -51,8 +52,9 @@ func (fn *function) Serve(r *http.Request, c invocation.Call) (*http.Response, i
 
 // serve is Serve without what browsers ask for.
 func (fn *function) serve(r *http.Request, c invocation.Call, d *door) (*http.Response, invocation.Called) {
-	who, refused := d.authorize(r)
+	who, refused, why := d.authorize(r)
 	if refused != nil {
+		fn.refused(d, why)
 		return response(r, *refused), invocation.Called{}
 	}
 	body, whole, err := readRequest(r)
@@ -76,26 +78,41 @@ func (fn *function) serve(r *http.Request, c invocation.Call, d *door) (*http.Re
 	return d.answer(r, a)
 }
 
-// authorize checks the token of a request; the answer is that of one that is refused.
-func (d *door) authorize(r *http.Request) (*httpevent.Authorized, *httpevent.Answer) {
+// refusedEvery is how often it is told in a function's log why a request was refused.
+const refusedEvery = 10 * time.Second
+
+// refused tells why a request was refused, now and then: an issuer that does not answer
+// refuses them all.
+func (fn *function) refused(d *door, why string) {
+	now, last := fn.s.cfg.Now().UnixNano(), d.told.Load()
+	if now-last < int64(refusedEvery) || !d.told.CompareAndSwap(last, now) {
+		return
+	}
+	line := fn.f.redact.clean([]byte("a request was refused: " + why))
+	fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", [][]byte{line})
+}
+
+// authorize checks the token of a request; the answer is that of one that is refused, for
+// a reason.
+func (d *door) authorize(r *http.Request) (who *httpevent.Authorized, refused *httpevent.Answer, why string) {
 	switch {
 	case d.shut:
 		a := httpevent.Message(http.StatusInternalServerError, "Internal Server Error")
-		return nil, &a
+		return nil, &a, "its jwt cannot be used"
 	case d.auth == nil:
-		return nil, nil
+		return nil, nil, ""
 	}
 	who, err := d.auth.Authorize(r.Context(), r)
 	var denied *jwt.DeniedError
 	switch {
 	case errors.As(err, &denied):
 		a := denied.Answer()
-		return nil, &a
+		return nil, &a, denied.Reason
 	case err != nil:
 		a := httpevent.Message(http.StatusUnauthorized, "Unauthorized")
-		return nil, &a
+		return nil, &a, err.Error()
 	}
-	return who, nil
+	return who, nil, ""
 }
 
 // readRequest reads a body of at most what an event may be; whole is false where there

@@ -108,10 +108,19 @@ func TestFunction_answersForBrowsersAndTokens(t *testing.T) {
 	before := invoked()
 	token := &rollout.JWT{Issuer: "http://127.0.0.1:1", Audiences: []string{"shop"}}
 	b.wantFn(&rollout.Triggers{Routes: []string{"GET /"}, CORS: cors, JWT: token}, fnFleet(1, "function-http"))
-	for _, header := range [][]string{nil, {"Authorization", "Bearer x.y.z"}} {
+	for _, header := range [][]string{{"Authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.e30.eA"}, nil, {"Authorization", "Bearer x.y.z"}} {
 		if resp, _, called = serveAt(t, c, http.MethodGet, "http://api.example/", nil, header...); resp.StatusCode != http.StatusUnauthorized || called.Failure != "" {
 			t.Errorf("%v: %d %+v", header, resp.StatusCode, called)
 		}
+	}
+	var told []string
+	for _, l := range b.logs(world.LogQuery{App: orders.App, Env: orders.Env}) {
+		if strings.HasPrefix(l.Text, "a request was refused: ") {
+			told = append(told, l.Text)
+		}
+	}
+	if len(told) != 1 || !strings.Contains(told[0], token.Issuer) {
+		t.Errorf("of three that were refused within a moment the log says %q", told)
 	}
 	if auth := b.function(1).wish.Load().door.auth; auth == nil {
 		t.Error("no authorizer")
