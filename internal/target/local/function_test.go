@@ -440,10 +440,12 @@ func TestR19_whatAKilledSupervisorLeftOfFunctionsIsEnded(t *testing.T) {
 		t.Skip("it died with its supervisor")
 	}
 	b := newBench(t, dir)
-	<-b.TakenBack()
-	if alive(pid) {
-		t.Errorf("process %d lives on", pid)
-	}
+	b.until("what was left is ended", func(Seen) bool { return !alive(pid) })
+	b.until("nothing is kept of who left it", func(Seen) bool {
+		b.Supervisor.mu.Lock()
+		defer b.Supervisor.mu.Unlock()
+		return len(b.brood.Earlier) == 0
+	})
 }
 
 func TestFunction_theTailOfACallIsOfThatCall(t *testing.T) {

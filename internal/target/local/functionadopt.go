@@ -54,7 +54,7 @@ type brood struct {
 	Boot  string `json:"boot"` // of the machine and the folder: what a copy of the folder names is not its own
 	PID   int    `json:"pid"`  // of the supervisor's process, which gives them work
 	Start uint64 `json:"start"`
-	// Earlier are those of supervisors that may still have something of theirs drawn.
+	// Earlier are those of supervisors before, which may still have something of theirs drawn.
 	Earlier []brood `json:"earlier,omitempty"`
 }
 
@@ -80,13 +80,15 @@ func (s *Supervisor) newBrood(ctx context.Context) error {
 	earlier := last.Earlier
 	last.Earlier = nil
 	for _, b := range append(earlier, last) {
-		switch {
-		case b.Name == "" || b.Boot != me.Boot:
-		case b.alone(me):
-			s.endBrood(ctx, b.Name)
-		default:
-			me.Earlier = append(me.Earlier, b)
+		if b.Name == "" || b.Boot != me.Boot {
+			continue
 		}
+		if b.alone(me) {
+			s.endBrood(ctx, b.Name)
+		}
+		// Also of those: a process that was just about to become its program has no name at
+		// that moment. endEarlier looks once more.
+		me.Earlier = append(me.Earlier, b)
 	}
 	s.mu.Lock()
 	s.brood = me
