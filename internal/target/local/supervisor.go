@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -40,7 +41,8 @@ type Supervisor struct {
 	halt  chan struct{} // closed by Stop: hooks end
 	back  chan struct{} // closed once what an earlier supervisor left has been published
 
-	brood    brood // of the processes of functions; set by Run
+	brood    brood         // of the processes of functions; set by Run
+	turns    chan struct{} // of starts that no call waits for
 	finding  sync.Mutex
 	runtimes map[string]runtimes.Runtime // that were found, by name; guarded by finding
 
@@ -89,7 +91,7 @@ func New(cfg Config) (*Supervisor, error) {
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
-		runtimes: map[string]runtimes.Runtime{}, pasts: map[rollout.Key]*past{}, authorizers: map[string]*jwt.Authorizer{},
+		turns: make(chan struct{}, 2*runtime.NumCPU()), runtimes: map[string]runtimes.Runtime{}, pasts: map[rollout.Key]*past{}, authorizers: map[string]*jwt.Authorizer{},
 	}, nil
 }
 

@@ -31,6 +31,10 @@ type Config[I comparable] struct {
 	// Stop ends an instance. It is called once for each that Start made, and may block.
 	Stop func(i I)
 	Now  func() time.Time
+	// Turns has room for the starts that nobody waits for yet, of all pools that share it:
+	// so many at a time, so that a start that an invocation waits for has the machine
+	// first. Nil: all start at once.
+	Turns chan struct{}
 }
 
 // Pool lends instances. Its methods may be called from any goroutine.
@@ -46,6 +50,7 @@ type Pool[I comparable] struct {
 	call     time.Duration   // that one takes, as a moving average
 	begin    time.Duration   // that a start takes, likewise
 	starting int
+	ahead    []*ahead     // of those: that wait for a turn
 	waiting  []*waiter[I] // oldest first
 	closed   bool
 	emptied  chan struct{} // closed when the pool is closed and nothing is busy
@@ -157,12 +162,12 @@ func (p *Pool[I]) Return(i I, broken bool) {
 }
 
 // Warm starts instances until so many are there or on their way, at most Max. It does
-// not wait for them.
+// not wait for them, and they wait for their turn (Config.Turns).
 func (p *Pool[I]) Warm(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !p.closed && len(p.idle)+len(p.busy)+p.starting < min(n, p.cfg.Max) {
-		p.start()
+		p.startAhead()
 	}
 }
 

@@ -42,6 +42,12 @@ func (f *farm) start(ctx context.Context) (int, error) {
 	return f.made, nil
 }
 
+func (f *farm) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.made
+}
+
 func (f *farm) stop(i int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -383,6 +389,66 @@ func TestLend_aBurstOfShortCallsStartsNothing(t *testing.T) {
 		all.Wait()
 		if took := time.Since(began); f.made != 6 || took > time.Minute+100*time.Millisecond {
 			t.Errorf("six long calls took %s, with %d instances", took, f.made)
+		}
+	})
+}
+
+func TestWarm_letsAStartThatAnInvocationWaitsForGoFirst(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := make(chan struct{}, 1)
+		slow := farm{takes: 100 * time.Millisecond, running: map[int]bool{}}
+		var pools []*pool.Pool[int]
+		for range 10 {
+			p := pool.New(pool.Config[int]{Max: 3, Now: time.Now, Start: slow.start, Stop: slow.stop, Turns: turns})
+			defer p.Close(t.Context())
+			p.Warm(1)
+			pools = append(pools, p)
+		}
+		began := time.Now()
+		synctest.Wait()
+		// Whichever has its turn: an invocation of the others waits for none of it.
+		for _, p := range pools {
+			i, _ := lend(t, p)
+			p.Return(i, false)
+		}
+		if took := time.Since(began); took > 1000*time.Millisecond {
+			t.Errorf("invocations of ten waited %v one after the other, one start takes 100ms", took)
+		}
+		for _, p := range pools {
+			if idle, _, starting := p.Count(); idle != 1 || starting != 0 {
+				t.Errorf("%d are idle and %d starting, one was wanted", idle, starting)
+			}
+		}
+	})
+}
+
+func TestWarm_startsSoManyAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		turns := make(chan struct{}, 2)
+		f := farm{takes: 100 * time.Millisecond, running: map[int]bool{}}
+		hung := farm{takes: time.Hour, running: map[int]bool{}}
+		var pools []*pool.Pool[int]
+		for i := range 10 {
+			start := f.start
+			if i == 0 { // has its turn for a while only
+				start = hung.start
+			}
+			p := pool.New(pool.Config[int]{Max: 3, Now: time.Now, Start: start, Stop: f.stop, Turns: turns})
+			defer p.Close(t.Context())
+			p.Warm(1)
+			pools = append(pools, p)
+		}
+		time.Sleep(150 * time.Millisecond)
+		synctest.Wait()
+		if n := f.count(); n > 2 {
+			t.Errorf("%d were started in the time of one, two at a time may be", n)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if n := f.count(); n != 9 {
+			t.Errorf("%d of 9 were started beside one that hangs", n)
 		}
 	})
 }

@@ -1,6 +1,16 @@
 package pool
 
-import "time"
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// ahead is a start that waits for its turn.
+type ahead struct{ asked chan struct{} } // closed when an invocation waits for it
+
+// turn is how long a start has its turn at the most: what it takes longer it waits itself.
+const turn = 250 * time.Millisecond
 
 // startWanted starts instances until there is one on its way for each waiter that wants
 // one, as far as the pool may grow: for whom those at work are not free before one has
@@ -12,8 +22,12 @@ func (p *Pool[I]) startWanted() {
 			wanted++
 		}
 	}
+	for len(p.ahead) > 0 && p.starting-len(p.ahead) < wanted {
+		close(p.ahead[0].asked)
+		p.ahead = p.ahead[1:]
+	}
 	for !p.closed && p.starting < wanted && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
-		p.start()
+		p.start(nil)
 	}
 }
 
@@ -23,11 +37,23 @@ func (p *Pool[I]) patience() time.Duration {
 	return min(max(4*p.call, time.Millisecond), max(p.begin, time.Millisecond))
 }
 
-// start starts one instance. The lock is held.
-func (p *Pool[I]) start() {
+// startAhead starts one that nobody waits for yet, when it has its turn. The lock is held.
+func (p *Pool[I]) startAhead() {
+	if p.cfg.Turns == nil {
+		p.start(nil)
+		return
+	}
+	a := &ahead{asked: make(chan struct{})}
+	p.ahead = append(p.ahead, a)
+	p.start(a)
+}
+
+// start starts one instance; nil: at once. The lock is held.
+func (p *Pool[I]) start(a *ahead) {
 	p.starting++
-	began := p.cfg.Now()
 	p.work.Go(func() {
+		defer p.await(a)()
+		began := p.cfg.Now()
 		i, err := p.cfg.Start(p.ctx)
 		p.mu.Lock()
 		p.starting--
@@ -48,6 +74,30 @@ func (p *Pool[I]) start() {
 			p.cfg.Stop(i)
 		}
 	})
+}
+
+// await returns when a start may begin, and what ends its turn. It begins without one when
+// an invocation waits for it.
+func (p *Pool[I]) await(a *ahead) (over func()) {
+	if a == nil {
+		return func() {}
+	}
+	select {
+	case p.cfg.Turns <- struct{}{}:
+	case <-a.asked:
+		return func() {}
+	case <-p.ctx.Done(): // Start sees it, too
+		return func() {}
+	}
+	p.mu.Lock()
+	p.ahead = slices.DeleteFunc(p.ahead, func(other *ahead) bool { return other == a })
+	p.mu.Unlock()
+	end := sync.OnceFunc(func() { <-p.cfg.Turns })
+	limit := time.AfterFunc(turn, end)
+	return func() {
+		limit.Stop()
+		end()
+	}
 }
 
 // failed tells the oldest waiter that the function does not start: it is what Lambda
