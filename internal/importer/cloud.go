@@ -279,7 +279,7 @@ func (b *builder) variable(f *cloudFunction, name, value string, from *node) {
 		b.resolved(from)
 	case strings.Contains(value, "${"):
 		b.resolved(from)
-		b.note(from, Lost, name+" is "+value+": only the account at AWS knows it", "env: { "+name+": VALUE }")
+		b.note(from, Lost, name+" is "+value+": the files do not say what that is", "env: { "+name+": VALUE }")
 	case reservedVariable(name):
 		b.note(from, Needless, name+" is set by whatever runs the function", "")
 	default:

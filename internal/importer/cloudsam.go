@@ -75,8 +75,10 @@ func (r *samReader) fn(of sam.Function) {
 		r.unsupported(f, "functions in images are not run here", "declare a service with image:, or build the function from its folder")
 		return
 	case of.InlineCode != "":
-		r.unsupported(f, "code that stands in the template is not built", "put it into a file of a folder")
-		return
+		if !r.inlined(f, of.InlineCode) {
+			r.unsupported(f, "code that stands in the template is run by Node.js and Python only, and is a file named as the handler is", "put it into a file of a folder")
+			return
+		}
 	case strings.Contains(of.CodeURI, "://"):
 		r.note(at, Changed, "its code is an archive in a bucket", "build: FOLDER with its code")
 	case of.CodeURI != "":

@@ -68,6 +68,8 @@ func (r *slsReader) project() {
 			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "Titrate does it by itself", "")
 		case "serverless-offline", "serverless-localstack":
 			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "it is for the developer's own machine alone", "")
+		case "serverless-python-requirements", "serverless-prune-plugin", "serverless-pseudo-parameters", "serverless-iam-roles-per-function":
+			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "dependencies are installed, old versions removed and names found without it, and there are no roles of the cloud", "")
 		default:
 			r.note(slsNode(r.p.At, "plugins."+plugin), Changed, "what the plugin does is not known", "look at what it adds to functions, builds or resources")
 		}

@@ -82,12 +82,19 @@ func (b *builder) made(name string) string {
 	return ""
 }
 
-// needed are the files of services that are left.
+// needed are the files of services and functions that are left.
 func (b *builder) needed() []File {
 	files := []File{}
 	for _, u := range b.services {
 		if _, name := b.dockerfile(u); b.made(name) != "" {
 			files = append(files, File{name, b.made(name)})
+		}
+	}
+	for _, u := range b.functions {
+		for _, f := range b.files {
+			if path.Dir(f.Name) == u.value("build") {
+				files = append(files, f)
+			}
 		}
 	}
 	return files

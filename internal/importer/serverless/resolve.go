@@ -149,11 +149,6 @@ func (r *resolver) variable(inside string, at *node) (*node, found, error) {
 	if null != nil {
 		return null, known, nil
 	}
-	for _, t := range tried {
-		if t.fatal {
-			return nil, missing, &Error{File: at.File, Line: at.Line, Why: t.why, Hint: t.instead}
-		}
-	}
 	last := tried[len(tried)-1]
 	r.report(at, "${"+inside+"}", last.why, last.instead)
 	return nil, missing, nil
@@ -163,7 +158,6 @@ func (r *resolver) variable(inside string, at *node) (*node, found, error) {
 type reason struct {
 	why, instead string
 	told         bool // a person should know it though a fallback was taken
-	fatal        bool // without a fallback it ends the reading
 }
 
 // choice evaluates one choice, the variables within it first.

@@ -243,7 +243,6 @@ func TestRead_saysWhatCannotBeRead(t *testing.T) {
 		"deep nesting":          {files("serverless.yml", "a: "+strings.Repeat("[", 80)+strings.Repeat("]", 80)), "serverless.yml:1: nested deeper than 64"},
 		"very deep nesting":     {files("serverless.yml", "a: "+strings.Repeat("[", 200_000)), "serverless.yml:1: "},
 		"deep variables":        {files("serverless.yml", "a: "+strings.Repeat("${self:", 60)+"x"+strings.Repeat("}", 60)), ""},
-		"a missing file":        {files("serverless.yml", "service: x\ncustom: ${file(no.yml):a}\n"), "serverless.yml:2: the file no.yml is missing"},
 		"no configuration":      {files("other.yml", ""), "serverless.yml: there is no Serverless Framework configuration"},
 		"no YAML":               {files("serverless.yml", "a: [\nb: }"), "serverless.yml:2: not readable as YAML"},
 		"bad YAML in a file":    {files("serverless.yml", "a: ${file(b.yml)}", "b.yml", "x: 1\ny: ]"), "b.yml:2: "},

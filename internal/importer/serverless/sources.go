@@ -173,7 +173,7 @@ func (r *resolver) file(s source, at *node) (*node, found, reason, error) {
 	if !ok {
 		src, err := readFile(r.tree, full)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, missing, reason{why: "the file " + name + " is missing", instead: "add the file, or give the variable a fallback", fatal: true}, nil
+			return nil, missing, reason{why: "the file " + name + " is missing", instead: "import again where it is, or write the value out"}, nil
 		}
 		if err == nil && len(r.files) >= maxFiles {
 			err = &Error{File: at.File, Line: at.Line, Why: fmt.Sprintf("more than %d files are read", maxFiles), Hint: "put them together"}
