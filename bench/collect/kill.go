@@ -51,8 +51,8 @@ func blows(n int, seed uint64) []blow {
 // kill is one that was done.
 type kill struct {
 	blow
-	from, to time.Time     // it happened between these
-	wait     time.Duration // until it did its work again
+	figures.Kill
+	wait time.Duration // until it did its work again
 }
 
 // strike waits for its moment, kills, and waits until what was killed works again.
@@ -64,7 +64,7 @@ func (s *soak) strike(ctx context.Context, commit string, b blow) error {
 	if err != nil {
 		return err
 	}
-	k := kill{blow: b, from: time.Now()}
+	k := kill{blow: b, Kill: figures.Kill{Victim: b.victim, From: time.Now()}}
 	if err := s.Kill(b.victim); err != nil {
 		return err
 	}
@@ -73,9 +73,9 @@ func (s *soak) strike(ctx context.Context, commit string, b blow) error {
 	for syscall.Kill(pid, 0) == nil && ctx.Err() == nil {
 		runtime.Gosched()
 	}
-	k.to = time.Now()
+	k.To = time.Now()
 	err = s.recovered(ctx, b.victim)
-	k.wait = time.Since(k.from)
+	k.wait = time.Since(k.From)
 	s.kills = append(s.kills, k)
 	return err
 }
@@ -121,25 +121,16 @@ func (s *soak) recovered(ctx context.Context, victim string) error {
 	})
 }
 
-// felt is how long after a kill a failure is put down to it.
-const felt = 20 * time.Second
-
 // attribute counts failed requests by what had been killed. Only what was sent before a
 // node was gone may be lost with it.
 func (s *soak) attribute(t *traffic, failures []load.Failure) map[string]int {
 	losses := map[string]int{}
+	kills := make([]figures.Kill, len(s.kills))
+	for i, k := range s.kills {
+		kills[i] = k.Kill
+	}
 	for _, f := range failures {
-		began := t.began(f.ID)
-		cause, after := "nothing", time.Duration(0)
-		for _, k := range s.kills {
-			if f.At.Before(k.from) || began.After(k.to.Add(felt)) {
-				continue
-			}
-			cause, after = k.victim, began.Sub(k.from)
-			if k.victim == "node" && began.After(k.to) {
-				cause = "node, later"
-			}
-		}
+		cause, after := figures.Blame(kills, t.Began(f.ID), f.At)
 		losses[cause]++
 		fmt.Fprintf(os.Stderr, "  lost (%s): %s begun %v after it, ended %s: %d %s%.200s by %q\n",
 			cause, f.Step, after.Round(time.Millisecond), f.At.Format("15:04:05.000"), f.Status, f.Err, f.Body, f.Version)

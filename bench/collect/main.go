@@ -66,15 +66,15 @@ func run(ctx context.Context, program string, n int, rate float64, seed uint64, 
 			break
 		}
 		if err := s.release(ctx, i+1, &b); err != nil {
-			_, lerr := customers.stop()
+			_, lerr := customers.Stop()
 			return s.said(errors.Join(err, lerr))
 		}
 	}
 	if err := s.conclude(ctx); err != nil {
-		_, lerr := customers.stop()
+		_, lerr := customers.Stop()
 		return s.said(errors.Join(err, lerr))
 	}
-	report, err := customers.stop()
+	report, err := customers.Stop()
 	if err != nil {
 		return fmt.Errorf("the load: %w", err)
 	}

@@ -46,9 +46,9 @@ func blowAt(release int) *blow {
 // kill is one that was done.
 type kill struct {
 	blow
-	from, to time.Time     // it happened between these
-	wait     time.Duration // until things were as before, as tell says of each victim
-	refused  int           // probes that got no answer, or another than 200
+	figures.Kill
+	wait    time.Duration // until things were as before, as tell says of each victim
+	refused int           // probes that got no answer, or another than 200
 }
 
 // strike waits for its moment, kills, and measures how long it is felt.
@@ -59,12 +59,12 @@ func (b *bench) strike(ctx context.Context, commit string, blow *blow) error {
 	if err := b.await(ctx, commit, blow.moment); err != nil {
 		return fmt.Errorf("before the kill: %w", err)
 	}
-	k := kill{blow: *blow}
+	k := kill{blow: *blow, Kill: figures.Kill{Victim: blow.victim}}
 	pid, err := b.Process(blow.victim)
 	if err != nil {
 		return err
 	}
-	k.from = time.Now()
+	k.From = time.Now()
 	if err := b.Kill(blow.victim); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b *bench) strike(ctx context.Context, commit string, blow *blow) error {
 	for syscall.Kill(pid, 0) == nil && ctx.Err() == nil {
 		runtime.Gosched()
 	}
-	k.to = time.Now()
+	k.To = time.Now()
 	err = b.recovered(ctx, &k)
 	b.kills = append(b.kills, k)
 	return err
@@ -118,14 +118,14 @@ func (b *bench) recovered(ctx context.Context, k *kill) error {
 			}
 			return err == nil, nil
 		})
-		k.wait = time.Since(k.from)
+		k.wait = time.Since(k.From)
 		return err
 	case "server":
 		err := figures.Poll(ctx, func() (bool, error) {
 			_, err := b.Client.Server(ctx)
 			return err == nil, nil
 		})
-		k.wait = time.Since(k.from)
+		k.wait = time.Since(k.From)
 		return err
 	}
 	watching, enough := context.WithCancel(ctx)
@@ -179,9 +179,6 @@ func probe(ctx context.Context, gateway string) (time.Duration, error) {
 	return time.Since(began), nil
 }
 
-// felt is how long after a kill a failure is put down to it.
-const felt = 20 * time.Second
-
 // attribute counts failed requests by what had been killed.
 func (b *bench) attribute(l *traffic, failures []load.Failure) map[string]int {
 	losses := map[string]int{}
@@ -193,18 +190,12 @@ func (b *bench) attribute(l *traffic, failures []load.Failure) map[string]int {
 			losses[k.victim] += k.refused
 		}
 	}
+	kills := make([]figures.Kill, len(b.kills))
+	for i, k := range b.kills {
+		kills[i] = k.Kill
+	}
 	for _, f := range failures {
-		began := l.began(f.ID)
-		cause, after := "nothing", time.Duration(0)
-		for _, k := range b.kills {
-			if f.At.Before(k.from) || began.After(k.to.Add(felt)) {
-				continue
-			}
-			cause, after = k.victim, began.Sub(k.from)
-			if k.victim == "node" && began.After(k.to) {
-				cause = "node, later"
-			}
-		}
+		cause, after := figures.Blame(kills, l.Began(f.ID), f.At)
 		losses[cause]++
 		fmt.Fprintf(os.Stderr, "  lost (%s): %s begun %v after it, ended %s: %d %s%.200s by %q\n",
 			cause, f.Step, after.Round(time.Millisecond), f.At.Format("15:04:05.000"), f.Status, f.Err, f.Body, f.Version)

@@ -63,10 +63,11 @@ func run(ctx context.Context, program string, n int, rate float64) error {
 		if err := b.release(ctx, variant, i, blowAt(i)); err != nil {
 			said, _ := os.ReadFile(p.LogPath())
 			fmt.Fprintf(os.Stderr, "%s\n", said[max(0, len(said)-8000):])
-			return errors.Join(err, l.abandon())
+			_, lerr := l.Stop()
+			return errors.Join(err, lerr)
 		}
 	}
-	report, err := l.stop()
+	report, err := l.Stop()
 	if err != nil {
 		return err
 	}
