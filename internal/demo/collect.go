@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +13,6 @@ import (
 	"titrate/client"
 	"titrate/examples/collect"
 	"titrate/examples/collect/load"
-	"titrate/internal/daemon"
 )
 
 // Collect is the name of the app of functions, for `titrate demo --app`.
@@ -69,42 +67,30 @@ func RunCollect(ctx context.Context, cfg Config) (*CollectResult, error) {
 	if !hasTool(cfg.Env, "go") {
 		return nil, fmt.Errorf("play the functions: they are compiled, and there is no go in PATH\n  help    install Go, or play the services: titrate demo")
 	}
-	runtime.LockOSThread() // see up
-	defer runtime.UnlockOSThread()
-	defer daemon.OneSignal()()
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, collectLimit)
-	defer cancel()
-	began := time.Now()
-	dir, err := os.MkdirTemp("", "titrate-demo-")
-	if err != nil {
-		return nil, fmt.Errorf("make a temporary folder: %w", err)
-	}
-	defer RemoveAll(dir)
 	c := &collectDemo{
 		Config: cfg, say: teller{out: cfg.Out, live: cfg.Live}, res: &CollectResult{App: Collect},
-		platform: &Platform{Program: cfg.Program, Dir: dir, App: Collect, Env: cfg.Env},
-		options:  collect.Options{Quick: true, Node: hasTool(cfg.Env, "node"), Python: hasTool(cfg.Env, "python3")},
+		options: collect.Options{Quick: true, Node: hasTool(cfg.Env, "node"), Python: hasTool(cfg.Env, "python3")},
 	}
 	if c.Rate == 0 {
 		c.Rate = collectRate
 	}
 	c.say.line("Titrate demo: sixty-four functions are released as one, and a bad release goes back as one.")
 	c.say.line("A bulky-item collection service under %g requests/s; %d releases.", c.Rate, len(collectActs()))
-	c.say.line("Everything lives in a temporary folder and is removed on exit.\n")
-	if err := c.platform.Up(ctx); err != nil {
+	began := time.Now()
+	err := stage(ctx, cfg, Collect, collectLimit, func(within context.Context, p *Platform) error {
+		c.platform, c.client = p, p.Client
+		if err := c.play(within); err != nil {
+			return err
+		}
+		c.res.Took = time.Since(began).Seconds()
+		c.conclude()
+		if cfg.Stay != nil {
+			cfg.Stay(ctx, &Result{Acts: c.res.Acts, URL: p.API, Data: p.Data()})
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
-	}
-	defer c.platform.Down()
-	c.client = c.platform.Client
-	c.say.line("  ✔ server   %s\n  ✔ gateway  %s\n", c.platform.API, c.platform.Gateway)
-	if err := c.play(ctx); err != nil {
-		return nil, err
-	}
-	c.res.Took = time.Since(began).Seconds()
-	c.conclude()
-	if cfg.Stay != nil {
-		cfg.Stay(outer, &Result{Acts: c.res.Acts, URL: c.platform.API, Data: c.platform.Data()})
 	}
 	return c.res, nil
 }

@@ -75,23 +75,7 @@ const limit = 6 * time.Minute
 // Run plays a scenario. The error says that it could not be played; how it went
 // is in the result.
 func Run(ctx context.Context, cfg Config) (*Result, error) {
-	runtime.LockOSThread() // see up
-	defer runtime.UnlockOSThread()
-	defer daemon.OneSignal()()
-	outer := ctx
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	began := time.Now()
-	dir, err := os.MkdirTemp("", "titrate-demo-")
-	if err != nil {
-		return nil, fmt.Errorf("make a temporary folder: %w", err)
-	}
-	defer RemoveAll(dir)
-	d := &demo{
-		Config: cfg, res: &Result{Scenario: cfg.Scenario.Name},
-		platform: &Platform{Program: cfg.Program, Dir: dir, App: app, Env: cfg.Env},
-	}
-	d.say = teller{out: cfg.Out, live: cfg.Live}
+	d := &demo{Config: cfg, say: teller{out: cfg.Out, live: cfg.Live}, res: &Result{Scenario: cfg.Scenario.Name}, builtin: !hasTool(cfg.Env, "go")}
 	if d.Rate == 0 {
 		d.Rate = defaultRate
 	}
@@ -100,26 +84,51 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 	}
 	d.say.line("Titrate demo: %s.", cfg.Scenario.About)
 	d.say.line("A coffee marketplace of seven services under %g requests/s; %d releases.", d.Rate, len(cfg.Scenario.Acts))
-	d.say.line("Everything lives in a temporary folder and is removed on exit.\n")
-	if d.builtin = !hasTool(cfg.Env, "go"); d.builtin {
-		d.say.line("There is no Go here, so nothing is compiled: the services are this program itself (titrate demo-app).\n")
+	if d.builtin {
+		d.say.line("There is no Go here, so nothing is compiled: the services are this program itself (titrate demo-app).")
 	}
-	if err := d.platform.Up(ctx); err != nil {
+	began := time.Now()
+	err := stage(ctx, cfg, app, limit, func(within context.Context, p *Platform) error {
+		d.platform, d.client = p, p.Client
+		if err := d.play(within); err != nil {
+			return err
+		}
+		d.res.Took = time.Since(began).Seconds()
+		d.judge()
+		if cfg.Stay != nil {
+			d.res.URL, d.res.Data = p.API, p.Data()
+			cfg.Stay(ctx, d.res)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
-	}
-	defer d.platform.Down()
-	d.client = d.platform.Client
-	d.say.line("  ✔ server   %s\n  ✔ gateway  %s\n", d.platform.API, d.platform.Gateway)
-	if err := d.play(ctx); err != nil {
-		return nil, err
-	}
-	d.res.Took = time.Since(began).Seconds()
-	d.judge()
-	if cfg.Stay != nil {
-		d.res.URL, d.res.Data = d.platform.API, d.platform.Data()
-		cfg.Stay(outer, d.res)
 	}
 	return d.res, nil
+}
+
+// stage has a story played on a Titrate of its own, in a temporary folder that is removed
+// at the end.
+func stage(ctx context.Context, cfg Config, app string, limit time.Duration, play func(context.Context, *Platform) error) error {
+	runtime.LockOSThread() // see up
+	defer runtime.UnlockOSThread()
+	defer daemon.OneSignal()()
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "titrate-demo-")
+	if err != nil {
+		return fmt.Errorf("make a temporary folder: %w", err)
+	}
+	defer RemoveAll(dir)
+	say := teller{out: cfg.Out, live: cfg.Live}
+	say.line("Everything lives in a temporary folder and is removed on exit.\n")
+	p := &Platform{Program: cfg.Program, Dir: dir, App: app, Env: cfg.Env}
+	if err := p.Up(ctx); err != nil {
+		return err
+	}
+	defer p.Down()
+	say.line("  ✔ server   %s\n  ✔ gateway  %s\n", p.API, p.Gateway)
+	return play(ctx, p)
 }
 
 // demo is one run.
