@@ -328,7 +328,7 @@ func (b builder) Build(ctx context.Context, req controller.BuildRequest) (map[st
 	for _, svc := range req.Services {
 		w := pipeline.Workload{Name: svc.Name, Build: svc.Build, Image: svc.Image, Run: svc.Run, Accessory: req.Accessory}
 		if svc.Function != nil {
-			w.Function = &pipeline.FunctionBuild{Runtime: svc.Function.Run.Runtime, Handler: svc.Function.Run.Handler}
+			w.Function = &pipeline.FunctionBuild{Runtime: svc.Function.Run.Runtime, Handler: svc.Function.Run.Handler, Layers: svc.Function.Layers}
 		}
 		job.Workloads = append(job.Workloads, w)
 	}

@@ -132,7 +132,7 @@ func (d *dev) build(ctx context.Context, a *app, r *repo, root string, at time.T
 			services = append(services, s)
 			w := pipeline.Workload{Name: s.Name, Build: s.Build, Image: s.Image, Run: s.Run}
 			if f := s.Function; f != nil {
-				w.Function = &pipeline.FunctionBuild{Runtime: f.Run.Runtime, Handler: f.Run.Handler}
+				w.Function = &pipeline.FunctionBuild{Runtime: f.Run.Runtime, Handler: f.Run.Handler, Layers: f.Layers}
 			}
 			job.Workloads = append(job.Workloads, w)
 		}

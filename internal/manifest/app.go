@@ -111,6 +111,7 @@ type Service struct {
 type Function struct {
 	Path     string // as the manifest, or a pattern in it, names it: "api/pickups/[id]/get"
 	Run      rollout.Function
+	Layers   []string // folders and zips of the repository, slash-separated; later ones go before earlier ones
 	Scale    rollout.Scale
 	Triggers rollout.Triggers
 }

@@ -1,7 +1,9 @@
 package manifest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"titrate/internal/rollout"
@@ -15,6 +17,7 @@ const (
 	defaultFunctionMemory = 256 * megabyte
 	leastTimeout          = time.Second
 	mostTimeout           = 15 * time.Minute // as on Lambda
+	maxLayers             = 5                // likewise
 )
 
 // Places of functions' settings: what only functions have, and their triggers, which
@@ -45,6 +48,10 @@ func functionKeys() []Key {
 			Name: "handler", Places: calls, kind: text(codeRuntime, "a file and what it exports: index.handler", map[string]any{"minLength": 1, "maxLength": 128}, checkHandler),
 			Default: "as the files of the folder say", Example: "handler: index.handler",
 			Doc: "The function within its folder, as its runtime names it. A program sees it in $_HANDLER.",
+		},
+		{
+			Name: "layers", Places: calls, kind: listKind(codeBuild, "a folder or a zip of the repository, or a list of them", maxLayers, checkLayer), Default: "none", Example: "layers: [layers/common]",
+			Doc: "What AWS would unpack to /opt: nodejs/node_modules, python, bin, lib, extensions. A version holds the files of its layers, later ones over earlier ones, and finds them by NODE_PATH, PYTHONPATH, PATH and LD_LIBRARY_PATH. Dependencies that a layer declares and does not hold are installed.",
 		},
 		{
 			Name: "memory", Places: calls, kind: functionMemory(), Default: "`" + FormatMemory(defaultFunctionMemory) + "`", Example: "memory: 512MB",
@@ -186,4 +193,12 @@ func functionOf(l []layer) rollout.Function {
 		Runtime: pick("", "runtime", l...), Handler: pick("", "handler", l...),
 		Timeout: pick(defaultTimeout, "timeout", l...), Probe: pick([]byte(nil), "probe", l...),
 	}
+}
+
+// checkLayer says what is wrong with the name of a layer.
+func checkLayer(s string) error {
+	if !fs.ValidPath(s) || s == "." {
+		return errors.New("a folder or a zip of the repository, relative to its root: layers/common, dist/layer.zip")
+	}
+	return nil
 }

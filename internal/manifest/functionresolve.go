@@ -18,7 +18,7 @@ func (c candidate) resolveFunction() Service {
 	c.names(&s)
 	s.Hooks = c.hooks()
 	s.Alarms = c.alarms(ofFunction)
-	s.Function = &Function{Path: c.workload.path, Run: functionOf(l), Scale: c.functionScale()}
+	s.Function = &Function{Path: c.workload.path, Run: functionOf(l), Layers: pick([]string(nil), "layers", l...), Scale: c.functionScale()}
 	s.Drain = max(s.Drain, s.Function.Run.Timeout) // R17
 	c.http(s.Function)
 	s.Function.Triggers.Schedules = pick([]rollout.ScheduleTrigger(nil), "cron", l...)

@@ -33,6 +33,7 @@ const (
 	CodeBootstrap = "T0582" // a bootstrap cannot be run
 	CodePackage   = "T0583" // a function's zip cannot be unpacked
 	CodeHandler   = "T0584" // there is nothing that a function's handler could be
+	CodeLayer     = "T0585" // a function's layer cannot be laid under it
 )
 
 // The steps of a build.

@@ -14,11 +14,12 @@ import (
 	"sync"
 )
 
-// FunctionBuild is what the manifest says of how a function is called. Both may be
+// FunctionBuild is what the manifest says of how a function is called. All may be
 // empty: the files say it then.
 type FunctionBuild struct {
-	Runtime string // "nodejs22", "python3.12", "provided.al2023", "go"
-	Handler string // as its runtime names it, from the root of the function's package: "src/orders.create"
+	Runtime string   // "nodejs22", "python3.12", "provided.al2023", "go"
+	Handler string   // as its runtime names it, from the root of the function's package: "src/orders.create"
+	Layers  []string // folders and zips of the repository; the files of later ones go before those of earlier ones
 }
 
 // family is what runs a function, whatever its version. Its value is the name of the
@@ -78,7 +79,7 @@ const functionGroup = "functions of "
 func (r *run) sortFunctions(ctx context.Context) []*unit {
 	var out []*unit
 	known := map[string]*unit{}
-	r.units = map[string]*unit{}
+	r.units, r.layers = map[string]*unit{}, map[layerKey]*layerBuild{}
 	tree := os.DirFS(r.job.Source)
 	for _, w := range r.job.Workloads {
 		if w.Function == nil {
@@ -96,6 +97,7 @@ func (r *run) sortFunctions(ctx context.Context) []*unit {
 		}
 		known[key].all = append(known[key].all, w)
 		r.units[w.Name] = known[key]
+		r.knowLayers(w)
 	}
 	return out
 }
@@ -205,8 +207,7 @@ func (r *run) shareLogs(u *unit) {
 // called.
 func (r *run) callable(ctx context.Context, u *unit, w Workload, art Artifact) (Artifact, error) {
 	art.Command = nil
-	at := r.artifacts.Path(art.Digest)
-	tree := os.DirFS(at)
+	tree := os.DirFS(r.artifacts.Path(art.Digest))
 	f, _, _ := familyOf(w.Function.Runtime)
 	switch {
 	case u.by == byGo:
@@ -220,14 +221,18 @@ func (r *run) callable(ctx context.Context, u *unit, w Workload, art Artifact) (
 			return art, fault(w, CodeHandler, StepKeep, "what was left is no function: no bootstrap, and no file of Node.js or Python", functionHelp)
 		}
 	}
-	art.Runtime = cmp.Or(w.Function.Runtime, string(f))
+	art, err := r.layered(ctx, w, f, art)
+	if err != nil {
+		return art, err
+	}
+	at := r.artifacts.Path(art.Digest)
+	art.Command, art.Runtime = nil, cmp.Or(w.Function.Runtime, string(f))
 	if f == providedFamily {
 		art.Command, art.Handler = []string{"./bootstrap"}, cmp.Or(w.Function.Handler, "bootstrap")
 		if err := bootstrapFault(w, at); err != nil {
 			return art, err
 		}
 	} else {
-		var err error
 		below := relative(u.base, path.Clean(w.Build.Dir))
 		if !fs.ValidPath(below) {
 			below = "."

@@ -225,7 +225,9 @@ type run struct {
 	results map[string]Result
 	folders int
 
-	units map[string]*unit // by function; not changed once the builds have begun
+	// Not changed once the builds have begun.
+	units  map[string]*unit // by function
+	layers map[layerKey]*layerBuild
 }
 
 // settle puts the source where every build of the app sees it in the same place.

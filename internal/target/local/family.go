@@ -57,7 +57,7 @@ func environ(pid int) map[string]string {
 // family is the processes that descend from one spawn.
 type family struct {
 	token string
-	pid   int    // of the first
+	pid   int    // of the first; 0: the token alone tells
 	start uint64 // of the first
 }
 
@@ -74,7 +74,7 @@ func (f family) session() []int {
 
 func (f family) inSession(pid int) bool {
 	// Asked first, because it is cheap and says no of nearly all.
-	if sid, err := unix.Getsid(pid); err != nil || sid != f.pid {
+	if sid, err := unix.Getsid(pid); f.pid == 0 || err != nil || sid != f.pid {
 		return false
 	}
 	st, err := procfs.Stat(pid)

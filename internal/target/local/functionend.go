@@ -23,8 +23,11 @@ const (
 // killed at once. Its extensions are told why.
 func (e *environment) end(grace time.Duration) {
 	e.change(world.InstanceDraining)
-	if e.proc != nil {
+	switch {
+	case e.proc != nil:
 		e.endProcess(grace)
+	case e.extensions > 0: // one of them kept it from starting
+		e.family().end(context.Background(), 0, e.fn.cut)
 	}
 	s := e.fn.s
 	if e.out != nil {

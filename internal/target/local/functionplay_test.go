@@ -74,6 +74,7 @@ func functionApps() map[string]func([]string) {
 				os.Exit(0)
 			}))
 		},
+		"extension":      extend,
 		"function-never": func([]string) { fmt.Println("waits for nothing"); time.Sleep(time.Hour) },
 	}
 }

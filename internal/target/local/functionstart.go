@@ -38,15 +38,16 @@ type environment struct {
 	spec  world.Fleet
 	group cgroup.Group
 
-	api    *runtimeapi.Environment
-	server *http.Server
-	proc   *process
-	out    *outputs
-	over   atomic.Bool   // its process was killed by us, for its memory
-	atWork atomic.Bool   // starting, or lent
-	told   chan struct{} // closed when the Runtime API knows how the process ended
-	before atomic.Int64  // lines that it wrote before its call; 0 of the first: its start is part of that
-	served atomic.Bool   // it has had a call
+	api        *runtimeapi.Environment
+	server     *http.Server
+	proc       *process // nil until it has been started
+	extensions int      // that were started beside it
+	out        *outputs
+	over       atomic.Bool   // its process was killed by us, for its memory
+	atWork     atomic.Bool   // starting, or lent
+	told       chan struct{} // closed when the Runtime API knows how the process ended
+	before     atomic.Int64  // lines that it wrote before its call; 0 of the first: its start is part of that
+	served     atomic.Bool   // it has had a call
 
 	draining sync.Mutex // one waits for the outputs at a time
 
@@ -75,7 +76,11 @@ func (fn *function) start(ctx context.Context) (*environment, error) {
 	e := fn.newEnvironment()
 	if err := e.launch(ctx); err != nil {
 		e.end(0)
-		failure := runtimeapi.NotStarted("Runtime.InvalidEntrypoint", err.Error())
+		var failure *runtimeapi.InvocationError
+		if errors.As(err, &failure) { // an extension's
+			return nil, fn.notStarted(ctx, e.didNotStart(failure))
+		}
+		failure = runtimeapi.NotStarted("Runtime.InvalidEntrypoint", err.Error())
 		return nil, fn.notStarted(ctx, &startError{failure, e.id + " could not be started: " + err.Error()})
 	}
 	if err := e.awaitReady(ctx); err != nil {
@@ -149,22 +154,36 @@ func (e *environment) launch(ctx context.Context) error {
 		return fmt.Errorf("listen for its Runtime API: %w", err)
 	}
 	pl := place{id: e.id, token: e.token, key: k, fleet: e.spec, dir: e.dir}
-	l, err := s.launch(ctx, pl, run.argv(s.clients(), s.artifact(e.spec.Artifact)), s.environmentOf(pl, w, listener.Addr().String()))
+	layers := s.layers(e.spec)
+	env := s.environmentOf(pl, w, listener.Addr().String())
+	if layers != "" {
+		env = withLayers(env, layerPaths(layers, run.Runtime))
+	}
+	l, err := s.launch(ctx, pl, run.argv(s.clients(), s.artifact(e.spec.Artifact)), env)
 	if err != nil {
 		listener.Close()
 		return err
 	}
 	l.ReadOnly = append(l.ReadOnly, s.clients())
 	l.Group = e.group
+	e.api = runtimeapi.New(runtimeapi.Config{Function: w.identity, Clock: s.cfg.Now, NewID: rand.Text})
+	e.server = &http.Server{Handler: e.api, ReadHeaderTimeout: initLimit, ErrorLog: log.New(io.Discard, "", 0)}
+	if beside := extensionsOf(layers); beside != nil {
+		s.serveRuntime(e, listener, family{token: e.token})
+		limit, _ := e.limit(initLimit)
+		if err := e.startExtensions(l, beside, limit); err != nil {
+			return err
+		}
+	}
 	proc, failed, err := s.spawn(l, e.out)
 	if err != nil {
 		listener.Close()
 		return err
 	}
 	e.proc = proc
-	e.api = runtimeapi.New(runtimeapi.Config{Function: w.identity, Clock: s.cfg.Now, NewID: rand.Text})
-	e.server = &http.Server{Handler: e.api, ReadHeaderTimeout: initLimit, ErrorLog: log.New(io.Discard, "", 0)}
-	s.calls.Go(func() { _ = e.server.Serve(&kin{Listener: listener, of: e.family()}) }) // until it is closed
+	if e.extensions == 0 {
+		s.serveRuntime(e, listener, e.family())
+	}
 	s.calls.Go(proc.watch)
 	s.calls.Go(e.await)
 	s.mu.Lock()
@@ -176,6 +195,11 @@ func (e *environment) launch(ctx context.Context) error {
 		return errors.New(text)
 	}
 	return nil
+}
+
+// serveRuntime serves the Runtime API to a family, until it is closed.
+func (s *Supervisor) serveRuntime(e *environment, on net.Listener, to family) {
+	s.calls.Go(func() { _ = e.server.Serve(&kin{Listener: on, of: to}) })
 }
 
 // await tells the Runtime API that the process has ended, and of what.
@@ -216,12 +240,16 @@ func (e *environment) awaitReady(ctx context.Context) error {
 		return nil
 	}
 	e.drain()
-	said := e.out.lastWords(10)
 	var f *runtimeapi.InvocationError
 	if !errors.As(err, &f) { // its time is over
 		f = runtimeapi.NotStarted("Sandbox.Timeout", fmt.Sprintf("Init was not done after %.2f seconds: the function never asked for work", limit.Seconds()))
 	}
-	return &startError{f, failureText(e.id+" did not start: "+f.Type+": "+f.Message, said)}
+	return e.didNotStart(f)
+}
+
+// didNotStart tells of a failed start with the last lines that were written in it.
+func (e *environment) didNotStart(f *runtimeapi.InvocationError) *startError {
+	return &startError{f, failureText(e.id+" did not start: "+f.Type+": "+f.Message, e.out.lastWords(10))}
 }
 
 // limit is how long something may take: what a fleet gives its instances while the
@@ -236,7 +264,11 @@ func (e *environment) limit(most time.Duration) (limit time.Duration, shown bool
 	return min(limit, most), true
 }
 
+// family is all that has come of the environment.
 func (e *environment) family() family {
+	if e.proc == nil {
+		return family{token: e.token}
+	}
 	return family{token: e.token, pid: e.proc.pid, start: e.proc.start}
 }
 

@@ -429,7 +429,6 @@ func TestWarm_startsSoManyAtATime(t *testing.T) {
 		turns := make(chan struct{}, 2)
 		f := farm{takes: 100 * time.Millisecond, running: map[int]bool{}}
 		hung := farm{takes: time.Hour, running: map[int]bool{}}
-		var pools []*pool.Pool[int]
 		for i := range 10 {
 			start := f.start
 			if i == 0 { // has its turn for a while only
@@ -438,7 +437,6 @@ func TestWarm_startsSoManyAtATime(t *testing.T) {
 			p := pool.New(pool.Config[int]{Max: 3, Now: time.Now, Start: start, Stop: f.stop, Turns: turns})
 			defer p.Close(t.Context())
 			p.Warm(1)
-			pools = append(pools, p)
 		}
 		time.Sleep(150 * time.Millisecond)
 		synctest.Wait()

@@ -83,6 +83,38 @@ func (e *Environment) Extensions() int {
 	return len(e.extensions)
 }
 
+// Registered waits until extensions of these names have registered, or the channel is
+// closed: then missing is one that has not. The error is a [*InvocationError] where one has
+// ended or failed meanwhile.
+func (e *Environment) Registered(names []string, done <-chan struct{}) (missing string, err error) {
+	look := func() bool {
+		missing = ""
+		for _, name := range names {
+			if !e.registered(name) {
+				missing = name
+			}
+		}
+		return missing == "" || e.gone != nil
+	}
+	e.await(done, look)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if look(); missing == "" {
+		return "", nil
+	}
+	return missing, e.gone
+}
+
+// registered reports whether an extension of that name has. The lock is held.
+func (e *Environment) registered(name string) bool {
+	for _, x := range e.extensions {
+		if x.name == name {
+			return true
+		}
+	}
+	return false
+}
+
 const (
 	headerName = "Lambda-Extension-Name"
 	headerID   = "Lambda-Extension-Identifier"

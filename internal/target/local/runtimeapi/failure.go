@@ -57,6 +57,11 @@ func Ended(how string) *InvocationError {
 	return failure(Exit, "Runtime.ExitError", "Runtime exited with error: "+how)
 }
 
+// ExtensionEnded is the failure of an environment whose extension ended before it.
+func ExtensionEnded(name, how string) *InvocationError {
+	return failure(Exit, "Extension.Crash", "the extension "+name+" ended before the function: "+how)
+}
+
 // NotStarted is the failure of an invocation whose process never came to ask for work.
 func NotStarted(kind, message string) *InvocationError { return failure(Init, kind, message) }
 

@@ -8,6 +8,7 @@
 
 import fs from 'node:fs';
 import http from 'node:http';
+import nodeModule from 'node:module';
 import path from 'node:path';
 import util from 'node:util';
 import { Writable } from 'node:stream';
@@ -131,7 +132,18 @@ function resolveModule(base) {
   return null;
 }
 
+// What code says lies in /opt is where the layers of this version are, unless the machine has it.
+function layersAt(dir) {
+  const moved = (name) => (typeof name === 'string' && name.startsWith('/opt/') && !fs.existsSync(name) ? path.join(dir, name.slice('/opt/'.length)) : name);
+  const resolve = nodeModule._resolveFilename;
+  nodeModule._resolveFilename = function (name, ...rest) {
+    return resolve.call(this, moved(name), ...rest);
+  };
+  nodeModule.registerHooks?.({ resolve: (name, context, next) => next(name.startsWith('/opt/') ? pathToFileURL(moved(name)).href : name, context) });
+}
+
 async function load(root, handler) {
+  if (env.TITRATE_LAYERS) layersAt(env.TITRATE_LAYERS);
   if (!handler || handler.split('/').includes('..')) {
     throw new RuntimeError('Runtime.MalformedHandlerName', `'${handler}' is not a valid handler name: write file.export, inside the folder`);
   }
