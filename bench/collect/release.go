@@ -21,6 +21,7 @@ type soak struct {
 	*demo.Platform
 	options  collect.Options
 	rare     bool // functions that customers seldom call are called, too
+	pushed   collect.Variant // last
 	releases []release
 	kills    []kill
 }
@@ -86,12 +87,17 @@ func (s *soak) release(ctx context.Context, n int, b *blow) error {
 	return nil
 }
 
-// commit commits V1 first, then V2 and V1 in turn: each changes all functions.
+// commit commits V1 first, then V2 and V1 in turn, but for what already runs because the
+// release before has gone back: each changes all functions.
 func (s *soak) commit(ctx context.Context, n int) (string, error) {
-	v := collect.V1
-	if n%2 == 1 {
-		v = collect.V2
+	v, other := collect.V1, collect.V2
+	if s.pushed == v {
+		v, other = other, v
 	}
+	if s.wentBack(ctx) {
+		v = other
+	}
+	s.pushed = v
 	if err := collect.Write(s.Work(), v, s.options); err != nil {
 		return "", err
 	}
@@ -99,6 +105,19 @@ func (s *soak) commit(ctx context.Context, n int) (string, error) {
 		return "", err
 	}
 	return s.Commit(ctx, fmt.Sprintf("release %d: %s", n, v.Subject()))
+}
+
+// wentBack reports whether the last release has been undone, perhaps after it had all events.
+func (s *soak) wentBack(ctx context.Context) bool {
+	if len(s.releases) == 0 {
+		return false
+	}
+	group, ok := largest(s.releases[len(s.releases)-1].rollouts)
+	if !ok {
+		return false
+	}
+	now, err := s.Client.Rollout(ctx, group.ID)
+	return err == nil && now.Over() && now.Outcome != "promoted"
 }
 
 // hasten gives the demo's manifest shorter steps, and starts the time that a machine needs
