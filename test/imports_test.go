@@ -13,7 +13,7 @@ import (
 )
 
 // pure packages take values and return values. What they may not reach, and why.
-var pure = []string{"rollout", "analysis", "world", "manifest", "explain", "importer", "schedule"}
+var pure = []string{"rollout", "analysis", "world", "manifest", "explain", "importer", "schedule", "http1"}
 
 var impure = map[string]string{
 	"os":           "files and environment belong to the edges",
