@@ -20,7 +20,7 @@ import (
 type soak struct {
 	*demo.Platform
 	options  collect.Options
-	rare     bool // functions that customers seldom call are called, too
+	rare     bool            // functions that customers seldom call are called, too
 	pushed   collect.Variant // last
 	releases []release
 	kills    []kill

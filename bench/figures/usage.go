@@ -110,3 +110,27 @@ func processor(pid int) (time.Duration, error) {
 	}
 	return total, nil
 }
+
+// Family is the CPU time of a process and of its children that live.
+func Family(pid int) (time.Duration, error) {
+	total, err := processor(pid)
+	if err != nil {
+		return 0, err
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	if err != nil {
+		return 0, fmt.Errorf("list the children of %d: %w", pid, err)
+	}
+	for _, child := range strings.Fields(string(children)) {
+		n, err := strconv.Atoi(child)
+		if err != nil {
+			return 0, fmt.Errorf("list the children of %d: %w", pid, err)
+		}
+		own, err := processor(n)
+		if err != nil {
+			return 0, err
+		}
+		total += own
+	}
+	return total, nil
+}

@@ -1,8 +1,10 @@
-// Command gateway runs the gateway's benchmarks and prints what they say: its rate
-// as a share of that of a bare httputil.ReverseProxy in the same run, and what
-// routing, drawing and counting add to a request. Repeat with
+// Command gateway runs the gateway's benchmarks and prints what they say: the rate of its
+// front on net/http as a share of that of a bare httputil.ReverseProxy in the same run, and
+// what routing, drawing and counting add to a request; with -peers, the loops beside nginx and
+// HAProxy. Repeat with
 //
 //	go run ./bench/gateway
+//	go run ./bench/gateway -peers
 package main
 
 import (
@@ -13,13 +15,23 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"titrate/bench/figures"
 )
 
 func main() {
 	rounds := flag.Int("rounds", 9, "rounds of requests to each proxy, in turns")
+	peers := flag.Bool("peers", false, "compare with nginx and HAProxy, which apt-get installs, by wrk")
+	each := flag.Duration("each", 4*time.Second, "length of a round beside peers")
 	flag.Parse()
+	if *peers {
+		figures.Head(os.Stdout, fmt.Sprintf("go run ./bench/gateway -peers -rounds %d -each %v", *rounds, *each))
+		if err := compare(context.Background(), os.Stdout, []int{64, 256}, *rounds, *each); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	if err := run(context.Background(), *rounds); err != nil {
 		log.Fatal(err)
 	}

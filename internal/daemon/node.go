@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -88,6 +89,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 		// From here on the next node may supervise; what is in flight here ends here.
 		lock.Close()
 	}()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + gateway.Loops())
 	err = m.gateway.Serve(ctx, on)
 	close(m.drawn)
 	leave() // when it ended by itself all of this process ends with it: the keeper starts the next

@@ -109,7 +109,11 @@ func (g *Gateway) trusts(remote string) bool {
 		return false
 	}
 	at, err := netip.ParseAddrPort(remote)
-	return err == nil && slices.ContainsFunc(g.cfg.TrustedProxy, func(p netip.Prefix) bool { return p.Contains(at.Addr().Unmap()) })
+	return err == nil && g.trustsAddr(at.Addr())
+}
+
+func (g *Gateway) trustsAddr(remote netip.Addr) bool {
+	return slices.ContainsFunc(g.cfg.TrustedProxy, func(p netip.Prefix) bool { return p.Contains(remote.Unmap()) })
 }
 
 // respond changes the head of the version's response.

@@ -16,13 +16,15 @@ import (
 // Gateway routes, splits, proxies and counts. Its methods may be called from any
 // goroutine, before, during and after [Gateway.Serve].
 type Gateway struct {
-	cfg      Config
-	log      *slog.Logger
-	table    atomic.Pointer[snapshot] // never nil
-	inFlight atomic.Int64
-	stopping atomic.Bool
-	drained  chan struct{} // holds a token when a drain has begun
-	windows  ledger
+	cfg        Config
+	log        *slog.Logger
+	table      atomic.Pointer[snapshot] // never nil
+	inFlight   atomic.Int64
+	stopping   atomic.Bool
+	looped     counter       // connections to clients and to instances that loops have
+	movedTotal counter       // that they have left to net/http
+	drained    chan struct{} // holds a token when a drain has begun
+	windows    ledger
 
 	securePort string // of the TLS listener; set before it is served
 

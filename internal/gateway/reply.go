@@ -1,8 +1,9 @@
 package gateway
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"net/http"
 )
@@ -12,15 +13,6 @@ const headerRequestID = "X-Request-Id"
 // reply answers in place of a version: RFC 9457 in one line, with the request's
 // id, so that a person can look it up.
 func reply(w http.ResponseWriter, id string, r refusal) {
-	body, err := json.Marshal(struct {
-		Title     string `json:"title"`
-		Status    int    `json:"status"`
-		Detail    string `json:"detail"`
-		RequestID string `json:"request_id"`
-	}{http.StatusText(r.status), r.status, r.reason, id})
-	if err != nil {
-		panic(err) // four plain fields
-	}
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
@@ -30,22 +22,44 @@ func reply(w http.ResponseWriter, id string, r refusal) {
 		h.Set("Retry-After", "1")
 	}
 	w.WriteHeader(r.status)
-	w.Write(append(body, '\n')) //nolint:errcheck // the client may have left; nothing is owed to it then
+	w.Write(replyBody(id, r)) //nolint:errcheck // the client may have left; nothing is owed to it then
+}
+
+func replyBody(id string, r refusal) []byte {
+	body, err := json.Marshal(struct {
+		Title     string `json:"title"`
+		Status    int    `json:"status"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"request_id"`
+	}{http.StatusText(r.status), r.status, r.reason, id})
+	if err != nil {
+		panic(err) // four plain fields
+	}
+	return append(body, '\n')
 }
 
 // requestID returns the client's id of the request, or a new one where it has
 // none or one that could not stand in a log line.
 func requestID(h http.Header) string {
-	id := h.Get(headerRequestID)
-	if id == "" || len(id) > 128 {
-		return newRequestID()
+	if id := h.Get(headerRequestID); usableID(id) {
+		return id
 	}
-	for _, c := range []byte(id) {
-		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return newRequestID()
-		}
-	}
-	return id
+	return newRequestID()
 }
 
-func newRequestID() string { return fmt.Sprintf("%016x%016x", rand.Uint64(), rand.Uint64()) }
+// usableID reports whether an id can stand in a log line.
+func usableID[T string | []byte](id T) bool {
+	for i := range len(id) {
+		if c := id[i]; c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return len(id) > 0 && len(id) <= 128
+}
+
+func newRequestID() string {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:], rand.Uint64())
+	binary.BigEndian.PutUint64(raw[8:], rand.Uint64())
+	return hex.EncodeToString(raw[:])
+}

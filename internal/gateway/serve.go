@@ -31,9 +31,11 @@ type Listeners struct {
 // Drain to finish. The windows of all of it are closed before Serve returns.
 func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
-	var loops sync.WaitGroup
-	loops.Go(func() { g.closeLoop(work) })
-	loops.Go(func() { g.drainLoop(work) })
+	var clocks sync.WaitGroup
+	clocks.Go(func() { g.closeLoop(work) })
+	clocks.Go(func() { g.drainLoop(work) })
+	fast := newLoops(g)
+	defer fast.end()
 
 	sides := []*side{g.newSide(on.Public, &front{g: g})}
 	if on.Plain != nil {
@@ -52,23 +54,25 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	failed := make(chan error, len(sides))
 	var accepting sync.WaitGroup
 	for _, s := range sides {
-		accepting.Go(func() { failed <- s.serve() })
+		accepting.Go(func() { failed <- s.serve(ctx, fast) })
 	}
 
 	var err error
 	select {
 	case <-ctx.Done():
 	case err = <-failed:
-		err = fmt.Errorf("gateway: accept: %w", err)
+		if err = fmt.Errorf("gateway: accept: %w", err); ctx.Err() != nil {
+			err = nil
+		}
 	}
 	g.stopping.Store(true)
 	for _, s := range sides {
 		s.listener.Close()
 	}
 	accepting.Wait()
-	g.finish(work, sides)
+	g.finish(work, sides, fast)
 	stop()
-	loops.Wait()
+	clocks.Wait()
 	g.closeWindows(g.cfg.Clock())
 	return err
 }
@@ -76,13 +80,24 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 // side is one listener with its server.
 type side struct {
 	listener net.Listener
+	door     *door
+	behind   net.Listener // the listener as it was given
 	server   *http.Server
 	mu       sync.Mutex
 	open     map[net.Conn]struct{}
 }
 
-// serve answers until the listener is closed.
-func (s *side) serve() error {
+// serve answers until the listener is closed: plain connections by the loops, where there
+// are any, and by net/http what they leave to it.
+func (s *side) serve(ctx context.Context, fast *loops) error {
+	if s.server.TLSConfig == nil && fast.can(s.behind) {
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			_ = s.server.Serve(s.door.moved) // until the end
+		}()
+		return fast.accept(ctx, s.behind, s.door)
+	}
 	if s.server.TLSConfig != nil {
 		return s.server.ServeTLS(s.listener, "", "")
 	}
@@ -96,7 +111,10 @@ func (g *Gateway) newSide(l net.Listener, f *front) *side {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	s := &side{listener: &onceListener{Listener: l}, open: map[net.Conn]struct{}{}}
+	s := &side{listener: &onceListener{Listener: l}, behind: l, open: map[net.Conn]struct{}{}, door: &door{front: f, moved: newMoved(l.Addr(), &g.movedTotal)}}
+	if in, ok := l.(localOnly); ok { // which the loops look at themselves
+		s.behind = in.Listener
+	}
 	s.server = &http.Server{
 		Handler:           f,
 		ReadHeaderTimeout: g.cfg.HeaderTimeout,
@@ -125,11 +143,11 @@ func (s *side) note(c net.Conn, state http.ConnState) {
 func (s *side) connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.open)
+	return len(s.open) + int(s.door.open.Load()+s.door.moved.given.Load())
 }
 
 // finish lets what is open end, and ends what does not.
-func (g *Gateway) finish(ctx context.Context, sides []*side) {
+func (g *Gateway) finish(ctx context.Context, sides []*side, fast *loops) {
 	g.drainAll()
 	ctx, cancel := context.WithTimeout(ctx, g.cfg.Drain+drainTick)
 	defer cancel()
@@ -139,6 +157,7 @@ func (g *Gateway) finish(ctx context.Context, sides []*side) {
 	grace, cancelGrace := context.WithTimeout(ctx, g.cfg.IdleGrace)
 	wait(grace, func() bool { return open(sides) == 0 })
 	cancelGrace()
+	fast.hurry()
 
 	var closing sync.WaitGroup
 	for _, s := range sides {
@@ -149,6 +168,7 @@ func (g *Gateway) finish(ctx context.Context, sides []*side) {
 		})
 	}
 	closing.Wait()
+	wait(ctx, func() bool { return open(sides) == 0 })
 	// Tunnels are not the servers' any more; the drain closes them. Handlers of
 	// connections that were closed need a moment to count what they had.
 	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Drain+time.Second)

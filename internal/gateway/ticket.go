@@ -23,6 +23,7 @@ type arrival struct {
 	version  string // header Titrate-Version
 	token    string // header Titrate-Preview
 	link     string // token in the address or its cookie; for preview hosts only
+	connects bool   // whoever has it can connect, and not call
 }
 
 // refusal is a request that reaches no instance, and the answer it gets.
@@ -40,6 +41,7 @@ var (
 	refuseSplit    = &refusal{http.StatusServiceUnavailable, "no version of this workload takes traffic yet"}
 	refuseReady    = &refusal{http.StatusServiceUnavailable, "no instance is ready"}
 	refuseEmpty    = &refusal{http.StatusServiceUnavailable, "the gateway has no routing table yet"}
+	refuseCalled   = &refusal{http.StatusNotImplemented, "a function is called, not connected to"} // who asked asks elsewhere
 	refuseFull     = &refusal{http.StatusServiceUnavailable, "too many requests are under way"}
 )
 
@@ -106,10 +108,12 @@ func (t *ticket) unready(ref *refusal) {
 // drawn and nothing was ready.
 func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
 	l, v, ref := s.find(a, g.cfg)
-	if ref != nil {
+	switch {
+	case ref != nil:
 		return nil, ref
-	}
-	if v != 0 {
+	case a.connects && l.called():
+		return nil, refuseCalled
+	case v != 0:
 		return g.preview(l, v, nil)
 	}
 	return g.draw(l, nil)

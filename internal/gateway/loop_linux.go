@@ -1,0 +1,349 @@
+package gateway
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"titrate/internal/http1"
+)
+
+const (
+	bufferBytes = 16 << 10 // of what is read ahead of a connection; a request must fit, or it is moved
+	mostEvents  = 256      // taken from the kernel at a time
+	sweepEvery  = 200 * time.Millisecond
+)
+
+// buffer is what a connection reads into while it has something under way.
+type buffer = [bufferBytes]byte
+
+// loop is one thread that serves plain HTTP/1.1 for as many connections as there are, by
+// epoll(7), edge-triggered. All that belongs to one of its connections is touched by its
+// thread alone; others leave what they have for it with post.
+//
+// Its thread stays in the kernel while nothing is to be done. The runtime is told so only
+// after a look that finds nothing: a busy loop never gives its place to another thread.
+type loop struct {
+	g       *Gateway
+	shard   int
+	ep      int
+	wake    int // an eventfd: something was posted
+	now     time.Time
+	events  [mostEvents]unix.EpollEvent
+	socks   []*sock // by descriptor
+	gen     int32
+	free    []*buffer
+	out     []byte                // scratch: a head that is being written
+	date    []byte                // of responses that have none (RFC 9110, 6.6.1)
+	dated   int64                 // the second that date tells
+	idle    map[*instance][]*link // that wait for a request, the one used last standing last
+	limits  http1.Limits
+	reqs    []*http1.Request // that nobody uses
+	hurried bool             // connections on which nothing is under way are closed
+
+	conns counter // of clients
+
+	mu     sync.Mutex
+	posted []func()
+	ended  chan struct{} // closed when run has returned
+	stop   bool          // run is to return
+}
+
+func newLoop(g *Gateway, shard int) (*loop, error) {
+	ep, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	wake, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(ep) //nolint:errcheck // nothing was written
+		return nil, err
+	}
+	l := &loop{g: g, shard: shard % shards, ep: ep, wake: wake, idle: map[*instance][]*link{}, ended: make(chan struct{})}
+	if err := unix.EpollCtl(ep, unix.EPOLL_CTL_ADD, wake, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}); err != nil {
+		l.closeOwn()
+		return nil, err
+	}
+	return l, nil
+}
+
+func (l *loop) closeOwn() {
+	unix.Close(l.ep)   //nolint:errcheck // nothing was written
+	unix.Close(l.wake) //nolint:errcheck // likewise
+}
+
+// post has do called by the loop's thread, soon. It may be called from anywhere; what is
+// posted after the loop's end is never called.
+func (l *loop) post(do func()) {
+	l.mu.Lock()
+	l.posted = append(l.posted, do)
+	first := len(l.posted) == 1
+	l.mu.Unlock()
+	if first {
+		one := [8]byte{1}
+		_, _ = unix.Write(l.wake, one[:])
+	}
+}
+
+// run is the loop's life. It ends when stop has been set by something posted.
+func (l *loop) run() {
+	runtime.LockOSThread()
+	defer close(l.ended)
+	defer l.closeOwn()
+	next := time.Now().Add(sweepEvery)
+	for !l.stop {
+		n := l.wait(next)
+		l.now = time.Now()
+		for i := range n {
+			l.event(&l.events[i])
+		}
+		if !l.now.Before(next) {
+			next = l.now.Add(sweepEvery)
+			l.sweep()
+		}
+	}
+}
+
+// wait returns how many events have come: at once if there are any, else when one comes or
+// the time has.
+func (l *loop) wait(until time.Time) int {
+	if n := l.poll(false, 0); n > 0 {
+		return n
+	}
+	return max(0, l.poll(true, int(max(1, time.Until(until).Milliseconds()))))
+}
+
+// poll is epoll_pwait. A call that may block is told to the runtime.
+func (l *loop) poll(block bool, millis int) int {
+	ep, events := uintptr(l.ep), uintptr(unsafe.Pointer(&l.events))
+	var n uintptr
+	var e syscall.Errno
+	if block {
+		n, _, e = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, ep, events, mostEvents, uintptr(millis), 0, 0)
+	} else {
+		n, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, ep, events, mostEvents, 0, 0, 0)
+	}
+	if e != 0 { // EINTR
+		return 0
+	}
+	return int(n)
+}
+
+// event is one of a socket, or of the wake.
+func (l *loop) event(ev *unix.EpollEvent) {
+	if int(ev.Fd) == l.wake {
+		var count [8]byte
+		_, _ = unix.Read(l.wake, count[:])
+		l.mu.Lock()
+		todo := l.posted
+		l.posted = nil
+		l.mu.Unlock()
+		for _, do := range todo {
+			do()
+		}
+		return
+	}
+	if int(ev.Fd) >= len(l.socks) {
+		return
+	}
+	s := l.socks[ev.Fd]
+	if s == nil || s.gen != ev.Pad { // it was closed, and its number given to another
+		return
+	}
+	if ev.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.readable = true
+		s.ended = s.ended || ev.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+		s.broken = s.broken || ev.Events&(unix.EPOLLHUP|unix.EPOLLERR) != 0
+	}
+	if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.writable = true
+	}
+	s.holder.ready()
+}
+
+// sweep looks at what is late.
+func (l *loop) sweep() {
+	for _, s := range l.socks {
+		if s != nil {
+			s.holder.tick()
+		}
+	}
+	l.tidy()
+}
+
+// holder is what a socket is to its loop.
+type holder interface {
+	ready() // it can be read or written, or has ended
+	tick()  // from time to time
+}
+
+// sock is one connection of a loop.
+type sock struct {
+	loop   *loop
+	holder holder
+	fd     int
+	gen    int32
+
+	readable, writable bool // until the kernel says no
+	ended, broken      bool // the peer sends no more; … and takes no more
+	closed             bool
+
+	in       *buffer // nil while nothing is there
+	from, to int     // of in: what was read and not used
+	out      []byte  // what the peer has not taken yet
+}
+
+// adopt makes a socket of a descriptor, which is the loop's from then on.
+func (l *loop) adopt(s *sock, fd int, of holder) error {
+	l.gen++
+	*s = sock{loop: l, holder: of, fd: fd, gen: l.gen, writable: s.writable}
+	for fd >= len(l.socks) {
+		l.socks = append(l.socks, make([]*sock, max(64, len(l.socks)))...)
+	}
+	l.socks[fd] = s
+	ev := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET, Fd: int32(fd), Pad: l.gen}
+	if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		l.socks[fd] = nil
+		return err
+	}
+	l.g.looped.Add(1)
+	return nil
+}
+
+// read reads what there is room for: n bytes have come; 0 and more: none have yet, or there
+// is no room; 0 and not: the peer sends no more, or the connection is broken.
+func (s *sock) read() (n int, more bool) {
+	if !s.readable {
+		return 0, true
+	}
+	if s.in == nil {
+		s.in = s.loop.buffer()
+	}
+	if s.from == s.to {
+		s.from, s.to = 0, 0
+	}
+	if s.to == bufferBytes {
+		if s.from == 0 {
+			return 0, true
+		}
+		copy(s.in[:], s.in[s.from:s.to])
+		s.from, s.to = 0, s.to-s.from
+	}
+	for {
+		got, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in[s.to])), uintptr(bufferBytes-s.to))
+		switch {
+		case e == unix.EINTR:
+		case e == unix.EAGAIN:
+			s.readable = false
+			return 0, true
+		case e != 0:
+			s.broken = true
+			return 0, false
+		case got == 0:
+			s.ended = true
+			return 0, false
+		default:
+			// Less than was asked for is all there is, unless the end is behind it.
+			s.readable = int(got) == bufferBytes-s.to || s.ended
+			s.to += int(got)
+			return int(got), true
+		}
+	}
+}
+
+// full reports whether no more can be read before something is used.
+func (s *sock) full() bool { return s.from == 0 && s.to == bufferBytes }
+
+// unread is what was read and not used.
+func (s *sock) unread() []byte {
+	if s.in == nil {
+		return nil
+	}
+	return s.in[s.from:s.to]
+}
+
+// rest gives the buffer back where nothing is in it.
+func (s *sock) rest() {
+	if s.in != nil && s.from == s.to {
+		s.loop.free = append(s.loop.free, s.in)
+		s.in, s.from, s.to = nil, 0, 0
+	}
+}
+
+func (l *loop) buffer() *buffer {
+	if n := len(l.free); n > 0 {
+		b := l.free[n-1]
+		l.free = l.free[:n-1]
+		return b
+	}
+	return new(buffer)
+}
+
+// write sends b after what is still to be sent, and keeps a copy of what the peer does not
+// take now. It reports whether the connection is whole.
+func (s *sock) write(b []byte) bool {
+	if len(s.out) > 0 {
+		s.out = append(s.out, b...)
+		return s.flush()
+	}
+	n, ok := s.send(b)
+	if n < len(b) {
+		s.out = append(s.out[:0], b[n:]...)
+	}
+	return ok
+}
+
+// flush sends what is still to be sent.
+func (s *sock) flush() bool {
+	if len(s.out) == 0 {
+		return true
+	}
+	n, ok := s.send(s.out)
+	if n == len(s.out) {
+		s.out = nil
+	} else {
+		s.out = s.out[n:]
+	}
+	return ok
+}
+
+func (s *sock) send(b []byte) (n int, ok bool) {
+	for n < len(b) && s.writable {
+		put, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(s.fd), uintptr(unsafe.Pointer(&b[n])), uintptr(len(b)-n), unix.MSG_NOSIGNAL, 0, 0)
+		switch {
+		case e == unix.EINTR:
+		case e == unix.EAGAIN:
+			s.writable = false
+		case e != 0:
+			s.broken = true
+			return n, false
+		default:
+			n += int(put)
+		}
+	}
+	return n, true
+}
+
+// forget takes the descriptor out of the loop; it is the caller's then.
+func (s *sock) forget() int {
+	s.closed = true
+	s.loop.g.looped.Add(-1)
+	s.loop.socks[s.fd] = nil
+	if s.in != nil {
+		s.loop.free = append(s.loop.free, s.in)
+		s.in, s.from, s.to = nil, 0, 0
+	}
+	s.out = nil
+	return s.fd
+}
+
+// close ends the connection.
+func (s *sock) close() {
+	if !s.closed {
+		unix.Close(s.forget()) //nolint:errcheck // nothing can be done about it
+	}
+}

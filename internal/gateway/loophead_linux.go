@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"net/http"
+	"strconv"
+
+	"titrate/internal/http1"
+	"titrate/internal/rollout"
+)
+
+// appendRequest adds the request as the version gets it, with its body.
+func (x *passage) appendRequest(out []byte) []byte {
+	c := x.c
+	r, body := c.req, c.unread()[:c.length]
+	trusted := c.door.internal || c.loop.g.trustsAddr(c.remote.Addr())
+	omit := omitUntrusted
+	if trusted {
+		omit = omitTrusted
+	}
+	length := r.Length
+	out = r.Append(out, http1.Framing{Length: length}, omit)
+	out = http1.AppendField(out, headerRequestID, x.id)
+	out = append(out, "Via: "+via+"\r\nX-Forwarded-For: "...)
+	host, proto := r.Host, []byte("http")
+	if trusted {
+		out, host, proto = appendBefore(out, r, host, proto)
+	}
+	out = c.remote.Addr().Unmap().AppendTo(out)
+	out = append(out, "\r\n"...)
+	out = http1.AppendField(out, "X-Forwarded-Host", host)
+	out = http1.AppendField(out, "X-Forwarded-Proto", proto)
+	out = http1.AppendEnd(out)
+	if length > 0 {
+		out = append(out, body[len(body)-int(length):]...)
+	}
+	return out
+}
+
+// appendBefore adds who is believed to have asked before the client did, and returns for
+// which host, and how.
+func appendBefore(out []byte, r *http1.Request, host, proto []byte) (to, forHost, forProto []byte) {
+	for i := range r.Len() {
+		switch name, value := r.At(i); {
+		case asciiFold(name, "X-Forwarded-For"):
+			out = append(append(out, value...), ", "...)
+		case asciiFold(name, "X-Forwarded-Host"):
+			host = value
+		case asciiFold(name, "X-Forwarded-Proto"):
+			proto = value
+		}
+	}
+	return out, host, proto
+}
+
+// omitUntrusted leaves out what a client says of who has asked, and what is said anew.
+func omitUntrusted(name, _ []byte) bool {
+	switch name[0] | 0x20 {
+	case 'x':
+		return asciiFold(name, headerRequestID) || saysWho(http.CanonicalHeaderKey(string(name)))
+	case 'f':
+		return saysWho(http.CanonicalHeaderKey(string(name)))
+	}
+	return false
+}
+
+// omitTrusted leaves out what is said anew.
+func omitTrusted(name, _ []byte) bool {
+	if name[0]|0x20 != 'x' {
+		return false
+	}
+	return asciiFold(name, headerRequestID) || asciiFold(name, "X-Forwarded-For") || asciiFold(name, "X-Forwarded-Host") || asciiFold(name, "X-Forwarded-Proto")
+}
+
+// appendHead adds the head of the version's answer as the client gets it.
+func (x *passage) appendHead(out []byte) []byte {
+	res := &x.res
+	framing := http1.Framing{Length: res.Length, Chunked: x.chunked}
+	out = res.Append(out, framing, omitOurs)
+	out = append(out, HeaderVersion+": v"...)
+	out = strconv.AppendInt(out, int64(x.fleet.version), 10)
+	out = append(out, "\r\n"...)
+	if _, ok := res.Value("x-request-id"); !ok {
+		out = http1.AppendField(out, headerRequestID, x.id)
+	}
+	out = append(out, "Via: "+via+"\r\n"...)
+	if _, ok := res.Value("date"); !ok {
+		out = http1.AppendField(out, "Date", x.c.loop.dateNow())
+	}
+	if x.end {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	return http1.AppendEnd(out)
+}
+
+// omitOurs leaves out what only the gateway says.
+func omitOurs(name, _ []byte) bool { return asciiFold(name, HeaderVersion) }
+
+// dateNow is the time as HTTP writes it, made once a second.
+func (l *loop) dateNow() []byte {
+	if now := l.now.Unix(); now != l.dated {
+		l.dated = now
+		l.date = l.now.UTC().AppendFormat(l.date[:0], http.TimeFormat)
+	}
+	return l.date
+}
+
+// reply1 is an answer of the gateway's own.
+type reply1 struct {
+	refusal
+	id          string
+	end, toHEAD bool
+	version     rollout.Version // that has failed; 0: none
+}
+
+// appendReply adds what [reply] writes.
+func (l *loop) appendReply(out []byte, r reply1) []byte {
+	body := replyBody(r.id, r.refusal)
+	out = http1.AppendStatusLine(out, r.status, http.StatusText(r.status))
+	out = append(out, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"...)
+	out = http1.AppendField(out, headerRequestID, r.id)
+	out = append(out, "Via: "+via+"\r\n"...)
+	if r.version != 0 {
+		out = http1.AppendField(out, HeaderVersion, r.version.String())
+	}
+	if r.status == http.StatusServiceUnavailable {
+		out = append(out, "Retry-After: 1\r\n"...)
+	}
+	out = http1.AppendField(out, "Date", l.dateNow())
+	out = http1.AppendFraming(out, http1.Framing{Length: int64(len(body))})
+	if r.end {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	out = http1.AppendEnd(out)
+	if r.toHEAD {
+		return out
+	}
+	return append(out, body...)
+}
+
+// requestIDOf is requestID of a plain request.
+func requestIDOf(r *http1.Request) string {
+	if id, ok := r.Value("x-request-id"); ok && usableID(id) {
+		return string(id)
+	}
+	return newRequestID()
+}
+
+func (l *loop) takeRequest() *http1.Request {
+	if n := len(l.reqs); n > 0 {
+		r := l.reqs[n-1]
+		l.reqs = l.reqs[:n-1]
+		return r
+	}
+	return &http1.Request{}
+}
+
+func (l *loop) giveRequest(r *http1.Request) {
+	r.Reset()
+	l.reqs = append(l.reqs, r)
+}
