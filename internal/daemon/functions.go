@@ -48,7 +48,7 @@ func (m *machine) Invoke(ctx context.Context, i node.Invocation) (node.Invoked, 
 		return node.Invoked{}, ctx.Err()
 	}
 	d, err := m.gateway.Deliver(ctx, i.Key, gateway.Event{
-		Payload: i.Payload, ID: i.ID, Version: i.Version, Stable: i.Stable, ClientContext: i.ClientContext, Tail: i.Tail,
+		Payload: i.Payload, ID: i.ID, Version: i.Version, Stable: i.Stable, ClientContext: i.ClientContext, Tail: i.Tail, To: i.To,
 	})
 	if err != nil {
 		return node.Invoked{}, refusal(err)

@@ -73,6 +73,15 @@ func (f *fakeCallee) Serve(r *http.Request, c invocation.Call) (*http.Response, 
 
 func (f *fakeCallee) Invoke(ctx context.Context, event []byte, c invocation.Call) ([]byte, invocation.Called) {
 	s, done := f.call(ctx, string(event), c)
+	if c.To != nil && done.Failure == "" {
+		to := c.To()
+		for _, word := range strings.Fields(s) {
+			if _, err := io.WriteString(to, word); err != nil {
+				return nil, invocation.Called{Failure: invocation.Canceled}
+			}
+		}
+		return nil, done
+	}
 	return []byte(s), done
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"titrate/internal/invocation"
@@ -23,6 +24,9 @@ type Event struct {
 	Bad           func(answer []byte) bool
 	ClientContext string // as in [invocation.Call]
 	Tail          bool   // as in [invocation.Call]
+	// To is as in [invocation.Call], and is told which version answers. Bad has nothing to
+	// judge by then.
+	To func(rollout.Version) io.Writer
 }
 
 // Delivered is what came of an event.
@@ -166,11 +170,17 @@ func (t *ticket) unclaim() {
 
 // invoke calls the version and counts what came of it.
 func (t *ticket) invoke(ctx context.Context, c callee, e Event) (Delivered, error) {
+	call := invocation.Call{ID: e.ID, Real: !t.preview, ClientContext: e.ClientContext, Tail: e.Tail}
+	var taken slowly
+	if e.To != nil {
+		call.To = func() io.Writer {
+			taken.Writer = e.To(t.fleet.version)
+			return &taken
+		}
+	}
 	began := time.Now()
-	answer, done := c.Invoke(ctx, e.Payload, invocation.Call{
-		ID: e.ID, Real: !t.preview, ClientContext: e.ClientContext, Tail: e.Tail,
-	})
-	o := outcome{called: called{done.Failure, done.Cold}, latency: time.Since(began)}
+	answer, done := c.Invoke(ctx, e.Payload, call)
+	o := outcome{called: called{done.Failure, done.Cold}, latency: time.Since(began) - taken.waited}
 	d := Delivered{
 		Version: t.fleet.version, Stable: t.fleet.version == t.lane.stable,
 		Answer: answer, Called: done,
@@ -202,6 +212,20 @@ func (t *ticket) invoke(ctx context.Context, c callee, e Event) (Delivered, erro
 	o.failed = d.Failed
 	t.count(o)
 	return d, nil
+}
+
+// slowly measures how long a caller takes for what he is answered, which is none of the
+// version's latency.
+type slowly struct {
+	io.Writer
+	waited time.Duration
+}
+
+func (s *slowly) Write(p []byte) (int, error) {
+	began := time.Now()
+	n, err := s.Writer.Write(p)
+	s.waited += time.Since(began)
+	return n, err
 }
 
 // errorOf is a refusal as whoever delivers events knows it.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"titrate/internal/analysis"
@@ -478,4 +479,46 @@ func TestWindowsHoldWhatClientsAndDeliverersSaw(t *testing.T) {
 	if calls < 500 {
 		t.Errorf("only %d calls", calls)
 	}
+}
+
+func TestAnAnswerIsPassedOnAsItComes(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	r.function(1, newFunction(answers("one two")))
+	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+	var said strings.Builder
+	var by rollout.Version
+	d, err := r.Deliver(t.Context(), orders, Event{To: func(v rollout.Version) io.Writer {
+		by = v
+		return &said
+	}})
+	if err != nil || by != 1 || said.String() != "onetwo" || d.Answer != nil || d.Failed {
+		t.Errorf("%q by %v: %+v, %v", said.String(), by, d, err)
+	}
+	if w := r.sum(1); w.Requests != 1 || w.Failed != 0 {
+		t.Errorf("counted: %+v", w)
+	}
+}
+
+// busy takes a minute for what is written to it.
+type busy struct{}
+
+func (busy) Write(p []byte) (int, error) {
+	<-time.After(time.Minute)
+	return len(p), nil
+}
+
+func TestASlowReaderIsNotTheVersionsLatency(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := slowly{Writer: busy{}}
+		for range 2 {
+			if n, err := s.Write([]byte("one")); n != 3 || err != nil {
+				t.Error(n, err)
+			}
+		}
+		if s.waited != 2*time.Minute {
+			t.Error(s.waited)
+		}
+	})
 }

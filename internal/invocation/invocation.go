@@ -5,6 +5,7 @@ package invocation
 
 import (
 	"context"
+	"io"
 	"net/http"
 )
 
@@ -29,6 +30,10 @@ type Call struct {
 	Real          bool
 	ClientContext string // JSON of a mobile SDK; empty: none
 	Tail          bool   // the last lines that it wrote are wanted
+	// To, where it is not nil, is called once when an answer to Invoke begins. The answer is
+	// written to what it returns, each piece as it comes and the next one when that is taken,
+	// and is not returned. A writer that fails is a caller who went away.
+	To func() io.Writer
 }
 
 // Called is how a call went.

@@ -18,15 +18,8 @@ const maxContext = 3583
 // invoke is Invoke. Without a qualifier the version is drawn by weight, as every event's
 // is: what is not named would else pass by the split.
 func (s *server) invoke(ctx context.Context, c *call) error {
-	n, err := c.named()
+	n, i, err := s.invocation(ctx, c)
 	if err != nil {
-		return err
-	}
-	i := node.Invocation{Key: rollout.Key{App: c.app, Env: c.env, Workload: n.name}, Payload: c.body, ID: c.Header().Get("X-Amzn-Requestid")}
-	if err := readInvocation(c.r.Header, &i); err != nil {
-		return err
-	}
-	if i.Version, err = s.wanted(ctx, c, n); err != nil {
 		return err
 	}
 	got, err := s.Functions.Node.Invoke(ctx, i)
@@ -34,6 +27,24 @@ func (s *server) invoke(ctx context.Context, c *call) error {
 		return s.Functions.Explain(ctx, n.given, i, err)
 	}
 	return answerInvoked(c, i, got)
+}
+
+// invocation reads which function a request calls, and with what.
+func (s *server) invocation(ctx context.Context, c *call) (named, node.Invocation, error) {
+	n, err := c.named()
+	if err != nil {
+		return n, node.Invocation{}, err
+	}
+	i := node.Invocation{Key: rollout.Key{App: c.app, Env: c.env, Workload: n.name}, Payload: c.body, ID: c.Header().Get("X-Amzn-Requestid")}
+	if err := readInvocation(c.r.Header, &i); err != nil {
+		return n, i, err
+	}
+	if n.qualifier == Stable {
+		i.Stable = true
+		return n, i, nil
+	}
+	i.Version, err = s.wanted(ctx, c, n)
+	return n, i, err
 }
 
 // readInvocation reads what stands beside the event.
@@ -91,16 +102,26 @@ func (s *server) wanted(ctx context.Context, c *call, n named) (rollout.Version,
 	return v, nil
 }
 
-// answerInvoked writes how a call went. What the function failed of is no failure of the
-// request: it has the status 200 and says so in a header.
-func answerInvoked(c *call, i node.Invocation, got node.Invoked) error {
+// unreached says of a call why it did not come to the function; nil: it did.
+func unreached(i node.Invocation, got node.Invoked) *fault {
 	switch got.Failure {
 	case invocation.Throttled:
-		c.Header().Set("Retry-After", "1")
 		return &fault{http.StatusTooManyRequests, "TooManyRequestsException", "Rate Exceeded.", "ReservedFunctionConcurrentInvocationLimitExceeded"}
 	case invocation.Stopped, invocation.Canceled:
 		return &fault{http.StatusBadGateway, "ResourceNotReadyException", i.Key.Workload + " could not be called: " + got.Message, ""}
 	case "", invocation.Unhandled, invocation.Timeout, invocation.Memory, invocation.Exit, invocation.Init, invocation.TooLarge, invocation.Malformed:
+	}
+	return nil
+}
+
+// answerInvoked writes how a call went. What the function failed of is no failure of the
+// request: it has the status 200 and says so in a header.
+func answerInvoked(c *call, i node.Invocation, got node.Invoked) error {
+	if f := unreached(i, got); f != nil {
+		if f.status == http.StatusTooManyRequests {
+			c.Header().Set("Retry-After", "1")
+		}
+		return f
 	}
 	h := c.Header()
 	if got.Version != 0 {

@@ -6,7 +6,7 @@
 // from there, and to change it is a command to the rollout in progress. There is no other
 // alias and nothing is stored here, so that alias and versions cannot disagree.
 //
-// Source: "AWS Lambda API reference", version 2015-03-31.
+// Source: "AWS Lambda API reference", versions 2015-03-31 and, of InvokeWithResponseStream, 2021-11-15.
 package lambdaapi
 
 import (
@@ -57,9 +57,11 @@ type call struct {
 func New(cfg Config) http.Handler {
 	s := &server{cfg}
 	mux := http.NewServeMux()
+	const root = " /lambda/{app}/{env}/"
 	on := func(method, path, action string, need auth.Role, do func(context.Context, *call) error) {
-		mux.HandleFunc(method+" /lambda/{app}/{env}/2015-03-31/functions"+path, s.admit(action, need, do))
+		mux.HandleFunc(method+root+"2015-03-31/functions"+path, s.admit(action, need, do))
 	}
+	mux.HandleFunc("POST"+root+"2021-11-15/functions/{name}/response-streaming-invocations", s.admit("InvokeFunction", auth.Deployer, s.invokeStream))
 	on("POST", "/{name}/invocations", "InvokeFunction", auth.Deployer, s.invoke)
 	on("GET", "", "ListFunctions", auth.Viewer, s.listFunctions)
 	on("GET", "/{$}", "ListFunctions", auth.Viewer, s.listFunctions)
@@ -74,7 +76,7 @@ func New(cfg Config) http.Handler {
 	on("DELETE", "/{name}/aliases/{alias}", "DeleteAlias", auth.Deployer, s.deleteAlias)
 	mux.HandleFunc("/lambda/", s.admit("", auth.Viewer, func(_ context.Context, c *call) error {
 		return &fault{http.StatusNotFound, "UnknownOperationException", "there is no " + c.r.Method + " " + c.r.URL.Path +
-			": of Lambda's API there are Invoke, GetFunction, GetFunctionConfiguration, ListFunctions, ListVersionsByFunction, PublishVersion and the calls of the alias live, below /lambda/APP/ENV", ""}
+			": of Lambda's API there are Invoke, InvokeWithResponseStream, GetFunction, GetFunctionConfiguration, ListFunctions, ListVersionsByFunction, PublishVersion and the calls of the alias live, below /lambda/APP/ENV", ""}
 	}))
 	return mux
 }

@@ -12,6 +12,10 @@ import (
 // Live is the alias that there is: the split of the traffic.
 const Live = "live"
 
+// Stable, of a call, is the version that was promoted last. It is no alias: it has no
+// weights, and is not listed.
+const Stable = "stable"
+
 // latest is how Lambda calls what no version has been made of. Here it is the newest
 // version; a call of it is one of the newest that runs.
 const latest = "$LATEST"
@@ -67,7 +71,7 @@ func number(text string) (rollout.Version, bool) {
 
 // unknownQualifier says that there is no such thing as was asked for.
 func unknownQualifier(n named) *fault {
-	return notFound("Function not found: " + functionARN(n.name, n.qualifier) + ". A qualifier is a version's number, $LATEST or live, which is the only alias: its weights are the rollout's")
+	return notFound("Function not found: " + functionARN(n.name, n.qualifier) + ". A qualifier is a version's number, $LATEST, of a call stable, or live, which is the only alias: its weights are the rollout's")
 }
 
 // functionARN is a function's name as AWS writes it. There is one region and one account.

@@ -16,6 +16,7 @@ const maxCall = MaxPayload*4/3 + 1<<20
 // registerCalls adds the calls of functions and queues.
 func registerCalls(mux *http.ServeMux, m Machine) {
 	mux.HandleFunc("POST /v1/invoke", handleCall(m.Invoke))
+	mux.HandleFunc("POST /v1/invoke/stream", handleStream(m))
 	mux.HandleFunc("GET /v1/queues", func(w http.ResponseWriter, r *http.Request) {
 		qs, err := m.Queues(r.Context(), r.FormValue("app"), r.FormValue("env"))
 		answerOr(w, qs, err)
@@ -65,7 +66,13 @@ func (c *Client) Invoke(ctx context.Context, i Invocation) (Invoked, error) {
 		return Invoked{}, fmt.Errorf("%w: it has %d bytes, and %d may be", ErrEvent, len(i.Payload), MaxPayload)
 	}
 	var out Invoked
-	if err := c.ask(ctx, "/v1/invoke", i, &out); err != nil {
+	var err error
+	if i.To != nil {
+		out, err = c.stream(ctx, i)
+	} else {
+		err = c.ask(ctx, "/v1/invoke", i, &out)
+	}
+	if err != nil {
 		return out, fmt.Errorf("invoke %s: %w", i.Key, err)
 	}
 	return out, nil

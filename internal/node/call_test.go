@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -76,13 +77,72 @@ func TestClient_saysThatANodeIsOlder(t *testing.T) {
 	}
 }
 
+// gathered keeps what is written to it, until it takes no more.
+type gathered struct {
+	strings.Builder
+	most int
+}
+
+func (g *gathered) Write(p []byte) (int, error) {
+	if g.Len() >= g.most {
+		return 0, errors.New("that will do")
+	}
+	return g.Builder.Write(p)
+}
+
+func TestClient_passesAnAnswerOnAsItComes(t *testing.T) {
+	t.Parallel()
+	c := serve(t, &machine{})
+	call := func(name, payload string, most int) (Invoked, *gathered, rollout.Version, error) {
+		var by rollout.Version
+		g := &gathered{most: most}
+		got, err := c.Invoke(t.Context(), Invocation{Key: rollout.Key{Workload: name}, Payload: []byte(payload), To: func(v rollout.Version) io.Writer {
+			by = v
+			return g
+		}})
+		return got, g, by, err
+	}
+	const all = len("one") + 3*maxPiece
+	if got, g, by, err := call("pieces", "", all); err != nil || by != 3 || got.Tail != "END" || g.Len() != all || !strings.HasPrefix(g.String(), "onetwotwo") {
+		t.Errorf("%+v: %d bytes by %v, %v", got, g.Len(), by, err)
+	}
+	if _, g, _, err := call("pieces", "broken", all); !errors.Is(err, ErrNotReady) || !strings.Contains(err.Error(), "drained") || g.Len() != all {
+		t.Errorf("%d bytes, %v", g.Len(), err)
+	}
+	if _, _, _, err := call("pieces", "", 1); err == nil || !strings.Contains(err.Error(), "that will do") {
+		t.Error(err)
+	}
+	if got, g, by, err := call("echo", "e", 1); err != nil || string(got.Payload) != "e" || g.Len() != 0 || by != 0 {
+		t.Errorf("an answer that was not begun: %+v, %v", got, err)
+	}
+	if _, _, _, err := call("nothing", "", 1); !errors.Is(err, ErrUnknown) {
+		t.Error(err)
+	}
+}
+
+func FuzzPieces(f *testing.F) {
+	for _, s := range []string{"", "\x00\x00\x00\x01x\x00\x00\x00\x00{}", "\xff\xff\xff\xff", "\x00\x00\x00\x00{\"error\":\"x\",\"kind\":\"event\"}"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		g := &gathered{most: 1 << 30}
+		if _, err := readPieces(bytes.NewReader(sent), g); err == nil && !bytes.Contains(sent, []byte("\x00\x00\x00\x00")) {
+			t.Error("there is no end, and it was read to it")
+		}
+		if g.Len() > len(sent) {
+			t.Error("more came out than there was")
+		}
+	})
+}
+
 func FuzzCall(f *testing.F) {
 	f.Add("/v1/invoke", `{"key":{"app":"a","env":"b","workload":"echo"},"payload":"e30=","kind":"sync"}`)
+	f.Add("/v1/invoke/stream", `{"key":{"app":"a","env":"b","workload":"pieces"},"kind":"sync"}`)
 	f.Add("/v1/queues/send", `{"app":"a","env":"b","name":"c","message":{"body":"eA=="}}`)
 	f.Add("/v1/queues/peek", `{"limit":-1}`)
 	h := NewHandler(&machine{}, "secret")
 	f.Fuzz(func(t *testing.T, path, body string) {
-		if !strings.HasPrefix(path, "/v1/queues/send") && path != "/v1/invoke" {
+		if !strings.HasPrefix(path, "/v1/queues/send") && !strings.HasPrefix(path, "/v1/invoke") {
 			path = "/v1/queues/purge"
 		}
 		if strings.Contains(body, "slow") || strings.ContainsAny(path, " \n%?#\x00") {

@@ -11,6 +11,7 @@
 //	POST /v1/logs                  world.LogQuery → lines of world.LogLine
 //	POST /v1/stop                  ends every workload
 //	POST /v1/invoke                Invocation → Invoked, however long the function takes
+//	POST /v1/invoke/stream         Invocation → the answer in pieces as it comes, then how it went
 //	GET  /v1/queues?app=A&env=E    → []Queue
 //	POST /v1/queues/{send,purge,redrive,peek}
 //

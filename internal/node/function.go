@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"io"
 
 	"titrate/internal/invocation"
 	"titrate/internal/rollout"
@@ -33,6 +34,11 @@ type Invocation struct {
 	ClientContext string          `json:"client_context,omitempty"` // JSON
 	Tail          bool            `json:"tail,omitempty"`           // the last lines that it writes are wanted
 	ID            string          `json:"id,omitempty"`             // of the request; empty: the node makes one
+	// To, where it is not nil, is called once when an answer of kind Sync begins, with the
+	// version that gives it. What is answered is written to what it returns, each piece as it
+	// comes and the next one when that is taken, and is not in Invoked.Payload. A writer that
+	// fails is a caller who went away.
+	To func(rollout.Version) io.Writer `json:"-"`
 }
 
 // InvocationKind is how a function is called.

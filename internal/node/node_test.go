@@ -76,6 +76,17 @@ func (m *machine) Invoke(ctx context.Context, i Invocation) (Invoked, error) {
 	switch i.Key.Workload {
 	case "echo":
 		return Invoked{Version: i.Version, Status: 200, Payload: i.Payload, Tail: string(i.Kind)}, nil
+	case "pieces": // each when the one before was taken
+		to := i.To(3)
+		for _, piece := range []string{"one", strings.Repeat("two", maxPiece)} {
+			if _, err := io.WriteString(to, piece); err != nil {
+				return Invoked{}, fmt.Errorf("write: %w", err)
+			}
+		}
+		if string(i.Payload) == "broken" {
+			return Invoked{}, fmt.Errorf("it drained: %w", ErrNotReady)
+		}
+		return Invoked{Version: 3, Tail: "END"}, nil
 	case "slow":
 		<-ctx.Done()
 		return Invoked{}, ctx.Err()

@@ -27,6 +27,7 @@ type answered struct {
 	answer  *runtimeapi.Answer // nil: it failed
 	payload []byte
 	called  invocation.Called
+	over    chan answered // of a streamed answer: how it went, once it is read or closed
 }
 
 // Invoke gives the version an event and returns what it answered.
@@ -36,6 +37,9 @@ func (fn *function) Invoke(ctx context.Context, event []byte, c invocation.Call)
 		return a.payload, a.called
 	}
 	defer a.answer.Body.Close()
+	if c.To != nil {
+		return pass(ctx, a, c.To())
+	}
 	body, err := io.ReadAll(io.LimitReader(a.answer.Body, runtimeapi.MaxPayload+1))
 	switch {
 	case err != nil:
@@ -46,6 +50,37 @@ func (fn *function) Invoke(ctx context.Context, event []byte, c invocation.Call)
 		return body, a.called
 	}
 	return a.payload, a.called
+}
+
+// pass writes an answer as it comes, and returns how it went.
+func pass(ctx context.Context, a answered, to io.Writer) ([]byte, invocation.Called) {
+	// A function that says nothing for long is not waited for by one who went away.
+	leave := context.AfterFunc(ctx, func() { a.answer.Body.Close() })
+	defer leave()
+	w := &taker{Writer: to}
+	_, err := io.Copy(w, a.answer.Body)
+	if w.err == nil {
+		w.err = context.Cause(ctx)
+	}
+	switch {
+	case err != nil && w.err != nil:
+		a = refusedBy(invocation.Canceled, "Sandbox.Canceled", "The caller went away: "+w.err.Error())
+	case a.over != nil:
+		a = <-a.over
+	}
+	return a.payload, a.called
+}
+
+// taker remembers that it could not be written to.
+type taker struct {
+	io.Writer
+	err error
+}
+
+func (t *taker) Write(p []byte) (int, error) {
+	n, err := t.Writer.Write(p)
+	t.err = err
+	return n, err
 }
 
 // call has an environment work on an event. The function goes on with it when the caller
@@ -136,6 +171,7 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 		cancel()
 		return fn.finish(e, c, a, began), false
 	}
+	a.over = make(chan answered, 1)
 	answer.Body = &streamed{ReadCloser: answer.Body, done: func(err error) {
 		over := answered{called: called}
 		if err != nil {
@@ -144,7 +180,7 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 		fn.s.calls.Go(func() {
 			e.api.Settled(limited.Done())
 			cancel()
-			fn.finish(e, c, over, began)
+			a.over <- fn.finish(e, c, over, began)
 		})
 	}}
 	return a, false

@@ -3,6 +3,7 @@ package local
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -223,6 +224,55 @@ func TestFunction_streamsThroughTheGateway(t *testing.T) {
 	seen := b.until("they are counted", func(s Seen) bool { return s.fleet(1).Invoked == 4 })
 	if len(seen.Instances) == 0 || seen.Instances[0].PID != pid {
 		t.Errorf("process %d, then %+v", pid, seen.Instances)
+	}
+}
+
+func TestFunction_passesAnAnswerOnAsItComes(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, newFolder(t))
+	b.wantFn(nil, fnFleet(1, "function-stream"))
+	c := b.callee(1)
+	invoke := func(ctx context.Context, event string, to io.Writer) ([]byte, invocation.Called) {
+		return c.Invoke(ctx, []byte(event), invocation.Call{ID: "a-call", Real: true, Tail: true, To: func() io.Writer { return to }})
+	}
+	// One who leaves while the function says nothing is not kept by it.
+	ctx, leave := context.WithCancel(t.Context())
+	r, w := io.Pipe()
+	left := make(chan invocation.Called, 1)
+	go func() {
+		_, called := invoke(ctx, `{}`, w)
+		left <- called
+	}()
+	// The first piece is there while the function has not said the second.
+	said, err := bufio.NewReader(r).ReadString(' ')
+	if err != nil || !strings.HasPrefix(said, "{") || !strings.HasSuffix(said, "\x00one ") {
+		t.Fatalf("%q %v", said, err)
+	}
+	leave()
+	if called := <-left; called.Failure != invocation.Canceled {
+		t.Errorf("%+v", called)
+	}
+	b.state("go-on")
+	b.until("the function has ended in peace", func(s Seen) bool { return s.fleet(1).Invoked == 1 })
+
+	var whole strings.Builder
+	if rest, called := invoke(t.Context(), `{}`, &whole); called.Failure != "" || rest != nil || !strings.HasSuffix(whole.String(), "one two") || !strings.Contains(called.Tail, "END RequestId: a-call") {
+		t.Errorf("%q, %q, %+v", rest, whole.String(), called)
+	}
+	whole.Reset()
+	if rest, called := invoke(t.Context(), `{"do":"fail"}`, &whole); called.Failure != invocation.Unhandled || !strings.Contains(string(rest), "no beans") || !strings.HasSuffix(whole.String(), "one ") || called.Tail == "" {
+		t.Errorf("%q, %q, %+v", rest, whole.String(), called)
+	}
+	// What is not streamed is passed on as one piece.
+	b.wantFn(nil, fnFleet(2, "function"))
+	c = b.callee(2)
+	whole.Reset()
+	if rest, called := invoke(t.Context(), `{"do":"large","size":100000}`, &whole); called.Failure != "" || rest != nil || whole.Len() != 100_002 {
+		t.Errorf("%q, %d bytes, %+v", rest, whole.Len(), called)
+	}
+	whole.Reset()
+	if rest, called := invoke(t.Context(), `{"do":"error"}`, &whole); called.Failure != invocation.Unhandled || !strings.Contains(string(rest), "no beans") || whole.Len() != 0 {
+		t.Errorf("%q, %q, %+v", rest, whole.String(), called)
 	}
 }
 

@@ -38,11 +38,15 @@ func functionApps() map[string]func([]string) {
 			})
 		},
 		"function-stream": func([]string) {
-			lambda.Start(func(context.Context, json.RawMessage) (*events.LambdaFunctionURLStreamingResponse, error) {
+			lambda.Start(func(_ context.Context, e json.RawMessage) (*events.LambdaFunctionURLStreamingResponse, error) {
 				r, w := io.Pipe()
 				go func() {
 					fmt.Fprint(w, "one ")
 					waitForFile("go-on")
+					if strings.Contains(string(e), "fail") {
+						w.CloseWithError(errors.New("no beans"))
+						return
+					}
 					fmt.Fprint(w, "two")
 					w.Close()
 				}()
