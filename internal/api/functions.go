@@ -96,9 +96,6 @@ func (s *server) invoke(ctx context.Context, in *struct {
 	if in.Body.Stable && in.Body.Version != 0 {
 		return client.Invoked{}, problem(http.StatusUnprocessableEntity, "T0803", "a version and the stable one at once\n  help    keep one of them")
 	}
-	if in.Body.Stable && in.Body.Kind == string(node.Event) {
-		return client.Invoked{}, problem(http.StatusUnprocessableEntity, "T0803", "an event that is stored goes to the version that is drawn then, or to one by its number\n  help    leave stable out, or name the version")
-	}
 	return s.call(ctx, in.FunctionPath, node.Invocation{
 		Version: rollout.Version(in.Body.Version), Stable: in.Body.Stable, Kind: node.InvocationKind(cmp.Or(in.Body.Kind, string(node.Sync))),
 		Payload: in.Body.Event, ClientContext: string(in.Body.ClientContext), Tail: in.Body.Tail,

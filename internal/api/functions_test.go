@@ -158,10 +158,8 @@ func TestAPI_functionsAreListedCalledAndProbed(t *testing.T) {
 	if p := problemOf(t, err, http.StatusConflict, functions.CodeProbe); !strings.Contains(p.Detail, "--version v2") {
 		t.Error(p.Detail)
 	}
-	for _, both := range []client.InvokeRequest{{Version: 1, Stable: true}, {Stable: true, Kind: "event"}} {
-		_, err = i.Invoke(ctx, "shop", "production", "web", both)
-		problemOf(t, err, http.StatusUnprocessableEntity, "T0803")
-	}
+	_, err = i.Invoke(ctx, "shop", "production", "web", client.InvokeRequest{Version: 1, Stable: true})
+	problemOf(t, err, http.StatusUnprocessableEntity, "T0803")
 }
 
 func TestAPI_aCallSaysWhyItReachedNothing(t *testing.T) {

@@ -112,6 +112,9 @@ func TestFn_invokeWritesTheAnswer(t *testing.T) {
 	if _, _, code = call(t, ` [1] `, env, "fn", "invoke", "nightly-report", "--event", "-", "--stable"); code != exitDone || asked() != `POST /functions/nightly-report/invoke {"event":[1],"stable":true}` {
 		t.Error(code, asked())
 	}
+	if _, _, code = call(t, "", env, "fn", "invoke", "nightly-report", "--async", "--stable"); code != exitDone || asked() != `POST /functions/nightly-report/invoke {"stable":true,"kind":"event"}` {
+		t.Error(code, asked())
+	}
 	path := filepath.Join(t.TempDir(), "event.json")
 	if err := os.WriteFile(path, []byte(`"from a file"`), 0o600); err != nil {
 		t.Fatal(err)
@@ -121,7 +124,7 @@ func TestFn_invokeWritesTheAnswer(t *testing.T) {
 		t.Error(code, asked(), out)
 	}
 	for _, wrong := range [][]string{
-		{"--event", "nowhere.json"}, {"--version", "v3", "--stable"}, {"--async", "--dry-run"}, {"--async", "--stable"}, {"--version", "0"},
+		{"--event", "nowhere.json"}, {"--version", "v3", "--stable"}, {"--async", "--dry-run"}, {"--version", "0"},
 	} {
 		if _, said, code := call(t, "", env, append([]string{"fn", "invoke", "web"}, wrong...)...); code != exitUsage {
 			t.Errorf("%v: %d %s", wrong, code, said)

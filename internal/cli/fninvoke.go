@@ -36,9 +36,6 @@ func (s *session) fnInvoke() *cobra.Command {
 			if async && dry {
 				return usage("--async and --dry-run at once\n  help    keep one of them")
 			}
-			if async && req.Stable {
-				return usage("--async and --stable at once: an event that is stored goes to the version that is drawn then\n  help    leave --stable out, or name the version")
-			}
 			switch {
 			case async:
 				req.Kind = "event"

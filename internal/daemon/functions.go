@@ -37,7 +37,7 @@ func (m *machine) Invoke(ctx context.Context, i node.Invocation) (node.Invoked, 
 	case node.DryRun:
 		return node.Invoked{Version: i.Version, Status: http.StatusNoContent}, nil
 	case node.Event:
-		id, err := m.events.Invoke(ctx, i.Key, i.Payload, i.Version)
+		id, err := m.events.Invoke(ctx, i.Key, i.Payload, events.Which{Version: i.Version, Stable: i.Stable})
 		return node.Invoked{ID: id, Version: i.Version, Status: http.StatusAccepted}, refusal(err)
 	case node.Sync:
 	}

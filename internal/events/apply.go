@@ -86,7 +86,7 @@ func (e *Events) ask(workloads []world.Workload) wanted {
 		w.own[l.Key.Workload] = true
 		w.queues[graveyard] = queue.Queue{Name: graveyard, Retention: queue.MaxRetention}
 		w.queues[own] = queue.Queue{Name: own, Retention: queue.MaxRetention, MaxReceive: tries, DeadLetter: graveyard}
-		c := call{queue: own, key: l.Key, stable: l.Stable, timing: timingOf(l)}
+		c := call{queue: own, key: l.Key, stable: l.Stable, run: versionsOf(l), timing: timingOf(l)}
 		w.calls[c.id()] = c
 		for _, t := range l.Triggers.Queues {
 			c := call{queue: t.Queue.Name, key: l.Key, trigger: &t, stable: l.Stable, timing: timingOf(l)}
@@ -229,6 +229,14 @@ type timing struct {
 	timeout time.Duration // of a call
 	start   time.Duration // of an instance
 	most    int
+}
+
+func versionsOf(l world.Workload) []rollout.Version {
+	var vs []rollout.Version
+	for _, f := range l.Fleets {
+		vs = append(vs, f.Version)
+	}
+	return vs
 }
 
 func timingOf(l world.Workload) timing {

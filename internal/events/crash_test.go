@@ -104,7 +104,7 @@ func child(dir string) error {
 			return err
 		},
 		"i": func(id string) error {
-			_, err := e.Invoke(ctx, key("i"), []byte(`"`+id+`"`), 0)
+			_, err := e.Invoke(ctx, key("i"), []byte(`"`+id+`"`), Which{})
 			return err
 		},
 	} {

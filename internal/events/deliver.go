@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +28,12 @@ func (p *poller) deliver(ctx context.Context, b batch) passage {
 		m := b.messages[0]
 		if age := p.e.clock.Now().Sub(m.Sent); age > maxAge {
 			p.log().Warn("an event was given up: it is too old", slog.String("event", m.ID), slog.Duration("age", age))
+			p.settle(b, queue.Settlement{GivenUp: b.receipts()})
+			return idle
+		}
+		// It would be tried for hours, and hold up those behind it; Lambda gives it up, too.
+		if v, _, err := which(m); err == nil && v != 0 && !slices.Contains(b.run, v) {
+			p.log().Warn("an event was given up: the version that it is for runs no more", slog.String("event", m.ID), slog.String("version", v.String()))
 			p.settle(b, queue.Settlement{GivenUp: b.receipts()})
 			return idle
 		}
@@ -149,16 +156,25 @@ func (p *poller) event(b batch) (Event, error) {
 	case kindTimer:
 		e.ID = stableID(m, b.key)
 	default:
-		var v int
-		if s := m.Attributes[attrVersion]; s != "" {
-			v, err = strconv.Atoi(s)
-		}
-		e.Version = rollout.Version(v)
+		e.Version, e.Stable, err = which(m)
 	}
 	if err == nil && !json.Valid(e.Payload) {
 		e.Payload, err = json.Marshal(string(e.Payload)) // as Lambda would refuse it: nothing stored is dropped for it
 	}
 	return e, err
+}
+
+// which is the version that an invocation asks for.
+func which(m queue.Message) (v rollout.Version, stable bool, err error) {
+	switch s := m.Attributes[attrVersion]; s {
+	case "":
+		return 0, false, nil
+	case versionStable:
+		return 0, true, nil
+	default:
+		n, err := strconv.Atoi(s)
+		return rollout.Version(n), false, err
+	}
 }
 
 // hold keeps the messages of a call that is under way hidden.

@@ -179,7 +179,7 @@ func TestInvoke_isTriedThriceAndThenKept(t *testing.T) {
 	b.apply(function("paid", rollout.Triggers{}))
 	b.run()
 	b.aside()
-	id, err := b.Invoke(t.Context(), key("paid"), []byte(`{"n":1}`), 0)
+	id, err := b.Invoke(t.Context(), key("paid"), []byte(`{"n":1}`), Which{})
 	must(t, err)
 	var at []time.Time
 	for i := range tries {
@@ -219,10 +219,10 @@ func TestInvoke_isTriedThriceAndThenKept(t *testing.T) {
 func TestInvoke_aVersionThatWasAskedForIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	b.apply(function("paid", rollout.Triggers{}))
+	b.apply(withVersion(function("paid", rollout.Triggers{}), 2))
 	b.run()
 	b.aside()
-	_, err := b.Invoke(t.Context(), key("paid"), nil, 2)
+	_, err := b.Invoke(t.Context(), key("paid"), nil, Which{Version: 2})
 	must(t, err)
 	m := b.next()
 	if m.Version != 2 || string(m.Payload) != "null" {
@@ -235,15 +235,67 @@ func TestInvoke_aVersionThatWasAskedForIsNotReplaced(t *testing.T) {
 	}
 }
 
+func withVersion(w world.Workload, v rollout.Version) world.Workload {
+	f := w.Fleets[0]
+	f.Version = v
+	w.Fleets = append(w.Fleets, f)
+	return w
+}
+
+// As in Lambda: what can never be handled is not tried until it is too old, and nothing
+// waits behind it.
+func TestInvoke_aVersionThatRunsNoMoreHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.apply(withVersion(function("paid", rollout.Triggers{}), 2))
+	_, err := b.Invoke(t.Context(), key("paid"), []byte("1"), Which{Version: 2})
+	must(t, err)
+	b.apply(function("paid", rollout.Triggers{}))
+	_, err = b.Invoke(t.Context(), key("paid"), []byte("2"), Which{})
+	must(t, err)
+	b.run()
+	if m := b.next(); string(m.Payload) != "2" {
+		t.Errorf("%+v", m)
+	} else {
+		m.say(byStable)
+	}
+	b.stop()
+	if b.left(graveyard) != 1 || b.left("paid/events") != 0 {
+		t.Error("it was not given up")
+	}
+}
+
+func TestInvoke_theStableOneIsWhatIsStableThen(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.apply(function("paid", rollout.Triggers{}))
+	_, err := b.Invoke(t.Context(), key("paid"), nil, Which{Stable: true})
+	must(t, err)
+	later := withVersion(function("paid", rollout.Triggers{}), 2)
+	later.Stable = 2
+	b.apply(later)
+	b.run()
+	b.aside()
+	m := b.next()
+	if !m.Stable || m.Version != 0 {
+		t.Errorf("%+v", m)
+	}
+	m.say(Delivered{Version: 2, Stable: true, Failure: invocation.Exit})
+	b.pass(time.Minute)
+	if m := b.next(); !m.Stable || m.at.Sub(noon) < time.Minute {
+		t.Errorf("it is tried again by what is stable, later: %+v", m)
+	}
+}
+
 func TestInvoke_whatReachesNobodyIsKeptAfterSixHours(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.apply(function("paid", rollout.Triggers{}))
-	_, err := b.Invoke(t.Context(), key("paid"), nil, 0)
+	_, err := b.Invoke(t.Context(), key("paid"), nil, Which{})
 	must(t, err)
 	b.hands.move(maxAge + time.Second)
 	b.run()
-	_, err = b.Invoke(t.Context(), key("paid"), []byte("2"), 0)
+	_, err = b.Invoke(t.Context(), key("paid"), []byte("2"), Which{})
 	must(t, err)
 	if m := b.next(); string(m.Payload) != "2" {
 		t.Errorf("%+v", m)
@@ -263,7 +315,7 @@ func TestAges_areThoseOfTheOldest(t *testing.T) {
 	b.send("orders", "a")
 	b.hands.move(time.Minute)
 	b.send("orders", "b")
-	_, err := b.Invoke(t.Context(), key("paid"), nil, 0)
+	_, err := b.Invoke(t.Context(), key("paid"), nil, Which{})
 	must(t, err)
 	if ages := b.Ages(t.Context()); len(ages) != 2 || ages[key("paid")] != time.Minute || ages[key("idle")] != 0 {
 		t.Error(ages)

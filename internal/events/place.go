@@ -93,6 +93,7 @@ type call struct {
 	key     rollout.Key
 	trigger *rollout.QueueTrigger // nil: the function's own queue
 	stable  rollout.Version       // 0: there is none
+	run     []rollout.Version     // that can be called
 	timing
 }
 

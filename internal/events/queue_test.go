@@ -345,7 +345,7 @@ func TestUnknownNamesAreTold(t *testing.T) {
 	b.apply(function("paid", triggers))
 	_, sent := b.Send(t.Context(), app, env, "order", Message{Body: []byte("x")})
 	_, published := b.Publish(t.Context(), app, env, "newz", Message{Body: []byte("x")})
-	_, invoked := b.Invoke(t.Context(), key("paidd"), nil, 0)
+	_, invoked := b.Invoke(t.Context(), key("paidd"), nil, Which{})
 	_, elsewhere := b.Send(t.Context(), app, "uat", "orders", Message{Body: []byte("x")})
 	for want, err := range map[string]error{"orders": sent, "news": published, "paid": invoked} {
 		var u *UnknownError

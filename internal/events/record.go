@@ -33,6 +33,8 @@ const (
 	attrSubject = "subject"
 	userPrefix  = "."
 
+	versionStable = "stable" // in place of a version's number
+
 	kindTimer  = "timer"
 	kindTopic  = "topic"
 	kindInvoke = "invoke"

@@ -127,11 +127,19 @@ func (e *Events) Publish(ctx context.Context, app, env, topic string, m Message)
 	return id, nil
 }
 
+// Which is the version that an invocation is for. Its zero value: one is drawn, each time
+// that it is tried.
+type Which struct {
+	Version rollout.Version
+	Stable  bool // the one that is stable when it is tried
+}
+
 // Invoke stores an asynchronous invocation of a function, and returns its id when it is
 // on disk. It is tried thrice, a minute after the first failure and two after the second;
 // then, and when it is older than six hours, it goes to the dead-letter queue
-// "functions/dead". With a version that one is called; 0: it is drawn, each time.
-func (e *Events) Invoke(ctx context.Context, function rollout.Key, payload []byte, v rollout.Version) (string, error) {
+// "functions/dead". Where a version is asked for that runs no more when its turn comes, it
+// goes there at once.
+func (e *Events) Invoke(ctx context.Context, function rollout.Key, payload []byte, of Which) (string, error) {
 	if len(payload) == 0 {
 		payload = []byte("null")
 	}
@@ -148,8 +156,11 @@ func (e *Events) Invoke(ctx context.Context, function rollout.Key, payload []byt
 	}
 	id := e.cfg.NewID()
 	attributes := map[string]string{attrKind: kindInvoke, attrID: id}
-	if v != 0 {
-		attributes[attrVersion] = strconv.Itoa(int(v))
+	switch {
+	case of.Version != 0:
+		attributes[attrVersion] = strconv.Itoa(int(of.Version))
+	case of.Stable:
+		attributes[attrVersion] = versionStable
 	}
 	if _, err = p.store.Send(ctx, ownQueue(function.Workload), queue.Entry{Body: payload, Attributes: attributes}); err != nil {
 		return "", err

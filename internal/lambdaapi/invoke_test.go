@@ -32,6 +32,11 @@ func TestInvoke_asLambdaAnswers(t *testing.T) {
 	if a := i.ask(t, k, "POST", "/api-pickups-get/invocations", "", "X-Amz-Invocation-Type", "DryRun"); a.status != 204 || i.machine.last().Kind != node.DryRun {
 		t.Errorf("%+v", a)
 	}
+	for kind, want := range map[string]node.InvocationKind{"Event": node.Event, "RequestResponse": node.Sync} {
+		if a := i.ask(t, k, "POST", "/api-pickups-get/invocations?Qualifier=stable", "", "X-Amz-Invocation-Type", kind); a.status/100 != 2 || !i.machine.last().Stable || i.machine.last().Kind != want {
+			t.Errorf("%s: %+v, %+v", kind, a, i.machine.last())
+		}
+	}
 	for name, want := range map[string]rollout.Version{
 		"api-pickups-get:live": 0, "api-pickups-get:1": 1, "api-pickups-get:$LATEST": 1, "000000000000:function:api-pickups-get:1": 1,
 		"arn:aws:lambda:eu-central-1:123456789012:function:api-pickups-get": 0, "api/pickups/get": 0,
