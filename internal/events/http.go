@@ -1,11 +1,13 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"titrate/internal/queue"
@@ -16,36 +18,46 @@ import (
 const maxRequest = 2 << 20
 
 // Handler is where processes of this machine send events: Amazon SQS in its AWS JSON 1.0
-// protocol, and Publish of Amazon SNS in the query protocol, as AWS's SDKs speak them to
-// AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_SNS. A request is signed (Signature Version
-// 4) or bears a token; either opens one environment of an app ([Events.Variables]).
+// and in its query protocol, and Publish of Amazon SNS in the query protocol, as AWS's SDKs
+// speak them to AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_SNS. A request is signed
+// (Signature Version 4) or bears a token; either opens one environment of an app
+// ([Events.Variables]).
 func (e *Events) Handler() http.Handler { return http.HandlerFunc(e.serve) }
 
 func (e *Events) serve(w http.ResponseWriter, r *http.Request) {
-	target, sqs := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
-	fail := e.failXML
-	service := "sns"
-	if sqs {
-		fail, service = e.failJSON, "sqs"
+	target, isJSON := strings.CutPrefix(r.Header.Get("X-Amz-Target"), "AmazonSQS.")
+	service, fail := "sns", e.failSNS
+	if isJSON {
+		service, fail = "sqs", e.failJSON
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
 	if err != nil {
-		fail(w, r, refusal{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", why: "the request cannot be read, or is larger than 2 MiB"})
+		fail(w, refusal{status: http.StatusRequestEntityTooLarge, code: "RequestEntityTooLarge", why: "the request cannot be read, or is larger than 2 MiB"})
 		return
 	}
-	n, err := e.who(r, body, service)
-	if err == nil && r.Method != http.MethodPost {
-		err = refusal{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", why: "send a POST"}
-	}
-	if err == nil {
-		if sqs {
-			err = e.sqs(w, r, n, target, body)
-		} else {
-			err = e.sns(w, r, n, body)
+	var form url.Values
+	var malformed error
+	if !isJSON {
+		if form, malformed = url.ParseQuery(string(body)); sqsQuery(form, r.URL.Path) {
+			service, fail = "sqs", e.failQuery
 		}
 	}
+	n, err := e.who(r, body, service)
+	switch {
+	case err != nil:
+	case r.Method != http.MethodPost:
+		err = refusal{status: http.StatusMethodNotAllowed, code: "MethodNotAllowed", why: "send a POST"}
+	case malformed != nil:
+		err = refusal{status: http.StatusBadRequest, code: "MalformedQueryString", why: "the body is no form: " + malformed.Error()}
+	case isJSON:
+		err = e.sqs(w, r, n, target, body)
+	case service == "sqs":
+		err = e.answerQuery(w, r, n, form)
+	default:
+		err = e.sns(w, r, n, form)
+	}
 	if err != nil {
-		fail(w, r, e.refusal(err))
+		fail(w, e.refusal(err))
 	}
 }
 
@@ -58,6 +70,8 @@ type refusal struct {
 }
 
 func (r refusal) Error() string { return r.code + ": " + r.why }
+
+func (r refusal) queryCode() string { return cmp.Or(r.query, r.code) }
 
 func invalid(why string) refusal {
 	return refusal{status: http.StatusBadRequest, code: "InvalidParameterValue", why: why}

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/xml"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -360,6 +361,9 @@ func FuzzHandler(f *testing.F) {
 		{"ChangeMessageVisibility", `{"QueueUrl":"orders","ReceiptHandle":"1.x","VisibilityTimeout":99999999999}`},
 		{"GetQueueAttributes", `{"QueueUrl":"orders","AttributeNames":["All"]}`},
 		{"", "Action=Publish&TopicArn=arn:aws:sns:local:000000000000:news&Message=x&MessageAttributes.entry.1.Name=a"},
+		{"", "Version=2012-11-05&Action=SendMessage&QueueUrl=orders&MessageBody=x&MessageAttribute.1.Name=a&MessageAttribute.1.Value.DataType=Binary&MessageAttribute.1.Value.BinaryValue=AA=="},
+		{"", "Version=2012-11-05&Action=SendMessageBatch&QueueUrl=orders&SendMessageBatchRequestEntry.1.Id=a&SendMessageBatchRequestEntry.1.MessageBody=x"},
+		{"", "Version=2012-11-05&Action=ReceiveMessage&QueueUrl=orders&MaxNumberOfMessages=10&AttributeName.1=All&VisibilityTimeout=-1"},
 		{"", "Action=PublishBatch&TopicArn=arn:aws:sns:local:000000000000:news&PublishBatchRequestEntries.member.1.Id=a"},
 	} {
 		f.Add(s.target, []byte(s.body))
@@ -380,6 +384,9 @@ func FuzzHandler(f *testing.F) {
 		}
 		if target != "" && !json.Valid(w.Body.Bytes()) {
 			t.Fatalf("no JSON: %s", w.Body)
+		}
+		if target == "" && xml.Unmarshal(w.Body.Bytes(), new(struct{})) != nil {
+			t.Fatalf("no XML: %s", w.Body)
 		}
 	})
 }

@@ -15,14 +15,11 @@ import (
 const snsSpace = "http://sns.amazonaws.com/doc/2010-03-31/"
 
 // sns answers one request in the query protocol: Publish, PublishBatch and ListTopics.
-func (e *Events) sns(w http.ResponseWriter, r *http.Request, n name, body []byte) error {
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return refusal{status: http.StatusBadRequest, code: "MalformedQueryString", why: "the body is no form: " + err.Error()}
-	}
+func (e *Events) sns(w http.ResponseWriter, r *http.Request, n name, form url.Values) error {
 	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout)
 	defer cancel()
 	var result any
+	var err error
 	action := form.Get("Action")
 	switch action {
 	case "Publish":
@@ -34,21 +31,41 @@ func (e *Events) sns(w http.ResponseWriter, r *http.Request, n name, body []byte
 	default:
 		err = refusal{
 			status: http.StatusBadRequest, code: "InvalidAction",
-			why: "there is no " + quoted(action) + " here: topics are made in titrate.yaml, and queues are spoken to in AWS JSON 1.0 (update the SDK)",
+			why: "there is no " + quoted(action) + " here: topics are made in titrate.yaml, and what is for SQS says Version=" + sqsVersion,
 		}
 	}
 	if err != nil {
 		return err
 	}
+	return e.writeResult(w, snsSpace, action, result)
+}
+
+// writeResult writes the answer to an action.
+func (e *Events) writeResult(w http.ResponseWriter, space, action string, result any) error {
 	type metadata struct {
 		RequestID string `xml:"RequestId"`
 	}
-	return writeXML(w, http.StatusOK, struct {
+	answer := struct {
 		XMLName  xml.Name
 		Space    string `xml:"xmlns,attr"`
-		Result   any
+		Result   *element
 		Metadata metadata `xml:"ResponseMetadata"`
-	}{xml.Name{Local: action + "Response"}, snsSpace, result, metadata{e.cfg.NewID()}})
+	}{xml.Name{Local: action + "Response"}, space, &element{action + "Result", result}, metadata{e.cfg.NewID()}}
+	if _, none := result.(nothing); none {
+		answer.Result = nil
+	}
+	return writeXML(w, http.StatusOK, answer)
+}
+
+// element is an element whose name is known only now.
+type element struct {
+	name string
+	of   any
+}
+
+// MarshalXML writes what it is of under its name.
+func (n element) MarshalXML(enc *xml.Encoder, _ xml.StartElement) error {
+	return enc.EncodeElement(n.of, xml.StartElement{Name: xml.Name{Local: n.name}})
 }
 
 func writeXML(w http.ResponseWriter, status int, v any) error {
@@ -62,7 +79,13 @@ func writeXML(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-func (e *Events) failXML(w http.ResponseWriter, _ *http.Request, f refusal) {
+func (e *Events) failSNS(w http.ResponseWriter, f refusal) { e.failXML(w, snsSpace, f.code, f) }
+
+func (e *Events) failQuery(w http.ResponseWriter, f refusal) {
+	e.failXML(w, sqsSpace, f.queryCode(), f)
+}
+
+func (e *Events) failXML(w http.ResponseWriter, space, code string, f refusal) {
 	type fault struct{ Type, Code, Message string }
 	kind := "Sender"
 	if f.status >= http.StatusInternalServerError {
@@ -73,7 +96,7 @@ func (e *Events) failXML(w http.ResponseWriter, _ *http.Request, f refusal) {
 		Space     string `xml:"xmlns,attr"`
 		Error     fault
 		RequestID string `xml:"RequestId"`
-	}{xml.Name{Local: "ErrorResponse"}, snsSpace, fault{kind, f.code, f.why}, e.cfg.NewID()})
+	}{xml.Name{Local: "ErrorResponse"}, space, fault{kind, code, f.why}, e.cfg.NewID()})
 }
 
 // topicName is the name in a topic's ARN.
@@ -113,7 +136,6 @@ func messageOf(form url.Values, prefix string) (Message, error) {
 }
 
 type publishResult struct {
-	XMLName   xml.Name
 	MessageID string `xml:"MessageId"`
 }
 
@@ -127,7 +149,7 @@ func (e *Events) publish(ctx context.Context, n name, form url.Values) (any, err
 		return nil, err
 	}
 	id, err := e.Publish(ctx, n.app, n.env, topic, m)
-	return publishResult{xml.Name{Local: "PublishResult"}, id}, err
+	return publishResult{id}, err
 }
 
 func (e *Events) publishBatch(ctx context.Context, n name, form url.Values) (any, error) {
@@ -146,9 +168,8 @@ func (e *Events) publishBatch(ctx context.Context, n name, form url.Values) (any
 		SenderFault bool
 	}
 	var result struct {
-		XMLName    xml.Name `xml:"PublishBatchResult"`
-		Successful []good   `xml:"Successful>member"`
-		Failed     []bad    `xml:"Failed>member"`
+		Successful []good `xml:"Successful>member"`
+		Failed     []bad  `xml:"Failed>member"`
 	}
 	for i := 1; i <= 10; i++ {
 		at := fmt.Sprintf("PublishBatchRequestEntries.member.%d.", i)
@@ -173,8 +194,7 @@ func (e *Events) publishBatch(ctx context.Context, n name, form url.Values) (any
 func (e *Events) listTopics(ctx context.Context, n name) (any, error) {
 	type topic struct{ TopicArn string }
 	var result struct {
-		XMLName xml.Name `xml:"ListTopicsResult"`
-		Topics  []topic  `xml:"Topics>member"`
+		Topics []topic `xml:"Topics>member"`
 	}
 	p, err := e.place(ctx, n, false)
 	if err != nil || p == nil {

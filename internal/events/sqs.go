@@ -46,13 +46,31 @@ type entry struct {
 	sendRequest
 }
 
+// What is answered, in JSON and, by the query protocol, in XML.
+type (
+	queueAnswer struct {
+		QueueURL string `json:"QueueUrl" xml:"QueueUrl"`
+	}
+	queuesAnswer struct {
+		QueueURLs []string `json:"QueueUrls" xml:"QueueUrl"`
+	}
+	attributesAnswer struct {
+		Attributes pairs `xml:"Attribute"`
+	}
+	// nothing is the answer of an action that says nothing.
+	nothing struct{}
+	pairs   map[string]string
+)
+
+type wireAttributes map[string]wireAttribute
+
 type wireAttribute struct {
 	DataType    string
 	StringValue *string `json:",omitempty"`
 	BinaryValue []byte  `json:",omitempty"`
 }
 
-// actions are what SQS is asked for. Each returns what is answered as JSON.
+// actions are what SQS is asked for. Each returns what is answered.
 func (e *Events) action(target string) func(context.Context, *http.Request, name, request) (any, error) {
 	switch target {
 	case "SendMessage":
@@ -84,22 +102,27 @@ func (e *Events) action(target string) func(context.Context, *http.Request, name
 // actionTimeout bounds an action, beside the time that it waits for messages.
 const actionTimeout = 30 * time.Second
 
-// sqs answers one request in the AWS JSON 1.0 protocol.
-func (e *Events) sqs(w http.ResponseWriter, r *http.Request, n name, target string, body []byte) error {
-	act := e.action(target)
-	if act == nil {
-		return refusal{
+// act does what a request asks for.
+func (e *Events) act(r *http.Request, n name, target string, q request) (any, error) {
+	do := e.action(target)
+	if do == nil {
+		return nil, refusal{
 			status: http.StatusBadRequest, code: "UnsupportedOperation", query: "AWS.SimpleQueueService.UnsupportedOperation",
 			why: "there is no " + quoted(target) + " here: queues are made and set in titrate.yaml",
 		}
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout+seconds(q.WaitTimeSeconds))
+	defer cancel()
+	return do(ctx, r, n, q)
+}
+
+// sqs answers one request in the AWS JSON 1.0 protocol.
+func (e *Events) sqs(w http.ResponseWriter, r *http.Request, n name, target string, body []byte) error {
 	var q request
 	if err := json.Unmarshal(body, &q); err != nil {
 		return refusal{status: http.StatusBadRequest, code: "SerializationException", why: "the request is no JSON of this action: " + err.Error()}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), actionTimeout+seconds(q.WaitTimeSeconds))
-	defer cancel()
-	answer, err := act(ctx, r, n, q)
+	answer, err := e.act(r, n, target, q)
 	if err != nil {
 		return err
 	}
@@ -113,17 +136,13 @@ func (e *Events) sqs(w http.ResponseWriter, r *http.Request, n name, target stri
 	return nil
 }
 
-func (e *Events) failJSON(w http.ResponseWriter, _ *http.Request, f refusal) {
+func (e *Events) failJSON(w http.ResponseWriter, f refusal) {
 	fault := "Sender"
 	if f.status >= http.StatusInternalServerError {
 		fault = "Receiver"
 	}
-	query := f.query
-	if query == "" {
-		query = f.code
-	}
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.Header().Set("X-Amzn-Query-Error", query+";"+fault)
+	w.Header().Set("X-Amzn-Query-Error", f.queryCode()+";"+fault)
 	w.Header().Set("X-Amzn-Requestid", e.cfg.NewID())
 	w.WriteHeader(f.status)
 	b, _ := plain(map[string]string{"__type": "com.amazonaws.sqs#" + f.code, "message": f.why}) // strings are always JSON
@@ -155,7 +174,7 @@ func (e *Events) queueURL(ctx context.Context, r *http.Request, n name, q reques
 	if _, err := e.queue(ctx, n, strings.ReplaceAll(q.QueueName, "/", " ")); err != nil {
 		return nil, err
 	}
-	return map[string]string{"QueueUrl": address(r, q.QueueName)}, nil
+	return queueAnswer{address(r, q.QueueName)}, nil
 }
 
 func (e *Events) listQueues(ctx context.Context, r *http.Request, n name, q request) (any, error) {
@@ -174,7 +193,7 @@ func (e *Events) listQueues(ctx context.Context, r *http.Request, n name, q requ
 		p.mu.Unlock()
 	}
 	slices.Sort(all)
-	return map[string]any{"QueueUrls": all}, nil
+	return queuesAnswer{all}, nil
 }
 
 func (e *Events) purgeQueue(ctx context.Context, _ *http.Request, n name, q request) (any, error) {
@@ -182,7 +201,7 @@ func (e *Events) purgeQueue(ctx context.Context, _ *http.Request, n name, q requ
 	if err == nil {
 		_, err = e.Purge(ctx, n.app, n.env, of)
 	}
-	return struct{}{}, err
+	return nothing{}, err
 }
 
 func (e *Events) queueAttributes(ctx context.Context, _ *http.Request, n name, q request) (any, error) {
@@ -216,7 +235,7 @@ func (e *Events) queueAttributes(ctx context.Context, _ *http.Request, n name, q
 		}
 		all["RedrivePolicy"] = string(policy)
 	}
-	return map[string]any{"Attributes": chosen(all, q.AttributeNames)}, nil
+	return attributesAnswer{chosen(all, q.AttributeNames)}, nil
 }
 
 // chosen are the attributes that were asked for, by name or with All.

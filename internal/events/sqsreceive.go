@@ -11,14 +11,18 @@ import (
 	"titrate/internal/queue"
 )
 
+type messagesAnswer struct {
+	Messages []receivedMessage `json:",omitempty" xml:"Message"`
+}
+
 type receivedMessage struct {
-	MessageID         string `json:"MessageId"`
+	MessageID         string `json:"MessageId" xml:"MessageId"`
 	ReceiptHandle     string
 	MD5OfBody         string
 	Body              string
-	Attributes        map[string]string        `json:",omitempty"`
-	MessageAttributes map[string]wireAttribute `json:",omitempty"`
-	MD5OfAttributes   string                   `json:"MD5OfMessageAttributes,omitempty"`
+	Attributes        pairs          `json:",omitempty" xml:"Attribute"`
+	MessageAttributes wireAttributes `json:",omitempty" xml:"MessageAttribute"`
+	MD5OfAttributes   string         `json:"MD5OfMessageAttributes,omitempty" xml:"MD5OfMessageAttributes,omitempty"`
 }
 
 // maxWait is how long a receive may wait for messages, in SQS.
@@ -61,10 +65,7 @@ func (e *Events) receiveMessage(ctx context.Context, _ *http.Request, n name, q 
 			Attributes: chosen(systemAttributes(m), system), MessageAttributes: toWire(attributes), MD5OfAttributes: attributesDigest(attributes),
 		})
 	}
-	if len(all) == 0 {
-		return struct{}{}, nil
-	}
-	return map[string]any{"Messages": all}, nil
+	return messagesAnswer{all}, nil
 }
 
 // picked are the message attributes that were asked for: by name, by "prefix.*", or all.
@@ -122,7 +123,7 @@ func (e *Events) deleteMessage(ctx context.Context, _ *http.Request, n name, q r
 	if err == nil {
 		err = e.delete(ctx, n, from, q.ReceiptHandle)
 	}
-	return struct{}{}, err
+	return nothing{}, err
 }
 
 func (e *Events) changeVisibility(ctx context.Context, _ *http.Request, n name, q request) (any, error) {
@@ -130,7 +131,7 @@ func (e *Events) changeVisibility(ctx context.Context, _ *http.Request, n name, 
 	if err == nil {
 		err = e.change(ctx, n, from, q.ReceiptHandle, q.VisibilityTimeout)
 	}
-	return struct{}{}, err
+	return nothing{}, err
 }
 
 func (e *Events) deleteMessageBatch(ctx context.Context, _ *http.Request, n name, q request) (any, error) {
@@ -162,7 +163,7 @@ func (e *Events) each(ctx context.Context, n name, q request, do func(from strin
 			e.failed(&o, one.ID, err)
 			continue
 		}
-		o.Successful = append(o.Successful, map[string]string{"Id": one.ID})
+		o.Successful = append(o.Successful, doneEntry{one.ID})
 	}
 	return o, nil
 }

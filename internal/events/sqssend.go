@@ -42,8 +42,8 @@ func fromWire(wire map[string]wireAttribute) (map[string]Attribute, error) {
 	return all, nil
 }
 
-func toWire(all map[string]Attribute) map[string]wireAttribute {
-	wire := map[string]wireAttribute{}
+func toWire(all map[string]Attribute) wireAttributes {
+	wire := wireAttributes{}
 	for n, a := range all {
 		if a.binary() {
 			wire[n] = wireAttribute{DataType: a.Type, BinaryValue: a.Value}
@@ -82,10 +82,10 @@ func attributesDigest(all map[string]Attribute) string {
 }
 
 type sentMessage struct {
-	ID               string `json:"Id,omitempty"`
-	MessageID        string `json:"MessageId"`
+	ID               string `json:"Id,omitempty" xml:"Id,omitempty"`
+	MessageID        string `json:"MessageId" xml:"MessageId"`
 	MD5OfMessageBody string
-	MD5OfAttributes  string `json:"MD5OfMessageAttributes,omitempty"`
+	MD5OfAttributes  string `json:"MD5OfMessageAttributes,omitempty" xml:"MD5OfMessageAttributes,omitempty"`
 }
 
 func answerSent(id, message string, m Message) sentMessage {
@@ -108,9 +108,14 @@ func (e *Events) sendMessage(ctx context.Context, _ *http.Request, n name, q req
 	return answerSent("", id, m), nil
 }
 
+// doneEntry is an entry of a batch of which there is no more to say.
+type doneEntry struct {
+	ID string `json:"Id" xml:"Id"`
+}
+
 // failedEntry is an entry of a batch that was refused.
 type failedEntry struct {
-	ID          string `json:"Id"`
+	ID          string `json:"Id" xml:"Id"`
 	SenderFault bool
 	Code        string
 	Message     string
@@ -120,6 +125,7 @@ type failedEntry struct {
 type outcome struct {
 	Successful []any         `json:"Successful"`
 	Failed     []failedEntry `json:"Failed"`
+	entry      string        // how the query protocol calls one of Successful
 }
 
 func (e *Events) failed(o *outcome, id string, err error) {
