@@ -76,6 +76,9 @@ func scripts(t *testing.T, dir string, prepare func(*testscript.Env)) {
 			if cond == "slow" {
 				return os.Getenv("TITRATE_TEST_SLOW") != "", nil
 			}
+			if cond == "ric" {
+				return os.Getenv("TITRATE_TEST_RIC") != "", nil
+			}
 			if cond == "node" {
 				_, err := debianNode()
 				return err == nil, nil
@@ -147,6 +150,7 @@ func setup(e *testscript.Env, bin string, goenv []string) error {
 	}
 	e.Vars = append(e.Vars, goenv...)
 	e.Setenv("EXAMPLES", examples)
+	e.Setenv("RIC", os.Getenv("TITRATE_TEST_RIC"))
 	for name, value := range map[string]string{
 		"PATH": bin + string(filepath.ListSeparator) + e.Getenv("PATH"), "HOME": home, "USER": "tester", "LANG": "C.UTF-8",
 		"DATA": data, "TITRATE_DATA": data, "GOTOOLCHAIN": "local", "GOFLAGS": "",
