@@ -39,7 +39,7 @@ func (s *server) invocation(ctx context.Context, c *call) (named, node.Invocatio
 	if err := readInvocation(c.r.Header, &i); err != nil {
 		return n, i, err
 	}
-	if n.qualifier == Stable {
+	if n.qualifier == stable {
 		i.Stable = true
 		return n, i, nil
 	}

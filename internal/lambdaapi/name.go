@@ -12,9 +12,9 @@ import (
 // Live is the alias that there is: the split of the traffic.
 const Live = "live"
 
-// Stable, of a call, is the version that was promoted last. It is no alias: it has no
+// stable, of a call, is the version that was promoted last. It is no alias: it has no
 // weights, and is not listed.
-const Stable = "stable"
+const stable = "stable"
 
 // latest is how Lambda calls what no version has been made of. Here it is the newest
 // version; a call of it is one of the newest that runs.

@@ -141,3 +141,31 @@ func TestInvokeStream_whatFailsStandsAtItsEnd(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A function is not asked for more than its caller takes, and hears that he has left.
+func TestInvokeStream_aCallerWhoLeavesEndsIt(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	i.deliver(t, "a1", over)
+	left := make(chan error, 1)
+	i.machine.answer = func(in node.Invocation) (node.Invoked, error) {
+		to, piece := in.To(1), strings.Repeat("x", 32<<10)
+		for {
+			if _, err := io.WriteString(to, piece); err != nil {
+				left <- err
+				return node.Invoked{}, err
+			}
+		}
+	}
+	out, err := i.sdk(i.local(t)).InvokeWithResponseStream(t.Context(), &lambda.InvokeWithResponseStreamInput{FunctionName: aws.String("api-pickups-get")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-out.GetStream().Events()
+	if err := out.GetStream().Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-left; err == nil {
+		t.Error("it went on")
+	}
+}
