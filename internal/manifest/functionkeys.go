@@ -15,6 +15,7 @@ import (
 const (
 	defaultTimeout        = 10 * time.Second
 	defaultFunctionMemory = 256 * megabyte
+	defaultFunctionStart  = 30 * time.Second // R14: Lambda's own is 10 s, on a machine that does nothing else
 	leastTimeout          = time.Second
 	mostTimeout           = 15 * time.Minute // as on Lambda
 	maxLayers             = 5                // likewise

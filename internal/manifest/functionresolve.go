@@ -14,7 +14,7 @@ import (
 func (c candidate) resolveFunction() Service {
 	l := c.layers
 	s := Service{Name: c.workload.name, Line: c.workload.key.Line, Scale: 1, Limits: c.functionLimits(), Build: c.folder()}
-	c.rollouts(&s)
+	c.rollouts(&s, defaultFunctionStart)
 	c.names(&s)
 	s.Hooks = c.hooks()
 	s.Alarms = c.alarms(ofFunction)

@@ -255,8 +255,8 @@ func planKeys() []Key {
 			Doc: "What becomes of long-lived connections when their version's weight falls to 0 (R17). drain closes them within the drain time; keep and cut are not available yet.",
 		},
 		{
-			Name: "startTimeout", Places: everywhere, kind: duration(time.Second, time.Hour), Default: "`2m`", Example: "startTimeout: 30s",
-			Doc: "How long an instance may take to become ready. A process that exits ends the wait at once (R14).",
+			Name: "startTimeout", Places: everywhere, kind: duration(time.Second, time.Hour), Default: "`" + FormatDuration(defaultStartTimeout) + "`, of a function `" + FormatDuration(defaultFunctionStart) + "`", Example: "startTimeout: 30s",
+			Doc: "How long an instance may take to become ready; a function is when it asks for its first event. A process that exits ends the wait at once (R14).",
 		},
 		{
 			Name: "noDataTimeout", Places: everywhere, kind: duration(time.Second, 7*day), Default: "`30m`", Example: "noDataTimeout: 1h",

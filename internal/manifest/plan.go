@@ -73,6 +73,11 @@ func (e Environment) Plan(services ...string) rollout.Plan {
 		p.Bake = max(p.Bake, s.Bake)
 		p.Drain = max(p.Drain, s.Drain)
 		p.StartTimeout = max(p.StartTimeout, s.StartTimeout)
+		if s.Function != nil {
+			// The node ends the start of each of its instances, and says why. That begins with
+			// the process, and the instances of a large group wait for their turn before.
+			p.StartTimeout = max(p.StartTimeout, defaultStartTimeout)
+		}
 		p.NoDataTimeout = max(p.NoDataTimeout, s.NoDataTimeout)
 		p.NoDataPasses = p.NoDataPasses && s.NoDataPasses
 		p.SourceErrorRollback = p.SourceErrorRollback || s.SourceErrorRollback

@@ -61,7 +61,7 @@ func (c candidate) resolve() Service {
 		Scale:  c.instances(),
 		Limits: c.limits(), ReadOnly: pick(false, "readOnly", l...),
 	}
-	c.rollouts(&s)
+	c.rollouts(&s, defaultStartTimeout)
 	s.Build.Dir = cmp.Or(s.Build.Dir, ".")
 	if s.Image != "" {
 		c.refuseBuild()
@@ -85,15 +85,16 @@ func (c candidate) resolve() Service {
 	return s
 }
 
-// rollouts takes what is said of how a workload moves.
-func (c candidate) rollouts(s *Service) {
+// rollouts takes what is said of how a workload moves. start is how long an instance may
+// take to be ready where nothing is said of it.
+func (c candidate) rollouts(s *Service, start time.Duration) {
 	l := c.layers
 	strategy := pick(defaultStrategy(), "rollout", l...)
 	s.Strategy, s.Steps, s.BlueGreen = cmp.Or(strategy.Text, "steps"), strategy.Steps, strategy.BlueGreen
 	s.Gradual = pick("", "rollback", l...) == "gradual"
 	s.Bake = pick(defaultBake, "bake", l...)
 	s.Drain = pick(defaultDrain, "drain", l...)
-	s.StartTimeout = pick(defaultStartTimeout, "startTimeout", l...)
+	s.StartTimeout = pick(start, "startTimeout", l...)
 	s.NoDataTimeout = pick(defaultNoDataTimeout, "noDataTimeout", l...)
 	s.NoDataPasses = pick("", "noData", l...) == "pass"
 	s.SourceErrorRollback = pick("", "onSourceError", l...) == "rollback"

@@ -108,7 +108,7 @@ func TestR14_aFunctionThatDoesNotStartSaysWhyAtOnce(t *testing.T) {
 		want   []string
 	}{
 		"crash":               {func(f *world.Fleet) { f.Command = []string{"app", "function-crash"} }, []string{"exit status 3", "cannot find the beans", "password is [secret]"}},
-		"never asks":          {func(f *world.Fleet) { f.Command, f.StartTimeout = []string{"app", "function-never"}, time.Second }, []string{"never asked for work", "waits for nothing"}},
+		"never asks":          {func(f *world.Fleet) { f.Command, f.StartTimeout = []string{"app", "function-never"}, time.Second }, []string{"never asked for work. Look at what its handler waits for", "speaks the Runtime API", "startTimeout gives it longer", "waits for nothing"}},
 		"missing bootstrap":   {func(f *world.Fleet) { f.Command = nil }, []string{"bootstrap is missing"}},
 		"missing program":     {func(f *world.Fleet) { f.Command = []string{"./nowhere"} }, []string{"the artifact has no file ./nowhere"}},
 		"missing artifact":    {func(f *world.Fleet) { f.Artifact = strings.Repeat("cd", 32) }, []string{"the artifact cdcdcdcdcdcd… is missing"}},

@@ -232,7 +232,7 @@ func (e exitStatus) lambda() string {
 // awaitReady returns when the process has asked for work, or why it does not: it said
 // so, it ended, or its time is over.
 func (e *environment) awaitReady(ctx context.Context) error {
-	limit, _ := e.limit(initLimit)
+	limit, shown := e.limit(initLimit)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := e.api.Ready(limited.Done())
@@ -242,7 +242,11 @@ func (e *environment) awaitReady(ctx context.Context) error {
 	e.drain()
 	var f *runtimeapi.InvocationError
 	if !errors.As(err, &f) { // its time is over
-		f = runtimeapi.NotStarted("Sandbox.Timeout", fmt.Sprintf("Init was not done after %.2f seconds: the function never asked for work", limit.Seconds()))
+		text := fmt.Sprintf("Init was not done after %.2f seconds: the function never asked for work. Look at what its handler waits for while it is loaded, or whether the program speaks the Runtime API at all", limit.Seconds())
+		if !shown {
+			text += "; startTimeout gives it longer"
+		}
+		f = runtimeapi.NotStarted("Sandbox.Timeout", text)
 	}
 	return e.didNotStart(f)
 }
