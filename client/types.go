@@ -93,6 +93,7 @@ type Environment struct {
 type Workload struct {
 	Name      string     `json:"name"`
 	Health    string     `json:"health" enum:"healthy,degraded,down,starting,unknown" doc:"is it serving well"`
+	Why       string     `json:"why,omitempty" doc:"why it is degraded or down"`
 	Outcome   string     `json:"outcome,omitempty" doc:"how its last rollout ended"`
 	Sync      string     `json:"sync" doc:"whether what runs is what was asked, in words"`
 	Synced    bool       `json:"synced"`

@@ -81,6 +81,9 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 		Sync: string(st.Sync.State), Synced: st.Sync.State == controller.AsAsked,
 		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, s.About.HTTPS, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
 	}
+	if w.Health == "degraded" || w.Health == "down" {
+		w.Why = st.Health.Why
+	}
 	if st.Sync.Why != "" {
 		w.Sync += ": " + st.Sync.Why
 	}

@@ -122,3 +122,18 @@ func TestKnown_whatDoesNotExistIsUsedWrongly(t *testing.T) {
 		}
 	}
 }
+
+// Why a workload is not healthy stands below it, so that nobody must look for it.
+func TestStatus_saysWhyAWorkloadIsDegraded(t *testing.T) {
+	t.Parallel()
+	env := server(t, map[string]any{
+		"/api/v1/server": client.Server{Node: "up"},
+		"/api/v1/apps": []client.App{{Name: "tiny", Environments: []client.Environment{{Name: "production", Workloads: []client.Workload{{
+			Name: "mail", Health: "degraded", Why: "20 of the last 20 calls of v5 failed (100 %): 20 timeouts; its alarm is errors > 1%",
+		}}}}}},
+	})
+	out, said, code := call(t, "", env, "status")
+	if want := "mail  ▲ degraded"; code != exitDone || !strings.Contains(out, want) || !strings.Contains(out, "│  ▲ 20 of the last 20 calls of v5 failed") {
+		t.Errorf("exit code %d\n%s%s", code, out, said)
+	}
+}

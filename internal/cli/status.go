@@ -172,6 +172,9 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 	}
 	facts = append(facts, wl.Sync)
 	fmt.Fprintf(w, "├─ %s  %s  %s\n", wl.Name, strings.Join(facts, " · "), strings.Join(wl.URLs, " "))
+	if wl.Why != "" {
+		fmt.Fprintf(w, "│  %s %s\n", glyph(wl.Health), wl.Why)
+	}
 	for _, v := range wl.Versions {
 		version := "v" + strconv.Itoa(v.Version)
 		if v.Version == 0 {

@@ -96,6 +96,9 @@ func (m *memory) count(w world.VersionWindow) {
 		of.traffic.add(w)
 		if of.Stable == w.Version {
 			of.recent.Add(w.Window)
+			if of.Settings.Triggers != nil {
+				of.lately.add(w, span(of.Settings.Alarms))
+			}
 		}
 	}
 	for _, l := range m.byKey[w.Key] {

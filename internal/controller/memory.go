@@ -37,6 +37,7 @@ type work struct {
 	wanted   *world.Workload     // as derived last; nil: something has changed since
 	recent   analysis.Recent     // of the stable version
 	traffic  traffic
+	lately   lately // of a function
 }
 
 // live is a rollout that has not Ended.
@@ -311,7 +312,7 @@ func (m *memory) inherit(old *memory, stamp world.Stamp) {
 	m.watched = old.watched
 	for k, w := range m.works {
 		if o := old.works[k]; o != nil && o.Stable == w.Stable {
-			w.recent, w.traffic = o.recent, o.traffic
+			w.recent, w.traffic, w.lately = o.recent, o.traffic, o.lately
 		}
 	}
 	for id, l := range m.live {

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"slices"
+
 	"titrate/internal/manifest"
 	"titrate/internal/rollout"
 )
@@ -16,7 +18,7 @@ func settingsOf(s manifest.Service) rollout.Settings {
 	}
 	if f := s.Function; f != nil {
 		triggers := f.Triggers
-		set.Scale, set.Triggers = f.Scale, &triggers
+		set.Scale, set.Triggers, set.Alarms = f.Scale, &triggers, slices.Clone(s.Alarms)
 	}
 	return set
 }

@@ -41,7 +41,7 @@ type HealthState string
 // The states of health.
 const (
 	Healthy   HealthState = "healthy"
-	Degraded  HealthState = "degraded"  // fewer ready instances than its traffic takes
+	Degraded  HealthState = "degraded"  // fewer ready instances than its traffic takes, or a function whose calls fail
 	Unhealthy HealthState = "unhealthy" // has traffic, and nothing to serve it with
 	Starting  HealthState = "starting"  // has never served
 	Unknown   HealthState = "unknown"   // the target cannot be observed
@@ -146,7 +146,7 @@ func (c *Controller) status(w *work) WorkloadStatus {
 		wait := rollout.Waiting(l.Plan, l.State, l.last, c.now())
 		s.Waits = &wait
 	}
-	s.Health, s.Outcome, s.Sync = c.health(s), w.ending(), c.sync(w, s)
+	s.Health, s.Outcome, s.Sync = c.health(w, s), w.ending(), c.sync(w, s)
 	return s
 }
 
@@ -167,8 +167,9 @@ func (c *Controller) versionStatus(w *work, wanted world.Workload, f world.Fleet
 	return v
 }
 
-// health looks at the versions that are asked to have traffic.
-func (c *Controller) health(s WorkloadStatus) Health {
+// health looks at the versions that are asked to have traffic, and at what the stable
+// version of a function answered lately: an instance of one says little, it is not kept.
+func (c *Controller) health(w *work, s WorkloadStatus) Health {
 	if !c.observed() {
 		return Health{State: Unknown, Why: "what runs cannot be observed"}
 	}
@@ -185,6 +186,9 @@ func (c *Controller) health(s WorkloadStatus) Health {
 		default:
 			h = Health{State: Degraded, Why: fmt.Sprintf("%d of %d instances of %s are ready", v.Ready, need, v.Version)}
 		}
+	}
+	if why := w.lately.failing(w.Stable, w.Settings.Alarms); why != "" && h.State == Healthy {
+		return Health{State: Degraded, Why: why}
 	}
 	return h
 }

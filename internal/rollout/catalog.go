@@ -111,15 +111,16 @@ type WorkloadRecord struct {
 // Settings is what a manifest says of a workload beside its versions: it takes
 // effect without a rollout, but for what it would take from the stable version.
 type Settings struct {
-	Instances    int           `json:"instances"`
-	Worker       bool          `json:"worker,omitempty"`
-	Hosts        []string      `json:"hosts,omitempty"`
-	Routes       []string      `json:"routes,omitempty"`
-	Drain        time.Duration `json:"drain"`
-	StartTimeout time.Duration `json:"start_timeout"`
-	Scale        Scale         `json:"scale,omitzero"`     // of a function
-	Triggers     *Triggers     `json:"triggers,omitempty"` // of a function; nil: a service
-	Together     []string      `json:"together,omitempty"` // the group it moves with, itself included (R23)
+	Instances    int              `json:"instances"`
+	Worker       bool             `json:"worker,omitempty"`
+	Hosts        []string         `json:"hosts,omitempty"`
+	Routes       []string         `json:"routes,omitempty"`
+	Drain        time.Duration    `json:"drain"`
+	StartTimeout time.Duration    `json:"start_timeout"`
+	Scale        Scale            `json:"scale,omitzero"`     // of a function
+	Triggers     *Triggers        `json:"triggers,omitempty"` // of a function; nil: a service
+	Alarms       []analysis.Alarm `json:"alarms,omitempty"`   // of a function: what its calls are held against when no rollout judges them
+	Together     []string         `json:"together,omitempty"` // the group it moves with, itself included (R23)
 	// Asked is the version that the newest release means, whether it may be tried or not
 	// (R9); 0: it was not kept when these were written.
 	Asked Version `json:"asked,omitempty"`
