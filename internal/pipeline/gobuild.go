@@ -28,6 +28,7 @@ func (r *run) goGroup(ctx context.Context, root string, ws []Workload) {
 	defer release()
 	t, missing := r.findGo(ctx)
 	if missing != nil {
+		missing.Help += waysOut(ws[0])
 		fail(missing)
 		return
 	}

@@ -288,6 +288,15 @@ func TestLanguages_withoutTheirToolsSayWhatIsLeft(t *testing.T) {
 				t.Errorf("%s: no %q in %v", name, want, err)
 			}
 		}
+		if name == "java" || name == "rust" {
+			continue
+		}
+		_, err = build(t, b, files(t, append(c.source, "index.mjs", "", "handler.py", "")...), function("shop", ".", map[string]string{"node": "nodejs22", "python": "python3.12", "go": "go"}[name], ""))
+		for _, want := range []string{c.code, c.bring, "start titrate again", "a program named bootstrap", "runtime: provided", "build: {command: …, output: …}"} {
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Dockerfile") {
+				t.Errorf("a function of %s: no %q, or a Dockerfile, in %v", name, want, err)
+			}
+		}
 	}
 }
 

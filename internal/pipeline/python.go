@@ -138,7 +138,7 @@ func (r *run) pythonAt(ctx context.Context, w Workload, name string) (tool, erro
 	said, err := ask(ctx, t.path, "-c", "import os, sys, platform; print(os.path.realpath(sys.executable)); print(platform.python_version()); print(sys.base_prefix)")
 	lines := strings.Split(said, "\n")
 	if err != nil || len(lines) != 3 {
-		return tool{}, fault(w, CodeTool, StepDetect, fmt.Sprintf("%s does not run: %v", t.path, err), "one of: "+packages["python3"]+"\n"+waysOut)
+		return tool{}, fault(w, CodeTool, StepDetect, fmt.Sprintf("%s does not run: %v", t.path, err), "one of: "+packages["python3"]+"\n"+waysOut(w))
 	}
 	return tool{name: "python", path: lines[0], version: lines[1], home: lines[2]}, nil
 }

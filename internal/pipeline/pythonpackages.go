@@ -100,7 +100,7 @@ mv "$TMPDIR"/venvs/*/lib/python*/site-packages "$DEPS/site"`
 	}
 	if strings.Contains(p.fetch, pipInstall) {
 		if _, err := ask(ctx, p.tools[0].path, "-m", "pip", "--version"); err != nil {
-			return fault(w, CodeTool, StepDetect, p.tools[0].path+" has no pip", "one of: "+packages["python3"]+"\n"+waysOut)
+			return fault(w, CodeTool, StepDetect, p.tools[0].path+" has no pip", "one of: "+packages["python3"]+"\n"+waysOut(w))
 		}
 	}
 	return nil

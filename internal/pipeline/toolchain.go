@@ -45,7 +45,7 @@ func (t toolchain) String() string { return t.Version + " " + t.OS + "/" + t.Arc
 func (b *Builder) findGo(ctx context.Context) (toolchain, *BuildError) {
 	missing := &BuildError{
 		Code: CodeNoGo, Step: StepDetect, Saw: "no go command on PATH=" + os.Getenv("PATH"),
-		Help: "one of: install Go (go.dev/dl, or apt-get install golang-go), and start titrate again\n" + waysOut,
+		Help: "one of: install Go (go.dev/dl, or apt-get install golang-go), and start titrate again\n",
 	}
 	program := b.cfg.Go
 	if program == "" {

@@ -23,8 +23,14 @@ type tool struct {
 
 func (t tool) String() string { return t.name + " " + t.version }
 
-// waysOut is what is left to who lacks a tool.
-const waysOut = "a Dockerfile or a prebuilt image: …, where images can be run; or your own way: build: {command: …, output: …, run: …}"
+// waysOut is what is left to who lacks a tool. A function is no image, and its runtime
+// starts it.
+func waysOut(w Workload) string {
+	if w.Function != nil {
+		return "or what needs none: commit a program named bootstrap that is built elsewhere, and write runtime: provided; or build: {command: …, output: …} makes one your own way"
+	}
+	return "a Dockerfile or a prebuilt image: …, where images can be run; or your own way: build: {command: …, output: …, run: …}"
+}
 
 // packages names what brings a tool on a Debian or Ubuntu machine, or elsewhere.
 var packages = map[string]string{
@@ -39,11 +45,11 @@ func (r *run) find(ctx context.Context, w Workload, name string) (tool, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return tool{}, fault(w, CodeTool, StepDetect, fmt.Sprintf("no %s on PATH=%s", name, os.Getenv("PATH")),
-			"one of: "+packages[name]+", and start titrate again\n"+waysOut)
+			"one of: "+packages[name]+", and start titrate again\n"+waysOut(w))
 	}
 	out, err := ask(ctx, path, "--version")
 	if err != nil {
-		return tool{}, fault(w, CodeTool, StepDetect, fmt.Sprintf("%s --version: %v", path, err), "one of: "+packages[name]+"\n"+waysOut)
+		return tool{}, fault(w, CodeTool, StepDetect, fmt.Sprintf("%s --version: %v", path, err), "one of: "+packages[name]+"\n"+waysOut(w))
 	}
 	return tool{name: name, path: path, version: versionIn(out)}, nil
 }
@@ -111,7 +117,7 @@ func demand(w Workload, t tool, asked, where string) error {
 		return nil //nolint:nilerr // what cannot be read is the tool's own to judge
 	}
 	return fault(w, CodeVersion, StepDetect, fmt.Sprintf("%s asks for %s %s; installed is %s at %s", where, t.name, asked, t.version, t.path),
-		"one of: install "+t.name+" "+strings.TrimPrefix(asked, ">=")+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut)
+		"one of: install "+t.name+" "+strings.TrimPrefix(asked, ">=")+" and start titrate again with it first on PATH\nchange "+where+"\n"+waysOut(w))
 }
 
 // real returns where a path leads.
