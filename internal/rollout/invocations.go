@@ -62,5 +62,6 @@ func (l *look) bakeOf(s State) string {
 	if !rare {
 		return "the bake"
 	}
-	return fmt.Sprintf("the bake: %s was called %d of %d times", l.candidate(i), calls, EnoughInvocations)
+	return fmt.Sprintf("the bake: %s was called %d of %d times (titrate fn invoke %s calls it; titrate rollout promote %s, or the next push, ends the bake now)",
+		l.candidate(i), calls, EnoughInvocations, l.plan.Members[i].Workload, l.plan.App)
 }
