@@ -1,13 +1,13 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -119,7 +119,8 @@ func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) a
 			a := fn.notLent(err)
 			fn.account.end(fn.s.cfg.Now(), c.Real && a.called.Failure.Reached())
 			if a.called.Failure.Reached() {
-				fn.report(nil, c, a.called, 0)
+				start, end := fn.said(c, a.called, 0)
+				fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", fn.f.redact.lines(append([]string{start}, end...)))
 			}
 			return a
 		}
@@ -131,6 +132,7 @@ func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) a
 		case tries == mostTries:
 			return fn.finish(e, c, a, fn.s.cfg.Now())
 		}
+		e.lines.end(false)
 		fn.giveBack(e)
 	}
 }
@@ -149,6 +151,8 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 	if e.served.Swap(true) {
 		e.before.Store(int64(e.out.written()))
 	}
+	start, _ := fn.said(c, invocation.Called{}, 0)
+	e.lines.begin(start)
 	answer, err := e.api.Invoke(limited, runtimeapi.Invocation{
 		ID: c.ID, Payload: event, Deadline: began.Add(w.timeout), ClientContext: c.ClientContext,
 		ARN: "arn:aws:lambda:local:000000000000:function:" + w.identity.Name + ":" + alias,
@@ -189,9 +193,16 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 // finish gives an environment back, and accounts for its call.
 func (fn *function) finish(e *environment, c invocation.Call, a answered, began time.Time) answered {
 	ended := fn.s.cfg.Now()
-	if a.called.Failure != "" || c.Tail {
+	failed := a.called.Failure != ""
+	if failed {
 		e.drain()
-		a.called.Tail = fn.report(e, c, a.called, ended.Sub(began))
+	} else {
+		e.out.catchUp()
+	}
+	start, end := fn.said(c, a.called, ended.Sub(began))
+	e.lines.end(failed, end...)
+	if failed || c.Tail {
+		a.called.Tail = tailOf(start, e.out.since(int(e.before.Load())), end)
 	}
 	fn.account.end(ended, c.Real) // first: a version whose instances are all back may be gone
 	fn.giveBack(e)
@@ -266,34 +277,23 @@ func refusedBy(failure invocation.Failure, kind, message string) answered {
 	return answered{payload: payload, called: invocation.Called{Failure: failure, Type: kind, Message: message}}
 }
 
-// report returns the lines that Lambda has of an invocation, the last of what the
-// function wrote in it among them; of one that failed they go to the log too, but for what is
-// there already.
-func (fn *function) report(e *environment, c invocation.Call, called invocation.Called, took time.Duration) string {
+// said are the lines that Lambda has of an invocation, before what the function writes
+// in it and after that.
+func (fn *function) said(c invocation.Call, called invocation.Called, took time.Duration) (start string, end []string) {
 	w := fn.wish.Load()
-	start := "START RequestId: " + c.ID + " Version: " + w.identity.Version
-	var more, said []string
-	if called.Failure != "" {
-		more = append(more, fmt.Sprintf("RequestId: %s Error: %s: %s", c.ID, called.Type, called.Message))
-	}
+	start = "START RequestId: " + c.ID + " Version: " + w.identity.Version
 	millis := float64(took) / float64(time.Millisecond)
-	end := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB", c.ID, millis, math.Ceil(millis), w.identity.Memory)
+	report := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB", c.ID, millis, math.Ceil(millis), w.identity.Memory)
 	if called.Failure != "" {
-		end += "\tStatus: " + string(called.Failure)
+		end = append(end, fmt.Sprintf("RequestId: %s Error: %s: %s", c.ID, called.Type, called.Message))
+		report += "\tStatus: " + string(called.Failure)
 	}
-	more = append(more, "END RequestId: "+c.ID, end)
-	id := fn.id
-	if e != nil {
-		id, said = e.id, e.out.since(int(e.before.Load()))
-	}
-	if called.Failure != "" {
-		lines := [][]byte{fn.f.redact.clean([]byte(start))}
-		for _, l := range more {
-			lines = append(lines, fn.f.redact.clean(bytes.ReplaceAll([]byte(l), []byte("\n"), []byte(" "))))
-		}
-		fn.s.logFile(fn.f.id.key).write(id, "titrate", lines)
-	}
-	text := strings.Join(append(append([]string{start}, said...), more...), "\n") + "\n"
+	return start, append(end, "END RequestId: "+c.ID, report)
+}
+
+// tailOf is the end of an invocation's log, as who calls may have it.
+func tailOf(start string, said, end []string) string {
+	text := strings.Join(slices.Concat([]string{start}, said, end), "\n") + "\n"
 	return strings.ToValidUTF8(text[max(0, len(text)-tailBytes):], "")
 }
 

@@ -31,10 +31,7 @@ func (e *environment) end(grace time.Duration) {
 	}
 	s := e.fn.s
 	if e.out != nil {
-		e.drain()
-		e.draining.Lock()
 		e.out.close()
-		e.draining.Unlock()
 	}
 	if e.server != nil {
 		e.server.Close()

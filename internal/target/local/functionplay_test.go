@@ -126,6 +126,10 @@ func play(ctx context.Context, d doing) (any, error) {
 		select {}
 	case "wait":
 		waitForFile(d.Path)
+	case "say-wait":
+		fmt.Println("begins")
+		waitForFile(d.Path)
+		fmt.Println("goes on")
 	case "get":
 		resp, err := http.Get(d.URL)
 		if err != nil {

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,7 +48,7 @@ type environment struct {
 	before     atomic.Int64  // lines that it wrote before its call; 0 of the first: its start is part of that
 	served     atomic.Bool   // it has had a call
 
-	draining sync.Mutex // one waits for the outputs at a time
+	lines callLines // of the call at work
 
 	// Guarded by Supervisor.mu.
 	state world.InstanceState
@@ -143,11 +142,15 @@ func (e *environment) launch(ctx context.Context) error {
 		return err
 	}
 	file := s.logFile(k)
-	if e.out, err = openOutputs(e.dir, fn.f.redact, func(stream string, lines [][]byte) { file.write(e.id, stream, lines) }); err != nil {
+	if e.out, err = openOutputs(e.dir, fn.f.redact, func(stream string, lines [][]byte) {
+		e.lines.open()
+		file.write(e.id, stream, lines)
+	}); err != nil {
 		return err
 	}
 	urls, _ := s.connections(k, e.spec.Accessories)
 	fn.f.redact.add(urls)
+	e.lines.write = func(lines ...string) { file.write(e.id, "titrate", fn.f.redact.lines(lines)) }
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -289,8 +292,6 @@ func (e *environment) change(state world.InstanceState) {
 
 // drain returns when all that the process has written is in the log, and can be told.
 func (e *environment) drain() {
-	e.draining.Lock()
-	defer e.draining.Unlock()
 	e.out.drain()
 }
 

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"slices"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,7 +52,7 @@ func openOutputs(dir string, r *redactor, to sink) (*outputs, error) {
 			return nil, fmt.Errorf("open the FIFO %s of %s: %w", name, dir, err)
 		}
 		_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeSize) // refused when the user's pipes are too many: then it keeps its size
-		st := &stream{name: name, fifo: os.NewFile(uintptr(fd), name), redact: r, drained: make(chan struct{}), quit: make(chan struct{}), gone: make(chan struct{})}
+		st := &stream{name: name, fifo: os.NewFile(uintptr(fd), name), redact: r, buf: make([]byte, 16<<10)}
 		st.emit = func(lines [][]byte) {
 			o.remember(lines)
 			to(name, lines)
@@ -149,19 +148,22 @@ func (o *outputs) forget() {
 	o.tail = nil
 }
 
-// drain returns when all that has been written before is in the log.
+// drain returns when all that has been written before is in the log, and ends the lines
+// that are not complete.
 func (o *outputs) drain() {
 	if o == nil {
 		return
 	}
 	for _, st := range o.streams {
-		_ = st.fifo.SetReadDeadline(time.Unix(1, 0))
+		st.drain()
+		st.endLine()
 	}
+}
+
+// catchUp is drain for a process that goes on: a line that is not complete stays so.
+func (o *outputs) catchUp() {
 	for _, st := range o.streams {
-		select {
-		case <-st.drained:
-		case <-st.gone:
-		}
+		st.drain()
 	}
 }
 
@@ -173,68 +175,74 @@ func (o *outputs) close() {
 	}
 	for _, st := range o.streams {
 		if st != nil {
-			close(st.quit)
-			_ = st.fifo.SetReadDeadline(time.Unix(1, 0))
+			st.drain()
+			st.endLine()
+			_ = st.fifo.Close() // ends read
 		}
 	}
 	o.readers.Wait()
 }
 
+// stream is one of the outputs. Whoever wants to know that nothing is on its way to the
+// log reads it himself: read holds mu from the pipe to the log.
 type stream struct {
-	name    string
-	fifo    *os.File
-	redact  *redactor
-	emit    func([][]byte)
+	name   string
+	fifo   *os.File
+	redact *redactor
+	emit   func([][]byte)
+
+	mu      sync.Mutex
+	buf     []byte
 	pending []byte // the line that is not complete yet
 	begun   bool   // a line was emitted: the first one may be the rest of another reader's
-	drained chan struct{}
-	quit    chan struct{} // closed to end read
-	gone    chan struct{} // closed when read has ended
 }
 
+// read carries lines until the stream is closed.
 func (st *stream) read() {
-	defer close(st.gone)
-	defer st.fifo.Close()
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := st.fifo.Read(buf)
-		st.take(buf[:n])
-		if err == nil {
-			continue
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return // closed under us
-		}
-		st.takeRest(buf)
-		select {
-		case <-st.quit:
-			return
-		default:
-		}
-		_ = st.fifo.SetReadDeadline(time.Time{})
-		select {
-		case st.drained <- struct{}{}:
-		case <-st.quit:
-		}
+	conn, err := st.fifo.SyscallConn()
+	for err == nil {
+		err = conn.Read(func(fd uintptr) bool { return st.takeSome(int(fd)) > 0 })
 	}
 }
 
-// takeRest takes what is in the FIFO now, and ends the line.
-func (st *stream) takeRest(buf []byte) {
+// drain takes what is in the FIFO now.
+func (st *stream) drain() {
 	conn, err := st.fifo.SyscallConn()
 	if err != nil {
 		return
 	}
 	_ = conn.Control(func(fd uintptr) {
 		for total := 0; total < drainMost; {
-			n, err := unix.Read(int(fd), buf)
-			if n <= 0 || err != nil {
+			n := st.takeSome(int(fd))
+			if n == 0 {
 				return
 			}
-			st.take(buf[:n])
 			total += n
 		}
 	})
+}
+
+// takeSome takes what one read returns: 0, there is nothing.
+func (st *stream) takeSome(fd int) int {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	for {
+		n, err := unix.Read(fd, st.buf)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return 0
+		}
+		st.take(st.buf[:n])
+		return n
+	}
+}
+
+// endLine ends the line that is not complete.
+func (st *stream) endLine() {
+	st.mu.Lock()
+	defer st.mu.Unlock()
 	if len(st.pending) > 0 {
 		st.lines(append(st.redact.cleanEnd(st.pending), '\n'))
 		st.pending = nil
