@@ -103,6 +103,7 @@ type Workload struct {
 	Versions  []Version  `json:"versions" doc:"what runs, stable first"`
 	Instances []Instance `json:"instances"`
 	Rollout   *Rollout   `json:"rollout,omitempty" doc:"in progress, or the last one"`
+	Refused   int        `json:"refused,omitempty" doc:"version that is not tried again by itself"`
 	Orphaned  int        `json:"orphaned,omitempty" doc:"release whose manifest names it no more"`
 }
 

@@ -79,7 +79,7 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 	w := client.Workload{
 		Name: st.Key.Workload, Health: health(st), Outcome: string(st.Outcome.Outcome),
 		Sync: string(st.Sync.State), Synced: st.Sync.State == controller.AsAsked,
-		Stable: int(st.Stable), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, s.About.HTTPS, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
+		Stable: int(st.Stable), Refused: int(st.Refused), Orphaned: int(st.Orphaned), URLs: URLs(s.About.Gateway, s.About.HTTPS, st.Hosts, st.Routes), Versions: []client.Version{}, Instances: []client.Instance{},
 	}
 	if w.Health == "degraded" || w.Health == "down" {
 		w.Why = st.Health.Why

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -173,8 +174,12 @@ func (s *session) behind(a client.App) error {
 		for _, w := range e.Workloads {
 			refused := w.Outcome != "" && w.Outcome != "promoted" && !w.Synced && w.Orphaned == 0
 			if moving := w.Rollout != nil && !w.Rollout.Over(); refused && !moving && (s.env == "" || s.env == e.Name) {
-				return &exitError{exitPolicy, fmt.Errorf("%s in %s is %s; it is not tried again by itself\n  help    titrate rollout retry %s/%s --env %s",
-					w.Name, e.Name, w.Sync, a.Name, w.Name, e.Name)}
+				at := "" // a server that does not tell means the last one
+				if w.Refused != 0 {
+					at = "@v" + strconv.Itoa(w.Refused)
+				}
+				return &exitError{exitPolicy, fmt.Errorf("%s in %s is %s; it is not tried again by itself\n  help    titrate rollout retry %s/%s%s --env %s",
+					w.Name, e.Name, w.Sync, a.Name, w.Name, at, e.Name)}
 			}
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,6 +103,9 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 	if err != nil {
 		return err
 	}
+	if req.Verb == "retry" {
+		rs = latest(rs)
+	}
 	after := []client.Rollout{}
 	var refused []string
 	for _, r := range rs {
@@ -123,6 +127,18 @@ func (s *session) command(ctx context.Context, args []string, req client.Command
 		return &exitError{exitPolicy, errors.New(strings.Join(refused, "\n"))}
 	}
 	return nil
+}
+
+// latest are the last of the rollouts in each environment: of a version that was tried
+// several times there is one to try again.
+func latest(rs []client.Rollout) []client.Rollout {
+	var out []client.Rollout
+	for _, r := range rs { // the newest first
+		if !slices.ContainsFunc(out, func(o client.Rollout) bool { return o.App == r.App && o.Env == r.Env }) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // echo says in one sentence what a command did: "v42: 20 % → 40 %, 3 steps left".

@@ -52,14 +52,23 @@ func (c *Controller) commandEnded(ctx context.Context, r rollout.Record, cmd rol
 	}
 }
 
-// retry opens a new attempt of a rollout that has ended: the same versions, from
+// retry opens a new attempt of a rollout that has ended: those of its versions that are
+// not stable since, as others of its group may have gone back alone; from
 // step from, judged only on what is measured after it began (R7), by the plan that
 // the manifest has now (R4): a limit that was too tight can have been mended. How
 // many instances carry the traffic may have changed since (R5). It is how a refused
 // version is tried again (R9).
 func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, from int) (rollout.Record, error) {
 	p := c.proposal(old.Plan.App, who)
-	plan := c.planAgain(ctx, p, old.Plan)
+	left := old.Plan
+	left.Members = slices.DeleteFunc(slices.Clone(left.Members), func(m rollout.Member) bool {
+		w := p.memory.works[rollout.Key{App: left.App, Env: left.Env, Workload: m.Workload}]
+		return w != nil && w.named && w.Stable == m.Candidate
+	})
+	if len(left.Members) == 0 {
+		return old, p.memory.nothingLeft(old.Plan)
+	}
+	plan := c.planAgain(ctx, p, left)
 	if from < 0 || from >= len(plan.Steps) {
 		return old, problem(Invalid, "", "the plan has %d steps", len(plan.Steps))
 	}
@@ -73,8 +82,6 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 			return old, problem(Conflict, "", "%s has been removed", k)
 		case p.memory.unfinished(k) != nil:
 			return old, problem(Conflict, "titrate rollout watch", "rollout %d of %s is in progress", p.memory.unfinished(k).Plan.Rollout, k.Workload)
-		case w.Stable == m.Candidate:
-			return old, problem(Conflict, "", "%s of %s is stable already", m.Candidate, k.Workload)
 		}
 		if err := c.kept(w, m.Candidate); err != nil {
 			return old, err
@@ -87,6 +94,31 @@ func (c *Controller) retry(ctx context.Context, old rollout.Record, who string, 
 	r := p.opened(rollout.Record{Plan: plan, Retries: old.Plan.Rollout})
 	_, err := c.finish(ctx, p)
 	return r, err
+}
+
+// nothingLeft says that all versions of a rollout are stable, and which was refused since,
+// as by a way back to these: that one may be meant.
+func (m *memory) nothingLeft(p rollout.Plan) error {
+	hint, k, v := "", p.Key(0), p.Members[0].Candidate
+	for i := range p.Members {
+		if w := m.works[p.Key(i)]; hint == "" && w != nil {
+			if n := w.refused(); n != 0 {
+				hint = "titrate rollout retry " + again(w.Key, n) + " --env " + p.Env
+			}
+		}
+	}
+	return problem(Conflict, hint, "%s of %s is stable already", v, k.Workload)
+}
+
+// refused is the version that is wanted and not tried again by itself, or else the
+// newest if it is not; 0: there is none.
+func (w *work) refused() rollout.Version {
+	for _, n := range []rollout.Version{w.Settings.Asked, w.Newest} {
+		if v := w.versions[n]; v != nil && v.Refused != "" && n != w.Stable {
+			return n
+		}
+	}
+	return 0
 }
 
 // planAgain is the plan for another attempt at a rollout's versions: that of the

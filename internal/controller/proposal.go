@@ -64,7 +64,7 @@ func (p *proposal) propose(w *work, v rollout.VersionRecord) EffectKind {
 	case open == nil && w.stable() != nil && w.stable().Digest == v.Digest:
 		e.What, e.Version = Unchanged, w.Stable
 	case known != nil && known.Refused != "":
-		e.What, e.Version, e.Why = Behind, known.Number, known.Refused
+		e.What, e.Version, e.Why, e.Again = Behind, known.Number, known.Refused, again(v.Key, known.Number)
 	case known != nil && known.Number == w.Newest:
 		// It has been superseded, or promoted before what is under way now: the
 		// same version may be tried again.
@@ -110,8 +110,8 @@ func (p *proposal) open(e manifest.Environment) error {
 	}
 	var groups [][]string
 	for _, group := range e.Groups() {
-		if behind := p.behind(e.Name, group); behind != "" {
-			p.stay(e.Name, group, behind)
+		if behind := p.behind(e.Name, group); behind != nil {
+			p.stay(e.Name, group, *behind)
 			continue
 		}
 		groups = append(groups, group)
@@ -197,23 +197,29 @@ func (p *proposal) replacesUrgent(plan rollout.Plan) bool {
 	return false
 }
 
-// behind names a workload of a group whose wanted version is refused: the group
+// again is how a version that is refused is named to try it again. Without its number it
+// would be whatever its workload moved to last, such as what it was rolled back to.
+func again(k rollout.Key, v rollout.Version) string {
+	return fmt.Sprintf("%s/%s@%s", k.App, k.Workload, v)
+}
+
+// behind is a workload of a group whose wanted version is refused, or nil: the group
 // moves as a whole or not at all (R9, R23).
-func (p *proposal) behind(env string, group []string) string {
-	for _, e := range p.delivered.Workloads {
-		if e.What == Behind && e.Key.Env == env && slices.Contains(group, e.Key.Workload) {
-			return e.Key.Workload
+func (p *proposal) behind(env string, group []string) *Effect {
+	for i := range p.delivered.Workloads {
+		if e := &p.delivered.Workloads[i]; e.What == Behind && e.Key.Env == env && slices.Contains(group, e.Key.Workload) {
+			return e
 		}
 	}
-	return ""
+	return nil
 }
 
 // stay says of what would have moved with a refused version that it waits for a
 // better one.
-func (p *proposal) stay(env string, group []string, behind string) {
+func (p *proposal) stay(env string, group []string, behind Effect) {
 	for i := range p.delivered.Workloads {
 		if e := &p.delivered.Workloads[i]; e.What == Opens && e.Key.Env == env && slices.Contains(group, e.Key.Workload) {
-			e.What, e.Why = Behind, fmt.Sprintf("it moves together with %s, whose version is refused", behind)
+			e.What, e.Why, e.Again = Behind, fmt.Sprintf("it moves together with %s, whose version is refused", behind.Key.Workload), behind.Again
 		}
 	}
 }

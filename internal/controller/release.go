@@ -48,6 +48,7 @@ type Effect struct {
 	Stable  rollout.Version `json:"stable"`
 	Rollout int64           `json:"rollout,omitempty"` // that moves it
 	Why     string          `json:"why,omitempty"`
+	Again   string          `json:"again,omitempty"`   // what a retry of lets it go on, where it stays behind: "cofe/orders@v3"
 	Changed []string        `json:"changed,omitempty"` // what differs from the version before: "artifact", "env LOG_LEVEL", "secret KEY"
 }
 

@@ -24,6 +24,7 @@ type WorkloadStatus struct {
 	Waits     *rollout.Wait    `json:"waits,omitempty"`
 	Instances []world.Instance `json:"instances"`
 	Wanted    int              `json:"wanted"`             // instances that carry all of its traffic
+	Refused   rollout.Version  `json:"refused,omitempty"`  // that is not tried again by itself; 0: there is none
 	Orphaned  rollout.Release  `json:"orphaned,omitempty"` // the release that names it no more (R28)
 	Hosts     []string         `json:"hosts,omitempty"`
 	Routes    []string         `json:"routes,omitempty"`
@@ -125,7 +126,7 @@ func (c *Controller) Last(id int64) (rollout.Seen, bool) {
 func (c *Controller) status(w *work) WorkloadStatus {
 	set := w.settings()
 	s := WorkloadStatus{
-		Key: w.Key, Stable: w.Stable, Wanted: set.Instances, Orphaned: w.Orphaned, Hosts: set.Hosts, Routes: set.Routes,
+		Key: w.Key, Stable: w.Stable, Wanted: set.Instances, Refused: w.refused(), Orphaned: w.Orphaned, Hosts: set.Hosts, Routes: set.Routes,
 		Instances: []world.Instance{}, Versions: []VersionStatus{},
 	}
 	wanted := c.memory.workload(w, &c.secrets)

@@ -136,8 +136,12 @@ func (s *server) tell(ctx context.Context, got controller.Delivered, out io.Writ
 				fmt.Fprintf(out, "%-12s %-16s %s\n", "", "", e.Why)
 			}
 		case controller.Behind:
-			fmt.Fprintf(out, "%-12s %-16s %s: %s; to try it again: titrate rollout retry %s/%s --env %s\n",
-				e.Key.Env, e.Key.Workload, e.What, e.Why, e.Key.App, e.Key.Workload, e.Key.Env)
+			then := ""
+			if other := !strings.HasPrefix(e.Again, e.Key.App+"/"+e.Key.Workload+"@"); other {
+				then = ", and once that is promoted titrate deploy"
+			}
+			fmt.Fprintf(out, "%-12s %-16s %s: %s; to try it again: titrate rollout retry %s --env %s%s\n",
+				e.Key.Env, e.Key.Workload, e.What, e.Why, e.Again, e.Key.Env, then)
 		case controller.InProgress:
 			fmt.Fprintf(out, "%-12s %-16s %s is under way in rollout #%d\n", e.Key.Env, e.Key.Workload, e.Version, e.Rollout)
 		case controller.Orphaned:
