@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"titrate/client"
 	"titrate/internal/daemon"
 	"titrate/internal/dev"
 	"titrate/internal/manifest"
@@ -76,6 +78,28 @@ func (s *session) devCommand() *cobra.Command {
 	f.StringVar(&cfg.Record, "record", "", "file to write a load profile to: what is asked, and when")
 	f.StringVar(&cfg.Replay, "replay", "", "load profile to send again and again")
 	return c
+}
+
+const devHelp = "of the titrate dev that runs for this folder"
+
+// inDev is inEnvironment, or the same of the titrate dev that runs for the manifest here.
+func (s *session) inDev(ctx context.Context, asked bool, do func(c *client.Client, app, env string) error) error {
+	if !asked {
+		return s.inEnvironment(ctx, do)
+	}
+	m, path, err := s.manifest()
+	if err != nil {
+		return err
+	}
+	dir, err := s.devDir(m.Name, filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	door, err := dev.FindDoor(ctx, dir)
+	if err != nil {
+		return err
+	}
+	return do(&client.Client{URL: door.URL, Token: door.Token}, m.Name, dev.Env)
 }
 
 // parseSplit reads COMMITTED/EDITED, and returns the share of the edited version.

@@ -23,7 +23,7 @@ const eventHelp = "a file, - for stdin, or JSON as it is (default: {})"
 func (s *session) fnInvoke() *cobra.Command {
 	var req client.InvokeRequest
 	var event string
-	var async, dry bool
+	var async, dry, dev bool
 	c := &cobra.Command{
 		Use: "invoke NAME", Short: "call a function and write its answer", Args: between(1, 1),
 		Long: "Without --version the version is drawn by weight, as for every event. Ends with 3 when the function failed, and says with what and its last lines.",
@@ -45,7 +45,7 @@ func (s *session) fnInvoke() *cobra.Command {
 			if req.Event, err = s.event(event); err != nil {
 				return err
 			}
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), dev, func(c *client.Client, app, env string) error {
 				got, err := c.Invoke(cmd.Context(), app, env, args[0], req)
 				if err != nil {
 					return err
@@ -60,6 +60,7 @@ func (s *session) fnInvoke() *cobra.Command {
 	f.StringVar(&event, "event", "", eventHelp)
 	f.BoolVar(&async, "async", false, "store the event and return: it is handled at least once")
 	f.BoolVar(&dry, "dry-run", false, "see whether it could be called, and do not")
+	f.BoolVar(&dev, "dev", false, devHelp)
 	f.BoolVar(&req.Tail, "tail", false, "write the last lines that it logged to stderr")
 	return c
 }

@@ -15,20 +15,22 @@ import (
 )
 
 func (s *session) queueCommand() *cobra.Command {
+	var dev bool
 	c := &cobra.Command{
 		Use: "queue", Short: "queues whose messages call functions", Args: unknownCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(s.queueList(), s.queueSend(), s.queueDead(), s.queueRedrive(), s.queuePurge())
+	c.AddCommand(s.queueList(&dev), s.queueSend(&dev), s.queueDead(&dev), s.queueRedrive(&dev), s.queuePurge(&dev))
+	c.PersistentFlags().BoolVar(&dev, "dev", false, devHelp)
 	return c
 }
 
-func (s *session) queueList() *cobra.Command {
+func (s *session) queueList(dev *bool) *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "what waits in each, and whom it calls", Args: between(0, 0),
 		Example: "  titrate queue ls\n  titrate queue ls --jq '.[] | select(.oldest > 60) | .name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), *dev, func(c *client.Client, app, env string) error {
 				list, err := c.Queues(cmd.Context(), app, env)
 				if err != nil {
 					return err
@@ -63,7 +65,7 @@ func age(q client.Queue) string {
 	return span(time.Duration(q.Oldest * float64(time.Second)))
 }
 
-func (s *session) queueSend() *cobra.Command {
+func (s *session) queueSend(dev *bool) *cobra.Command {
 	var req client.SendRequest
 	var delay duration
 	c := &cobra.Command{
@@ -86,7 +88,7 @@ func (s *session) queueSend() *cobra.Command {
 				return usage("--delay %s: a message waits 15m at the most", span(time.Duration(delay)))
 			}
 			req.Delay = time.Duration(delay).Seconds()
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), *dev, func(c *client.Client, app, env string) error {
 				sent, err := c.Send(cmd.Context(), app, env, args[0], req)
 				if err != nil {
 					return err
@@ -129,13 +131,13 @@ func letters(ctx context.Context, c *client.Client, app, env, name string) (stri
 	return "", usage("%s has no dead-letter queue: what fails is tried until it is older than the queue keeps it\n  help    queues: { %s: { deadLetter: %s-dead, maxReceive: 5 } } of titrate.yaml gives it one", name, name, name)
 }
 
-func (s *session) queueDead() *cobra.Command {
+func (s *session) queueDead(dev *bool) *cobra.Command {
 	limit := 10
 	c := &cobra.Command{
 		Use: "dead QUEUE", Short: "show the messages that were given up; they stay where they are", Args: between(1, 1),
 		Example: "  titrate queue dead orders\n  titrate queue dead orders -n 100 --jq '.[].body'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), *dev, func(c *client.Client, app, env string) error {
 				dead, err := letters(cmd.Context(), c, app, env, args[0])
 				if err != nil {
 					return err
@@ -160,12 +162,12 @@ func (s *session) queueDead() *cobra.Command {
 	return c
 }
 
-func (s *session) queueRedrive() *cobra.Command {
+func (s *session) queueRedrive(dev *bool) *cobra.Command {
 	return &cobra.Command{
 		Use: "redrive QUEUE", Short: "put the messages that were given up back where they came from", Args: between(1, 1),
 		Example: "  titrate queue redrive orders",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), *dev, func(c *client.Client, app, env string) error {
 				dead, err := letters(cmd.Context(), c, app, env, args[0])
 				if err != nil {
 					return err
@@ -181,7 +183,7 @@ func (s *session) queueRedrive() *cobra.Command {
 	}
 }
 
-func (s *session) queuePurge() *cobra.Command {
+func (s *session) queuePurge(dev *bool) *cobra.Command {
 	var confirm string
 	c := &cobra.Command{
 		Use: "purge QUEUE", Short: "remove every message of a queue", Args: between(1, 1),
@@ -190,7 +192,7 @@ func (s *session) queuePurge() *cobra.Command {
 			if confirm != args[0] {
 				return usage("the messages of %s would be gone\n  help    titrate queue purge %s --confirm %s", args[0], args[0], args[0])
 			}
-			return s.inEnvironment(cmd.Context(), func(c *client.Client, app, env string) error {
+			return s.inDev(cmd.Context(), *dev, func(c *client.Client, app, env string) error {
 				moved, err := c.Purge(cmd.Context(), app, env, args[0])
 				if err != nil {
 					return err

@@ -118,8 +118,9 @@ type dev struct {
 	changes  chan change
 	watching sync.WaitGroup
 
-	mu     sync.Mutex
-	faulty map[versionOf]bool // versions that get faults
+	mu        sync.Mutex
+	faulty    map[versionOf]bool // versions that get faults
+	functions []string           // that run, or are to
 }
 
 type versionOf struct {
@@ -267,6 +268,7 @@ func (d *dev) run(ctx context.Context) error {
 	part("the supervisor", d.supervisor.Run)
 	part("the gateway", func(ctx context.Context) error { return d.gateway.Serve(ctx, d.on) })
 	part("the events", d.events.Run)
+	part("the door", d.door)
 	part("the logs", d.follow)
 	part("the measurements", func(ctx context.Context) error { return d.measure(ctx, windows) })
 	if d.Record != "" {

@@ -323,6 +323,7 @@ func (d *dev) apply() {
 		d.say.fault(err)
 		return
 	}
+	d.callable(wanted)
 	if err := d.events.Apply(wanted); err != nil {
 		d.say.fault(err)
 	}
