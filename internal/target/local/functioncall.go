@@ -119,8 +119,7 @@ func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) a
 			a := fn.notLent(err)
 			fn.account.end(fn.s.cfg.Now(), c.Real && a.called.Failure.Reached())
 			if a.called.Failure.Reached() {
-				start, end := fn.said(c, a.called, 0)
-				fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", fn.f.redact.lines(append([]string{start}, end...)))
+				fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", fn.f.redact.lines(append([]string{fn.opens(c)}, fn.closes(c, a.called, 0)...)))
 			}
 			return a
 		}
@@ -151,8 +150,7 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 	if e.served.Swap(true) {
 		e.before.Store(int64(e.out.written()))
 	}
-	start, _ := fn.said(c, invocation.Called{}, 0)
-	e.lines.begin(start)
+	e.lines.begin(fn.opens(c))
 	answer, err := e.api.Invoke(limited, runtimeapi.Invocation{
 		ID: c.ID, Payload: event, Deadline: began.Add(w.timeout), ClientContext: c.ClientContext,
 		ARN: "arn:aws:lambda:local:000000000000:function:" + w.identity.Name + ":" + alias,
@@ -194,15 +192,15 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 func (fn *function) finish(e *environment, c invocation.Call, a answered, began time.Time) answered {
 	ended := fn.s.cfg.Now()
 	failed := a.called.Failure != ""
-	if failed {
+	if failed || c.Tail {
 		e.drain()
 	} else {
 		e.out.catchUp()
 	}
-	start, end := fn.said(c, a.called, ended.Sub(began))
+	end := fn.closes(c, a.called, ended.Sub(began))
 	e.lines.end(failed, end...)
 	if failed || c.Tail {
-		a.called.Tail = tailOf(start, e.out.since(int(e.before.Load())), end)
+		a.called.Tail = tailOf(fn.opens(c), e.out.since(int(e.before.Load())), end)
 	}
 	fn.account.end(ended, c.Real) // first: a version whose instances are all back may be gone
 	fn.giveBack(e)
@@ -277,18 +275,20 @@ func refusedBy(failure invocation.Failure, kind, message string) answered {
 	return answered{payload: payload, called: invocation.Called{Failure: failure, Type: kind, Message: message}}
 }
 
-// said are the lines that Lambda has of an invocation, before what the function writes
-// in it and after that.
-func (fn *function) said(c invocation.Call, called invocation.Called, took time.Duration) (start string, end []string) {
-	w := fn.wish.Load()
-	start = "START RequestId: " + c.ID + " Version: " + w.identity.Version
+// opens is the line that Lambda's log of an invocation begins with.
+func (fn *function) opens(c invocation.Call) string {
+	return "START RequestId: " + c.ID + " Version: " + fn.wish.Load().identity.Version
+}
+
+// closes are those that it ends with.
+func (fn *function) closes(c invocation.Call, called invocation.Called, took time.Duration) (end []string) {
 	millis := float64(took) / float64(time.Millisecond)
-	report := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB", c.ID, millis, math.Ceil(millis), w.identity.Memory)
+	report := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB", c.ID, millis, math.Ceil(millis), fn.wish.Load().identity.Memory)
 	if called.Failure != "" {
 		end = append(end, fmt.Sprintf("RequestId: %s Error: %s: %s", c.ID, called.Type, called.Message))
 		report += "\tStatus: " + string(called.Failure)
 	}
-	return start, append(end, "END RequestId: "+c.ID, report)
+	return append(end, "END RequestId: "+c.ID, report)
 }
 
 // tailOf is the end of an invocation's log, as who calls may have it.
