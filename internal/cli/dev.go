@@ -91,6 +91,9 @@ func (s *session) inDev(ctx context.Context, asked bool, do func(c *client.Clien
 	if err != nil {
 		return err
 	}
+	if s.app != "" && s.app != m.Name || s.env != "" && s.env != dev.Env {
+		return usage("--dev is of %s, the app of this folder, in the one environment that titrate dev has\n  help    leave --app and --env out, or --dev", m.Name)
+	}
 	dir, err := s.devDir(m.Name, filepath.Dir(path))
 	if err != nil {
 		return err
