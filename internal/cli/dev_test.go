@@ -26,7 +26,7 @@ func TestDev_isAskedForItsFunctionsAndQueues(t *testing.T) {
 		return out.String(), code
 	}
 	for _, args := range [][]string{{"fn", "invoke", "mail", "--dev"}, {"queue", "ls", "--dev"}, {"queue", "send", "letters", "hello", "--dev"}} {
-		if said, code := run(args...); code != exitFailed || !strings.Contains(said, "error[T0398]") || !strings.Contains(said, "help    titrate dev") {
+		if said, code := run(args...); code != exitFailed || !strings.Contains(said, "error[T0594]") || !strings.Contains(said, "help    titrate dev") {
 			t.Errorf("%q without one: exit code %d, %s", args, code, said)
 		}
 	}

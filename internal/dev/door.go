@@ -56,7 +56,7 @@ func FindDoor(ctx context.Context, dir string) (d Door, err error) {
 			return d, nil
 		}
 	}
-	return d, fmt.Errorf("error[T0398]: no titrate dev runs for this folder: %w\n  where   %s\n  help    titrate dev, in another terminal; without --dev a server is asked", err, dir)
+	return d, fmt.Errorf("error[T0594]: no titrate dev runs for this folder: %w\n  where   %s\n  help    titrate dev, in another terminal; without --dev a server is asked", err, dir)
 }
 
 // door serves until ctx ends.

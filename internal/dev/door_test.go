@@ -72,7 +72,7 @@ func (d *dev) at(t *testing.T) *client.Client {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		if _, err := FindDoor(context.Background(), d.Dir); err == nil || !strings.HasPrefix(err.Error(), "error[T0398]") {
+		if _, err := FindDoor(context.Background(), d.Dir); err == nil || !strings.HasPrefix(err.Error(), "error[T0594]") {
 			t.Errorf("after its end: %v", err)
 		}
 	})
@@ -142,7 +142,7 @@ func TestDoor_saysWhatIsNotThere(t *testing.T) {
 			t.Errorf("%s: %v", name, is.err)
 		}
 	}
-	if _, err := FindDoor(ctx, filepath.Join(t.TempDir(), "none")); err == nil || !strings.HasPrefix(err.Error(), "error[T0398]") {
+	if _, err := FindDoor(ctx, filepath.Join(t.TempDir(), "none")); err == nil || !strings.HasPrefix(err.Error(), "error[T0594]") {
 		t.Errorf("%v", err)
 	}
 }
