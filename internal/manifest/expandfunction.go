@@ -16,8 +16,13 @@ func (s Service) functionBlocks() []string {
 	if fn.Run.Probe != nil {
 		probe = line("probe", writeEvent(fn.Run.Probe))
 	}
+	layers := ""
+	if len(fn.Layers) > 0 {
+		layers = line("layers", flowList(fn.Layers))
+	}
 	return append([]string{
 		s.buildLine(),
+		layers,
 		line("runtime", optional(fn.Run.Runtime)),
 		line("handler", optional(fn.Run.Handler)),
 		line("timeout", FormatDuration(fn.Run.Timeout)),
