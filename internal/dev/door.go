@@ -158,7 +158,7 @@ func (d *dev) invoke(r *http.Request, app, name string) (any, error) {
 	}
 	switch req.Kind {
 	case "event":
-		id, err := d.events.Invoke(r.Context(), k, req.Event, v)
+		id, err := d.events.Invoke(r.Context(), k, req.Event, events.Which{Version: v, Stable: req.Stable})
 		return client.Invoked{ID: id, Version: req.Version, Status: http.StatusAccepted}, err
 	case "dry-run":
 		return client.Invoked{Version: req.Version, Status: http.StatusNoContent}, nil
