@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"archive/zip"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ var frameworks = []string{"serverless", "osls"}
 // packaged runs the package command of the framework that the project has installed
 // for itself, and returns the template that it wrote; nil: it has none, or that came to
 // nothing, which is said and stops no import.
-func (s *session) packaged(ctx context.Context, name, stage string, params map[string]string) []byte {
+func (s *session) packaged(ctx context.Context, name, stage string, params map[string]string) *importer.Packaged {
 	if format, err := importer.FormatOf(name); err != nil || format != importer.Serverless {
 		return nil
 	}
@@ -61,14 +62,14 @@ func ownFramework(root, dir string) string {
 	}
 }
 
-func (s *session) runPackage(ctx context.Context, program, name, stage string, params map[string]string) (_ []byte, err error) {
+func (s *session) runPackage(ctx context.Context, program, name, stage string, params map[string]string) (_ *importer.Packaged, err error) {
 	to, err := os.MkdirTemp("", "titrate-package-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the template: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(to)) }()
 	args := []string{"package", "--package", to}
-	if base := path.Base(name); base != "serverless.yml" {
+	if base := path.Base(name); !strings.HasPrefix(base, "serverless.") {
 		args = append(args, "--config", base)
 	}
 	if stage != "" {
@@ -100,14 +101,45 @@ func (s *session) runPackage(ctx context.Context, program, name, stage string, p
 	case err != nil:
 		return nil, fmt.Errorf("%s package: %w\n%s", path.Base(program), err, ending(string(out), 12))
 	}
-	text, err := os.ReadFile(filepath.Join(to, "cloudformation-template-update-stack.json"))
+	made, err := packedIn(to)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s package wrote no cloudformation-template-update-stack.json", path.Base(program))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what %s package wrote: %w", path.Base(program), err)
 	}
-	return text, nil
+	made.Program = path.Base(program)
+	return made, nil
+}
+
+// packedIn reads what the framework has left in a folder.
+func packedIn(dir string) (made *importer.Packaged, err error) {
+	made = &importer.Packaged{Zips: map[string][]string{}}
+	if made.Template, err = os.ReadFile(filepath.Join(dir, "cloudformation-template-update-stack.json")); err != nil {
+		return nil, err
+	}
+	if made.State, err = os.ReadFile(filepath.Join(dir, "serverless-state.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	zips, err := filepath.Glob(filepath.Join(dir, "*.zip"))
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range zips {
+		z, err := zip.OpenReader(name)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+		}
+		var files []string
+		for _, f := range z.File {
+			files = append(files, f.Name)
+		}
+		made.Zips[filepath.Base(name)] = files
+		if err := z.Close(); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(name), err)
+		}
+	}
+	return made, nil
 }
 
 // ending is the last lines of a text.

@@ -27,6 +27,8 @@ type builder struct {
 	secrets     []Secret
 	files       []File
 	notes       []Note
+	bundle      map[string]bundle // of functions that the Serverless Framework packs, by their keys
+	bundled     bool              // a note says what becomes of its bundler
 }
 
 // unit is a service or accessory to be.

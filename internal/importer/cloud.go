@@ -20,6 +20,7 @@ type cloudFunction struct {
 	runtime string // as AWS names it
 	folder  string // of its code, in the repository
 	payload string // of its requests, as the routes so far have it
+	made    bundle // of a zip that is taken
 }
 
 var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
@@ -45,6 +46,9 @@ var (
 // buildOf says how a function is built and started.
 func (b *builder) buildOf(f *cloudFunction) {
 	m := runtimeName.FindStringSubmatch(f.runtime)
+	if f.made.output != "" {
+		f.set("build", f.made.said(f.from), f.from)
+	}
 	switch {
 	case f.runtime == "":
 		b.note(f.from, Changed, "the runtime is not said: it is found by the files", "runtime: nodejs22, python3.12 or provided")
@@ -64,7 +68,9 @@ func (b *builder) buildOf(f *cloudFunction) {
 		b.unsupported(f, "the runtime "+f.runtime+" is not run here", "provided, nodejs and python are; or declare a service, with a Dockerfile")
 		return
 	}
-	f.set("build", f.folder, f.from)
+	if !f.has("build") {
+		f.set("build", f.folder, f.from)
+	}
 	if f.handler != "" {
 		f.set("handler", f.handler, f.from)
 	}
@@ -72,6 +78,10 @@ func (b *builder) buildOf(f *cloudFunction) {
 
 // program finds the folder of a Go program whose bootstrap another tool has built.
 func (b *builder) program(f *cloudFunction) {
+	if f.has("build") {
+		f.handlerOf()
+		return
+	}
 	names := []string{f.name, strings.TrimSuffix(path.Base(f.handler), path.Ext(f.handler))}
 	if i := strings.LastIndexByte(f.from.path, '.'); i >= 0 {
 		names = append(names, f.from.path[i+1:])

@@ -20,7 +20,7 @@ const packagedName = "cloudformation-template-update-stack.json"
 // say something, the framework's own word counts, and a note has both. Builds and
 // handlers stay those of the repository.
 func (b *builder) packaged(p *serverless.Project) error {
-	t, err := sam.Read(b.options.Packaged, packagedName, sam.Options{})
+	t, err := sam.Read(b.options.Packaged.Template, packagedName, sam.Options{})
 	if err != nil {
 		var bad *sam.TemplateError
 		if errors.As(err, &bad) {
@@ -86,7 +86,7 @@ func (m pairing) function(f *serverless.Function, of sam.Function) {
 		m.settled(key+".runtime", "provider.runtime")
 	}
 	if h := of.Handler; !open(h) && h != f.Handler {
-		if open(f.Handler) {
+		if open(f.Handler) || m.bundle[f.Key].output != "" {
 			f.Handler = h
 			m.say(f.At, key+".handler", "it is "+h+", as serverless package says")
 			m.settled(key + ".handler")

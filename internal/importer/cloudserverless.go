@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"titrate/internal/importer/serverless"
@@ -15,6 +16,12 @@ func (b *builder) serverless() error {
 	if b.options.Stage != "" {
 		o.Options = map[string]string{"stage": b.options.Stage}
 	}
+	if isProgram(b.file) {
+		if b.options.Packaged == nil || len(b.options.Packaged.State) == 0 {
+			return &Error{codeUnknown, b.file, "a configuration that is a program is read by the project's own framework alone, whose package command left nothing", "npm ci, which installs serverless or osls, then titrate import " + b.file}
+		}
+		o.State = b.options.Packaged.State
+	}
 	p, err := serverless.Read(b.tree, o)
 	if err != nil {
 		var bad *serverless.Error
@@ -23,7 +30,8 @@ func (b *builder) serverless() error {
 		}
 		return &Error{codeUnread, b.file, err.Error(), "name another file: titrate import FILE"}
 	}
-	if len(b.options.Packaged) > 0 {
+	b.bundles(p)
+	if b.options.Packaged != nil {
 		if err := b.packaged(p); err != nil {
 			return err
 		}
@@ -71,6 +79,9 @@ func (r *slsReader) project() {
 		case "serverless-python-requirements", "serverless-prune-plugin", "serverless-pseudo-parameters", "serverless-iam-roles-per-function":
 			r.note(slsNode(r.p.At, "plugins."+plugin), Needless, "dependencies are installed, old versions removed and names found without it, and there are no roles of the cloud", "")
 		default:
+			if slices.Contains(bundlers, plugin) && r.bundled {
+				continue
+			}
 			r.note(slsNode(r.p.At, "plugins."+plugin), Changed, "what the plugin does is not known", "look at what it adds to functions, builds or resources")
 		}
 	}
@@ -94,8 +105,10 @@ func (r *slsReader) project() {
 	for _, l := range r.p.Layers {
 		r.note(slsNode(l.At, "layers."+l.Key), Lost, "layers are not laid under functions", "put its files into the function's folder, or install them as dependencies")
 	}
-	if pk := r.p.Package; pk != nil {
-		r.note(slsNode(pk.At, "package"), Needless, "the whole folder is built", "")
+	if pk := r.p.Package; pk != nil && pk.Artifact != "" && len(r.bundle) == 0 {
+		r.note(slsNode(pk.At, "package"), Lost, "the archive "+pk.Artifact+" is not in the repository: the functions are built from their folder", "build: { command, output: "+pk.Artifact+" }")
+	} else if pk != nil {
+		r.note(slsNode(pk.At, "package"), Needless, "the whole folder is built, or the zip that is packed", "")
 	}
 }
 
@@ -104,6 +117,7 @@ func (r *slsReader) fn(of serverless.Function) {
 	at := slsNode(of.At, "functions."+of.Key)
 	f := r.function(of.Key, at)
 	f.handler, f.runtime, f.folder = of.Handler, of.Runtime, path.Dir(r.file)
+	f.made = r.bundle[of.Key]
 	if of.Image != "" {
 		r.unsupported(f, "functions in images are not run here", "declare a service with image:, or build the function from its folder")
 		return
@@ -387,7 +401,9 @@ func (r *slsReader) rest(of serverless.Function, at *node) {
 	}
 	if of.Package != nil {
 		kind, why := Needless, "the whole folder is built"
-		if of.Package.Artifact != "" {
+		if a := of.Package.Artifact; a != "" && r.bundle[of.Key].output == path.Clean(a) {
+			kind, why = Changed, "the archive "+a+" is taken as it lies in the repository"
+		} else if a != "" {
 			kind, why = Lost, "the archive "+of.Package.Artifact+" is not taken: the function is built from its folder"
 		}
 		r.note(slsNode(of.Package.At, at.path+".package"), kind, why, "")

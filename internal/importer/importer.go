@@ -100,8 +100,16 @@ type Options struct {
 	Profiles []string          // of compose, whose services are taken too
 	Stage    string            // of the Serverless Framework; empty: as the file says
 	Params   map[string]string // of the Serverless Framework, and of SAM's templates
-	Packaged []byte            // the CloudFormation template that the project's own Serverless Framework makes of it; nil: none
+	Packaged *Packaged         // what the project's own Serverless Framework makes of it; nil: nothing
 	Programs []Program         // services that the code looks like, for a file that has databases alone
+}
+
+// Packaged is what the package command of a project's own Serverless Framework leaves.
+type Packaged struct {
+	Program  string              // serverless or osls
+	Template []byte              // cloudformation-template-update-stack.json
+	State    []byte              // serverless-state.json
+	Zips     map[string][]string // the files in each, by the zip's name
 }
 
 // Error is why a file cannot be imported.
@@ -127,7 +135,7 @@ const (
 
 var candidates = []string{
 	"compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml", "config/deploy.yml", "config/deploy.yaml", "fly.toml", "Procfile",
-	"serverless.yml", "serverless.yaml", "serverless.json", "template.yaml", "template.yml", "template.json",
+	"serverless.yml", "serverless.yaml", "serverless.json", "serverless.js", "serverless.cjs", "serverless.mjs", "serverless.ts", "template.yaml", "template.yml", "template.json",
 }
 
 // Find returns the files of a repository that can be imported, the preferred first.
@@ -154,14 +162,18 @@ func FormatOf(name string) (Format, error) {
 		return Kamal, nil
 	case strings.HasPrefix(base, "fly") && strings.HasSuffix(base, ".toml"):
 		return Fly, nil
-	case strings.HasPrefix(base, "serverless") && (yaml || strings.HasSuffix(base, ".json")):
+	case strings.HasPrefix(base, "serverless") && (yaml || strings.HasSuffix(base, ".json") || isProgram(base)):
 		return Serverless, nil
-	case strings.HasPrefix(base, "serverless"):
-		return "", &Error{codeUnknown, name, "a configuration that is a program is not read", "npx serverless print --format yaml > serverless.yml, then titrate import serverless.yml"}
 	case yaml || strings.HasSuffix(base, ".json") || strings.HasSuffix(base, ".template"):
 		return SAM, nil
 	}
 	return "", &Error{codeUnknown, name, "it is not known how to read this file", "a compose.yaml, Kamal's config/deploy.yml, a fly.toml, a Procfile, a serverless.yml or a SAM template can be imported"}
+}
+
+// isProgram reports whether a configuration of the Serverless Framework is a program, which
+// the framework alone can read.
+func isProgram(name string) bool {
+	return slices.Contains([]string{".js", ".cjs", ".mjs", ".ts", ".mts", ".cts"}, path.Ext(name))
 }
 
 // Import reads a file of a repository: name is relative to its root. An error is an

@@ -72,7 +72,9 @@ func (d *reader) deployment(fn *node) *Deployment {
 	if own == nil || own.kind != table && !own.null() {
 		return nil
 	}
-	own.str() // an empty one: only the common settings
+	if own.str(); len(own.fields) == 0 {
+		own.taken = true // an empty one: only the common settings
+	}
 	at := func(key string) *node {
 		common := all.under(key)
 		if n := own.under(key); n != nil {

@@ -14,6 +14,7 @@ type Options struct {
 	Options map[string]string // stage, region and other options of the command line
 	Env     map[string]string // the environment variables that may be used
 	Params  map[string]string // --param
+	State   []byte            // serverless-state.json of the framework, for a configuration that is a program
 }
 
 // Project is what a service's files say, with variables resolved. Values that only a

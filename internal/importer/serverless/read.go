@@ -27,7 +27,12 @@ func Read(tree fs.FS, opts Options) (*Project, error) {
 		return nil, err
 	}
 	r := &resolver{tree: tree, dir: path.Dir(name), opts: opts, files: map[string]*node{}}
-	if r.root, err = r.parse(src, name); err != nil {
+	if len(opts.State) > 0 {
+		r.root, err = r.stated(opts.State, src, name)
+	} else {
+		r.root, err = r.parse(src, name)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if r.root.kind != table {
