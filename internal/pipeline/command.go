@@ -7,6 +7,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 // command builds a workload by the command of its manifest. The command sees
@@ -46,20 +47,9 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 		return art, false, err
 	}
 	defer release()
-	copied, err := r.folder(w.Name)
+	copied, err := r.runCommand(ctx, w, source)
 	if err != nil {
 		return art, false, err
-	}
-	if err := copyTree(source, copied); err != nil {
-		return art, false, fmt.Errorf("copy the source of %s: %w", w.Name, err)
-	}
-	for _, st := range []struct {
-		name, line string
-		network    bool
-	}{{StepFetch, w.Build.Fetch, r.cfg.Network}, {StepCompile, w.Build.Command, w.Build.Network}, {StepTest, w.Build.Test, w.Build.Network}} {
-		if err := r.shell(ctx, w, copied, st.name, st.line, st.network); err != nil {
-			return art, false, err
-		}
 	}
 	art.BuiltAt, art.Toolchain = r.began.UTC(), w.Build.Command
 	if w.Function != nil {
@@ -68,6 +58,58 @@ func (r *run) commanded(ctx context.Context, w Workload) (art Artifact, reused b
 	}
 	art, err = r.keepOutput(ctx, w, copied, art)
 	return art, false, err
+}
+
+// commandRun is the folder in which a command was run, for all functions that take
+// something of what it leaves: a framework that packs sixty of them does so once.
+type commandRun struct {
+	once   sync.Once
+	first  Workload
+	folder string
+	err    error
+}
+
+// runCommand runs what a build says in a copy of its folder, and returns that.
+func (r *run) runCommand(ctx context.Context, w Workload, source string) (folder string, err error) {
+	if w.Function == nil {
+		return r.runSteps(ctx, w, source)
+	}
+	b := w.Build
+	key := strings.Join([]string{b.Dir, b.Fetch, b.Command, b.Test, fmt.Sprint(b.Network)}, "\x00")
+	r.mu.Lock()
+	c := r.commands[key]
+	if c == nil {
+		if r.commands == nil {
+			r.commands = map[string]*commandRun{}
+		}
+		c = &commandRun{first: w}
+		r.commands[key] = c
+	}
+	r.mu.Unlock()
+	c.once.Do(func() { c.folder, c.err = r.runSteps(ctx, c.first, source) })
+	if c.err != nil && c.first.Name != w.Name {
+		return "", shared(c.err, c.first, w)
+	}
+	return c.folder, c.err
+}
+
+// runSteps copies a folder and runs the lines of a build in it.
+func (r *run) runSteps(ctx context.Context, w Workload, source string) (copied string, err error) {
+	if copied, err = r.folder(w.Name); err != nil {
+		return "", err
+	}
+	if err := copyTree(source, copied); err != nil {
+		return "", fmt.Errorf("copy the source of %s: %w", w.Name, err)
+	}
+	for _, st := range []struct {
+		name, line string
+		network    bool
+	}{{StepFetch, w.Build.Fetch, r.cfg.Network}, {StepCompile, w.Build.Command, w.Build.Network}, {StepTest, w.Build.Test, w.Build.Network}} {
+		if err := r.shell(ctx, w, copied, st.name, st.line, st.network); err != nil {
+			return "", err
+		}
+	}
+	return copied, nil
 }
 
 // shell runs a line of the build in the sandbox.

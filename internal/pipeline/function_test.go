@@ -255,6 +255,32 @@ func TestFunction_byACommandThatLeavesAFolderAProgramOrAZip(t *testing.T) {
 	}
 }
 
+func TestFunction_oneCommandLeavesTheZipsOfAll(t *testing.T) {
+	t.Parallel()
+	b := builder(t, nil)
+	fn := func(name, output, command string) Workload {
+		w := function(name, ".", "provided")
+		w.Build.Command, w.Build.Output = command, output
+		return w
+	}
+	const pack = "test ! -e ran && touch ran && mkdir out && for f in a b; do mkdir $f && echo '#!/bin/sh' > $f/bootstrap && chmod +x $f/bootstrap && echo $f > $f/own && mv $f out/; done"
+	source := files(t, "pack.sh", pack)
+	res := mustBuild(t, b, source, fn("a", "out/a", pack), fn("b", "out/b", pack))
+	if res[0].Artifact.Digest == res[1].Artifact.Digest {
+		t.Error("both have the same files")
+	}
+	for i, want := range []string{"a", "b"} {
+		own, err := os.ReadFile(filepath.Join(b.artifacts.Path(res[i].Artifact.Digest), "own"))
+		if err != nil || strings.TrimSpace(string(own)) != want {
+			t.Errorf("%s has %q: %v", want, own, err)
+		}
+	}
+	_, err := build(t, b, source, fn("a", "out/a", "exit 7"), fn("b", "out/b", "exit 7"))
+	if err == nil || !strings.Contains(err.Error(), "it shares its build with") {
+		t.Errorf("the command failed once: %v", err)
+	}
+}
+
 func TestFunction_saysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	b := builder(t, nil)

@@ -225,6 +225,8 @@ type run struct {
 	results map[string]Result
 	folders int
 
+	commands map[string]*commandRun // of functions, by what is run
+
 	// Not changed once the builds have begun.
 	units  map[string]*unit // by function
 	layers map[layerKey]*layerBuild
