@@ -21,6 +21,8 @@ type cloudFunction struct {
 	folder  string // of its code, in the repository
 	payload string // of its requests, as the routes so far have it
 	made    bundle // of a zip that is taken
+
+	events, asked int // how many events are requests, and how many of these are let in by an authorizer
 }
 
 var camel = regexp.MustCompile(`([a-z0-9])([A-Z])`)
@@ -118,6 +120,7 @@ func (f *cloudFunction) handlerOf() {
 
 // route adds a route; "*" and "" are every method or path.
 func (f *cloudFunction) route(method, at string, from *node) {
+	f.events++
 	method = strings.ToUpper(method)
 	if method == "" || method == "*" {
 		method = "ANY"
@@ -161,6 +164,51 @@ func (f *cloudFunction) routes() {
 		f.set("http", routes[0], at)
 	} else {
 		f.set("http", routes, at)
+	}
+}
+
+// authorizer is who lets a request to a function in.
+type authorizer struct {
+	name, issuer     string
+	audience, scopes []string
+	source           string // where the token is
+}
+
+// jwt takes over an authorizer that asks for a token of a known issuer.
+func (b *builder) jwt(f *cloudFunction, a authorizer, n *node) {
+	if a.issuer == "" || strings.Contains(a.issuer, "${") || len(a.audience) == 0 {
+		what := ""
+		if a.name != "" {
+			what = " (" + a.name + ")"
+		}
+		b.note(n, Lost, "its authorizer"+what+" is not a JWT authorizer with a known issuer and audience: the route is open", "http: { routes, jwt: { issuer, audience } }, or check in the function")
+		return
+	}
+	if a.source != "" && !strings.EqualFold(a.source, "$request.header.Authorization") {
+		b.note(n, Changed, "the token was read from "+a.source+", and is read from the header Authorization here", "")
+	}
+	for _, s := range f.http() {
+		if have, _ := s.value.([]said); s.key == "jwt" && fmt.Sprint(have[0].value, have[1].value) != fmt.Sprint(a.issuer, a.audience) {
+			b.note(n, Changed, "its routes have several authorizers; here "+a.issuer+" lets in to all of them", "a function for each, of the same build")
+		}
+	}
+	f.asked++
+	jwt := []said{{"issuer", a.issuer, n}, {"audience", a.audience, n}}
+	if len(a.scopes) > 0 {
+		jwt = append(jwt, said{"scopes", a.scopes, n})
+	}
+	f.add("http", "jwt", jwt, n)
+}
+
+func (f *cloudFunction) http() []said {
+	entries, _ := f.value("http").([]said)
+	return entries
+}
+
+// guarded says where some routes of a function had an authorizer, and others none.
+func (b *builder) guarded(f *cloudFunction, at *node) {
+	if f.asked > 0 && f.asked < f.events {
+		b.note(at, Changed, "some of its routes were open to everybody; here its authorizer is asked for all of them", "a function for each, of the same build")
 	}
 }
 
@@ -308,7 +356,7 @@ func reservedVariable(name string) bool {
 }
 
 // shared is what goes into defaults when most functions say it, and all say something.
-var shared = []string{"runtime", "memory", "timeout", "rollout"}
+var shared = []string{"runtime", "memory", "timeout", "rollout", "layers"}
 
 // called says where a function had another name at AWS, by which other code may call it.
 func (b *builder) called(f *cloudFunction, name string, at *node) {

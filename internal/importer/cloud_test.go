@@ -274,6 +274,7 @@ func TestSAM_nothingIsDropped(t *testing.T) {
 	projects := []*sam.Project{full, shifted, byName}
 	for _, e := range []sam.Event{
 		{Kind: sam.HTTPAPI, Method: "GET", Path: "/", Payload: "2.0"},
+		{Kind: sam.HTTPAPI, Method: "GET", Path: "/", Payload: "2.0", Authorizer: &sam.Authorizer{Name: "users", Issuer: "https://i.example", Audience: []string{"a"}}},
 		{Kind: sam.RESTAPI, Method: "GET", Path: "/", API: "A"},
 		{Kind: sam.FunctionURL},
 		{Kind: sam.Schedule, Expression: "rate(1 hour)"},

@@ -40,7 +40,7 @@ func (b *builder) bundles(p *serverless.Project) {
 	plugin := slices.IndexFunc(p.Plugins, func(s string) bool { return slices.Contains(bundlers, s) })
 	dir := path.Dir(b.file)
 	root, fetch, program := b.framed(dir)
-	if b.options.Packaged != nil && b.options.Packaged.Program != "" {
+	if program == "" && b.options.Packaged != nil {
 		program = b.options.Packaged.Program
 	}
 	artifacts := b.artifacts()

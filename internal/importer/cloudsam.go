@@ -51,7 +51,7 @@ func (r *samReader) project() {
 		r.note(samNode(a.At, "Resources."+a.ID), Needless, "the gateway answers for the app's host", "")
 	}
 	for _, l := range r.p.Layers {
-		r.note(samNode(l.At, "Resources."+l.ID), Lost, "layers are not laid under functions", "put its files into the function's folder, or install them as dependencies")
+		r.note(samNode(l.At, "Resources."+l.ID), Needless, "its files are part of each function that has it: it has no name, runtimes or versions of its own", "")
 	}
 	for _, t := range r.p.Parameters {
 		switch {
@@ -87,6 +87,15 @@ func (r *samReader) fn(of sam.Function) {
 		}
 	}
 	r.buildOf(f)
+	for _, name := range of.Layers {
+		from := samNode(of.At, at.path+".Layers")
+		i := slices.IndexFunc(r.p.Layers, func(l sam.Layer) bool { return l.ID == name })
+		if i < 0 {
+			r.foreign(name, from)
+			continue
+		}
+		r.layer(f, name, r.p.Layers[i].ContentURI, from)
+	}
 	if of.Name != "" {
 		r.called(f, of.Name, at)
 	}
@@ -118,6 +127,7 @@ func (r *samReader) fn(of sam.Function) {
 	for _, e := range of.Events {
 		r.event(f, e, of)
 	}
+	r.guarded(f, at)
 	f.routes()
 	r.shift(f, of)
 	r.rest(of, at)
@@ -172,6 +182,9 @@ func (r *samReader) event(f *cloudFunction, e sam.Event, of sam.Function) {
 			payload = "1.0"
 		}
 		r.payload(f, payload, at)
+		if a := e.Authorizer; a != nil {
+			r.jwt(f, authorizer{a.Name, a.Issuer, a.Audience, a.Scopes, a.Source}, at)
+		}
 	case sam.FunctionURL:
 		r.ownAddress(f, e.Auth != "" && e.Auth != "NONE", nil, at)
 	case sam.Schedule:
@@ -260,7 +273,6 @@ func (r *samReader) rest(of sam.Function, at *node) {
 			r.note(samNode(of.At, at.path+"."+key), Lost, why, instead)
 		}
 	}
-	lost(len(of.Layers) > 0, "Layers", "layers are not laid under functions", "put their files into the function's folder, or install them as dependencies")
 	lost(of.EphemeralStorage > 0, "EphemeralStorage", "how much a function may write is not limited", "")
 	if d := of.DeadLetter; d != nil {
 		lost(true, "DeadLetterQueue", "calls that are not waited for are tried three times, and then logged, not sent to "+d.Target, "send what fails from the function to a queue")

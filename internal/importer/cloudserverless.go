@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -103,7 +104,7 @@ func (r *slsReader) project() {
 		}
 	}
 	for _, l := range r.p.Layers {
-		r.note(slsNode(l.At, "layers."+l.Key), Lost, "layers are not laid under functions", "put its files into the function's folder, or install them as dependencies")
+		r.note(slsNode(l.At, "layers."+l.Key), Needless, "its files are part of each function that has it: it has no name, runtimes or versions of its own", "")
 	}
 	if pk := r.p.Package; pk != nil && pk.Artifact != "" && len(r.bundle) == 0 {
 		r.note(slsNode(pk.At, "package"), Lost, "the archive "+pk.Artifact+" is not in the repository: the functions are built from their folder", "build: { command, output: "+pk.Artifact+" }")
@@ -123,6 +124,7 @@ func (r *slsReader) fn(of serverless.Function) {
 		return
 	}
 	r.buildOf(f)
+	r.layers(f, of, at)
 	if of.Name != r.p.Service+"-"+r.p.Provider.Stage+"-"+of.Key {
 		r.called(f, of.Name, at)
 	}
@@ -140,9 +142,26 @@ func (r *slsReader) fn(of serverless.Function) {
 		r.event(f, e, at)
 	}
 	r.address(f, of, at)
+	r.guarded(f, at)
 	f.routes()
 	r.shift(f, of)
 	r.rest(of, at)
+}
+
+// layers lays the project's own layers under a function.
+func (r *slsReader) layers(f *cloudFunction, of serverless.Function, at *node) {
+	from := slsNode(of.At, at.path+".layers")
+	for _, t := range of.Layers {
+		i := slices.IndexFunc(r.p.Layers, func(l serverless.Layer) bool {
+			return t.Type == "AWS::Lambda::LayerVersion" && l.Key == t.Name
+		})
+		if i < 0 {
+			r.foreign(cmp.Or(t.ARN, t.Name, t.Resource), from)
+			continue
+		}
+		l := r.p.Layers[i]
+		r.layer(f, l.Key, cmp.Or(l.Artifact, l.Path), from)
+	}
 }
 
 // scale says how many instances there may be.
@@ -319,25 +338,15 @@ func (r *slsReader) authorizer(f *cloudFunction, a serverless.Authorizer, n *nod
 			}
 		}
 	}
-	if a.Issuer == "" || strings.Contains(a.Issuer, "${") || len(a.Audience) == 0 {
-		what := ""
-		if by := a.Name + a.Function; a.ARN != nil || by != "" {
-			if a.ARN != nil {
-				by += a.ARN.Name
-			}
-			what = " (" + by + ")"
-		}
-		r.note(n, Lost, "its authorizer"+what+" is not a JWT authorizer with a known issuer and audience: the route is open", "http: { routes, jwt: { issuer, audience } }, or check in the function")
-		return
+	by := a.Name + a.Function
+	if a.ARN != nil {
+		by += a.ARN.Name
 	}
-	if len(a.IdentitySource) > 0 && !strings.EqualFold(a.IdentitySource[0], "$request.header.Authorization") {
-		r.note(n, Changed, "the token was read from "+strings.Join(a.IdentitySource, ", ")+", and is read from the header Authorization here", "")
+	source := ""
+	if len(a.IdentitySource) > 0 {
+		source = a.IdentitySource[0]
 	}
-	jwt := []said{{"issuer", a.Issuer, n}, {"audience", a.Audience, n}}
-	if len(scopes) > 0 {
-		jwt = append(jwt, said{"scopes", scopes, n})
-	}
-	f.add("http", "jwt", jwt, n)
+	r.jwt(f, authorizer{by, a.Issuer, a.Audience, scopes, source}, n)
 }
 
 // shift takes over how traffic moves to a new version.
@@ -391,7 +400,6 @@ func (r *slsReader) rest(of serverless.Function, at *node) {
 			r.note(slsNode(of.At, at.path+"."+key), Lost, why, instead)
 		}
 	}
-	lost(len(of.Layers) > 0, "layers", "layers are not laid under functions", "put their files into the function's folder, or install them as dependencies")
 	lost(of.EphemeralStorage != nil, "ephemeralStorageSize", "how much a function may write is not limited", "")
 	lost(of.OnError != nil, "onError", "calls that are not waited for are tried three times, and then logged", "send what fails from the function to a queue")
 	lost(of.OnFailure != nil || of.OnSuccess != nil, "destinations", "what comes of a call is sent nowhere", "send it from the function to a queue")

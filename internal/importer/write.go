@@ -145,7 +145,7 @@ func (b *builder) drop(from *node, p manifest.Problem) {
 
 // order is how the keys of services and accessories stand in the file.
 var order = []string{
-	"use", "version", "image", "build", "handler", "runtime", "memory", "timeout", "http", "cron", "queue", "topic", "visibility", "retention", "delay", "maxReceive", "deadLetter", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets", "alarms",
+	"use", "version", "image", "build", "handler", "runtime", "layers", "memory", "timeout", "http", "cron", "queue", "topic", "visibility", "retention", "delay", "maxReceive", "deadLetter", "run", "worker", "port", "health", "host", "route", "scale", "limits", "readOnly", "volumes", "env", "secrets", "alarms",
 	"url", "secret", "hooks", "rollout", "startTimeout", "drain", "deploy", "services",
 }
 

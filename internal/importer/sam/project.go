@@ -97,6 +97,7 @@ type Event struct {
 	Method, Path      string // empty or ANY for every one
 	Payload           string // 1.0 or 2.0; empty when not said
 	Auth              string // AuthType of a function URL
+	Authorizer        *Authorizer
 	Expression        string // cron(…), rate(…), at(…)
 	TimeZone, Input   string
 	Source            string // logical ID or ARN of the queue or topic
