@@ -74,3 +74,39 @@ func TestImport_runsTheProjectsOwnFramework(t *testing.T) {
 		})
 	}
 }
+
+// TestImport_aProgramIsReadByTheProjectsOwnFramework: without it the error says what to type.
+func TestImport_aProgramIsReadByTheProjectsOwnFramework(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("the project's own framework needs node, which is not here")
+	}
+	const state = `{"service": {"service": "shop", "plugins": ["serverless-esbuild"], "provider": {"name": "aws", "runtime": "nodejs20.x", "stage": "dev"}, "functions": {"hello": {"handler": "src/h.hello", "package": {"artifact": ".serverless/hello.zip"}}}}}`
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func() (code int, out, said string) {
+		t.Helper()
+		var o, e bytes.Buffer
+		code = Main(t.Context(), []string{"import"}, Terminal{In: strings.NewReader(""), Out: &o, Err: &e, Dir: dir, Env: append(os.Environ(), "TITRATE_DATA="+t.TempDir())})
+		return code, o.String(), e.String()
+	}
+	write("serverless.ts", "export = {\n  service: 'shop',\n  functions: {\n    hello: { handler: 'src/h.hello' },\n  },\n};\n")
+	write("package.json", `{"devDependencies": {"serverless": "3"}}`)
+	write("src/h.ts", "export const hello = async () => 'hello'\n")
+	if code, _, said := run(); code == 0 || !strings.Contains(said, "T0902") || !strings.Contains(said, "npm ci") {
+		t.Errorf("without the framework: exit code %d, %s", code, said)
+	}
+	write("node_modules/.bin/serverless", "#!/bin/sh\nprintf '%s' '{\"Resources\": {}}' > \"$3/cloudformation-template-update-stack.json\"\nprintf '%s' '"+state+"' > \"$3/serverless-state.json\"\n")
+	code, out, said := run()
+	if code != 0 || !strings.Contains(out, "output: .serverless/hello.zip") || !strings.Contains(out, "npx serverless package") || !strings.Contains(said, "serverless.ts:4") {
+		t.Errorf("exit code %d\n%s%s", code, out, said)
+	}
+}

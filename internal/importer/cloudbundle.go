@@ -45,6 +45,7 @@ func (b *builder) bundles(p *serverless.Project) {
 	}
 	artifacts := b.artifacts()
 	var made, unbuilt bool
+	command := b.packs(program, dir, root)
 	for _, f := range p.Functions {
 		if zip := ownZip(p, f); zip != "" {
 			if at, ok := repoPath(dir, zip); ok && b.exists(at) {
@@ -67,14 +68,14 @@ func (b *builder) bundles(p *serverless.Project) {
 			unbuilt = true
 			continue
 		}
-		made = true
-		u := bundle{dir: root, fetch: fetch, command: b.packs(program, dir, root), output: path.Join(".serverless", zip)}
-		if below, ok := strings.CutPrefix(dir, root+"/"); ok {
-			u.output = path.Join(below, u.output)
-		} else if root == "." && dir != "." {
-			u.output = path.Join(dir, u.output)
+		output := path.Join(below(dir, root), ".serverless", zip)
+		if !made && len(p.Layers) > 0 {
+			// The framework asks the account for the layers of the last release, once the zips
+			// are made ("compareWithLastLayer").
+			command += " || test -s " + quotedWord(path.Join(".serverless", zip))
 		}
-		b.bundle[f.Key] = u
+		made = true
+		b.bundle[f.Key] = bundle{root, fetch, command, output}
 	}
 	at := slsNode(p.At, "plugins")
 	by := "a plugin"
@@ -195,13 +196,17 @@ func (b *builder) packs(program, dir, root string) string {
 		line += " --param " + quotedWord(name+"="+b.options.Params[name])
 	}
 	if dir != root {
-		below := dir
-		if root != "." {
-			below = strings.TrimPrefix(dir, root+"/")
-		}
-		line = "cd " + quotedWord(below) + " && " + line
+		line = "cd " + quotedWord(below(dir, root)) + " && " + line
 	}
 	return line
+}
+
+// below is a folder, as seen from one that it is in.
+func below(dir, root string) string {
+	if root == "." {
+		return dir
+	}
+	return path.Join(".", strings.TrimPrefix(strings.TrimPrefix(dir, root), "/"))
 }
 
 // quotedWord is a word of a shell line.

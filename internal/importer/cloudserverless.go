@@ -19,7 +19,7 @@ func (b *builder) serverless() error {
 	}
 	if isProgram(b.file) {
 		if b.options.Packaged == nil || len(b.options.Packaged.State) == 0 {
-			return &Error{codeUnknown, b.file, "a configuration that is a program is read by the project's own framework alone, whose package command left nothing", "npm ci, which installs serverless or osls, then titrate import " + b.file}
+			return &Error{codeUnknown, b.file, "a configuration that is a program is read by the project's own framework, whose package command left nothing", "npm ci, which installs serverless or osls, then titrate import " + b.file}
 		}
 		o.State = b.options.Packaged.State
 	}
