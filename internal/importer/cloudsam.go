@@ -198,6 +198,9 @@ func (r *samReader) event(f *cloudFunction, e sam.Event, of sam.Function) {
 		if batch == 0 {
 			batch = 10 // the default of event source mappings
 		}
+		if strings.HasSuffix(e.Source, ".fifo") {
+			r.note(at, Lost, "queues do not keep order here", "")
+		}
 		r.source(f, name, batch, e.BatchWindow, e.MaxConcurrency, e.PartialBatch, at)
 	case sam.SNS:
 		name, _ := r.named(e.Source)

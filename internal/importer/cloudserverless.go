@@ -281,6 +281,9 @@ func (r *slsReader) queue(f *cloudFunction, s *serverless.Source, n *node) {
 		batch = 10 // the default of event source mappings
 	}
 	name, _ := r.target(s.From)
+	if s.From.Type == "" && (strings.HasSuffix(s.From.ARN, ".fifo") || strings.HasSuffix(s.From.Name, ".fifo")) {
+		r.note(n, Lost, "queues do not keep order here", "")
+	}
 	r.source(f, name, batch, value(s.Window), value(s.MaxConcurrency), s.PartialResponse, n)
 	if s.Filters != "" {
 		r.note(n, Lost, "filter patterns: every message of the queue calls the function", "look at the message in the function")

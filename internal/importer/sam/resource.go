@@ -1,5 +1,7 @@
 package sam
 
+import "strings"
+
 // kindOf is the Type of a resource.
 func kindOf(v *value) string {
 	if t := v.field("Type"); t != nil && t.kind == scalar {
@@ -46,6 +48,9 @@ func (r *reader) resource(id string, v *value) {
 		return // see packaged and alarms
 	default:
 		why, instead := other(kind)
+		if strings.HasPrefix(id, "Fn::ForEach::") {
+			why, instead = "loops are not unrolled: what this one makes is not read", "write its resources out"
+		}
 		r.lose(v, why, instead)
 		return
 	}

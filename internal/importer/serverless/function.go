@@ -20,6 +20,9 @@ func (d *reader) function(n *node) Function {
 	if f.Image == "" {
 		f.Image = n.under("image", "uri").str()
 	}
+	if f.Image == "" { // one of provider.ecr.images
+		f.Image = n.under("image", "name").str()
+	}
 	if f.Name == "" {
 		f.Name = d.p.Service + "-" + d.p.Provider.Stage + "-" + n.key
 	}
