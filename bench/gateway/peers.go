@@ -194,7 +194,7 @@ func (p *peer) measure(ctx context.Context, connections int, each time.Duration)
 	}
 	number := func(r *regexp.Regexp) (f float64) {
 		if found := r.FindSubmatch(out); found != nil {
-			f, _ = strconv.ParseFloat(string(found[1]), 64) //nolint:errcheck // the pattern is one of digits
+			f, _ = strconv.ParseFloat(string(found[1]), 64)
 		}
 		return f
 	}

@@ -53,8 +53,10 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	}
 	failed := make(chan error, len(sides))
 	var accepting sync.WaitGroup
+	open, shut := context.WithCancel(ctx)
+	defer shut()
 	for _, s := range sides {
-		accepting.Go(func() { failed <- s.serve(ctx, fast) })
+		accepting.Go(func() { failed <- s.serve(open, fast) })
 	}
 
 	var err error
@@ -66,6 +68,7 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 		}
 	}
 	g.stopping.Store(true)
+	shut()
 	for _, s := range sides {
 		s.listener.Close()
 	}

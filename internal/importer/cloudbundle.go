@@ -61,7 +61,7 @@ func (b *builder) bundles(p *serverless.Project) {
 			}
 		}
 		node := f.Runtime == "" || strings.HasPrefix(f.Runtime, "nodejs") || open(f.Runtime)
-		if !node || !(plugin >= 0 || b.elsewhere(f, zip)) {
+		if !node || plugin < 0 && !b.elsewhere(f, zip) {
 			continue
 		}
 		if program == "" {

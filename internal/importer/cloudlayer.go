@@ -6,8 +6,8 @@ import (
 )
 
 // layer gives a function a layer of the project: a folder or a zip of the repository that
-// holds what AWS would unpack to /opt. It reports whether the repository has it.
-func (b *builder) layer(f *cloudFunction, name, at string, from *node) bool {
+// holds what AWS would unpack to /opt.
+func (b *builder) layer(f *cloudFunction, name, at string, from *node) {
 	dir, ok := repoPath(path.Dir(b.file), at)
 	if at == "" || !ok || dir == "." || !b.exists(dir) {
 		why := "what is in the layer " + name + " is not said"
@@ -15,11 +15,10 @@ func (b *builder) layer(f *cloudFunction, name, at string, from *node) bool {
 			why = "the layer " + name + " is made of " + at + ", which is not in the repository"
 		}
 		b.note(from, Lost, why, "put its folder, or the zip that is uploaded to AWS, into the repository: layers: [layers/"+kebab(name)+".zip]")
-		return false
+		return
 	}
 	have, _ := f.value("layers").([]string)
 	f.set("layers", append(have[:len(have):len(have)], dir), from)
-	return true
 }
 
 // foreign notes a layer that is none of the project.
