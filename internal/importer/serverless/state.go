@@ -83,6 +83,9 @@ var step = regexp.MustCompile(`^\[(?:"((?:[^"\\]|\\.)*)"|(\d{1,9}))\]`)
 func (c *shared) find(name string) *node {
 	at, rest := c.all, strings.TrimPrefix(name, "$")
 	for rest != "" && at != nil {
+		if c.err = c.r.spend(c.service.At, 1, 0); c.err != nil {
+			return nil
+		}
 		m := step.FindStringSubmatch(rest)
 		if m == nil {
 			return nil
