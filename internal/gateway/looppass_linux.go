@@ -16,6 +16,8 @@ type passage struct {
 	*ticket
 	c       *client
 	k       *link // nil: none yet, or none any more
+	calling *call // of a function; nil: none
+	called  called
 	id      string
 	toHEAD  bool
 	again   bool // it may be sent once more, where the instance has closed without a word (RFC 9110, 9.2.2)
@@ -45,20 +47,28 @@ func (c *client) pass() {
 		c.move()
 		return
 	}
-	a.connects = true
 	t, ref := l.g.admit(a)
-	switch {
-	case ref == refuseCalled:
-		c.length = 0
-		c.move()
-		return
-	case ref != nil:
+	if ref != nil {
 		c.answer(reply1{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return
 	}
 	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, again: repeatable(r), end: end}
-	t.begin(func(error) { l.post(x.cutOff) })
+	t.begin(x.cutter())
 	c.x, c.phase = x, waiting
+	x.dispatch()
+}
+
+// cutter ends the request from any goroutine.
+func (x *passage) cutter() func(error) {
+	return func(error) { x.c.loop.post(x.cutOff) }
+}
+
+// dispatch gives the request to the instance of the ticket.
+func (x *passage) dispatch() {
+	if c, ok := x.instance.upstream.(callee); ok {
+		x.call(c)
+		return
+	}
 	x.send(false)
 }
 
@@ -147,6 +157,10 @@ func (x *passage) reply(r refusal) {
 
 // drop gives the link up.
 func (x *passage) drop() {
+	if x.calling != nil {
+		x.calling.stop(errCut)
+		x.calling = nil
+	}
 	if k := x.k; k != nil {
 		x.k, k.x = nil, nil
 		k.close()
@@ -200,8 +214,8 @@ func (x *passage) settle() {
 }
 
 func (x *passage) outcome() outcome {
-	o := outcome{status: x.status, latency: x.latency()}
-	if x.broke || o.status >= 500 && !x.ended.Load() {
+	o := outcome{called: x.called, status: x.status, latency: x.latency()}
+	if x.broke || x.called.failure.Reached() || o.status >= 500 && !x.ended.Load() {
 		o.failed = true
 	} else {
 		o.aborted = x.gone
@@ -224,7 +238,7 @@ func (x *passage) latency() time.Duration {
 func (x *passage) over(last []byte) {
 	c, k := x.c, x.k
 	reuse := !x.res.Close
-	x.k = nil
+	x.k, x.calling = nil, nil
 	x.settle()
 	if k != nil {
 		k.free(reuse)
@@ -239,6 +253,14 @@ func (x *passage) over(last []byte) {
 // relay moves what the version says to the client, until one of them makes it wait.
 func (x *passage) relay() {
 	c, k := x.c, x.k
+	if x.calling != nil {
+		if len(c.out) == 0 {
+			x.goOn()
+		} else {
+			c.late = c.loop.now.Add(c.loop.g.cfg.StallTimeout)
+		}
+		return
+	}
 	if !x.since.IsZero() && k.readable {
 		x.waited += c.loop.now.Sub(x.since)
 		x.since = time.Time{}

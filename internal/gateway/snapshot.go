@@ -30,19 +30,6 @@ type lane struct {
 	split    *split          // nil: nothing has traffic yet
 }
 
-// called reports whether the lane is a function's, which is called and not connected to.
-func (l *lane) called() bool {
-	if l.split == nil {
-		return false
-	}
-	for _, f := range l.split.fleets {
-		if ready := *f.ready.Load(); len(ready) > 0 {
-			return ready[0].Callee != nil
-		}
-	}
-	return false
-}
-
 // split gives out the versions of a workload by weight. It is shared by
 // snapshots as long as the weights stay the same, so that what was drawn since
 // the weight changed can be told (R15).

@@ -23,7 +23,6 @@ type arrival struct {
 	version  string // header Titrate-Version
 	token    string // header Titrate-Preview
 	link     string // token in the address or its cookie; for preview hosts only
-	connects bool   // whoever has it can connect, and not call
 }
 
 // refusal is a request that reaches no instance, and the answer it gets.
@@ -41,7 +40,6 @@ var (
 	refuseSplit    = &refusal{http.StatusServiceUnavailable, "no version of this workload takes traffic yet"}
 	refuseReady    = &refusal{http.StatusServiceUnavailable, "no instance is ready"}
 	refuseEmpty    = &refusal{http.StatusServiceUnavailable, "the gateway has no routing table yet"}
-	refuseCalled   = &refusal{http.StatusNotImplemented, "a function is called, not connected to"} // who asked asks elsewhere
 	refuseFull     = &refusal{http.StatusServiceUnavailable, "too many requests are under way"}
 )
 
@@ -111,8 +109,6 @@ func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
 	switch {
 	case ref != nil:
 		return nil, ref
-	case a.connects && l.called():
-		return nil, refuseCalled
 	case v != 0:
 		return g.preview(l, v, nil)
 	}
