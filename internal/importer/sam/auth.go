@@ -23,7 +23,7 @@ func (r *reader) auth(api string) *value {
 }
 
 // authorizer is the one that an event names, or its API for all; nil: there is none.
-func (r *reader) authorizer(api string, p *value) *Authorizer {
+func (r *reader) authorizer(at At, api string, p *value) *Authorizer {
 	own, all := r.table(p.field("Auth")), r.auth(api)
 	name, usual := r.text(own.field("Authorizer")), r.text(all.field("DefaultAuthorizer"))
 	if name == "" {
@@ -32,7 +32,7 @@ func (r *reader) authorizer(api string, p *value) *Authorizer {
 	if name == "" || name == "NONE" {
 		return nil
 	}
-	a := &Authorizer{At: r.at(p), Name: name}
+	a := &Authorizer{At: at, Name: name}
 	if d := r.table(r.table(all.field("Authorizers")).field(name)); d != nil {
 		jwt := r.table(d.field("JwtConfiguration"))
 		a.Issuer, a.Audience = r.text(jwt.field("issuer")), r.texts(jwt.field("audience"))

@@ -15,7 +15,7 @@ func (r *reader) event(f *Function, name string, v *value) {
 	switch t.text {
 	case "HttpApi":
 		e.Kind, e.API = HTTPAPI, r.reference(p.field("ApiId"))
-		e.Payload, e.Authorizer = r.text(p.field("PayloadFormatVersion")), r.authorizer(e.API, p)
+		e.Payload, e.Authorizer = r.text(p.field("PayloadFormatVersion")), r.authorizer(e.At, e.API, p)
 		e.Method, e.Path = r.text(p.field("Method")), r.text(p.field("Path"))
 	case "Api":
 		e.Kind, e.API = RESTAPI, r.reference(p.field("RestApiId"))

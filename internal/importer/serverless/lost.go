@@ -23,7 +23,7 @@ func leftover(out []Lost, n *node) []Lost {
 	if isResource(n) {
 		out = append(out, resourceLost(n))
 		for _, p := range n.under("Properties").fieldsOf() {
-			if t := n.under("Type").text; (t == "AWS::SQS::Queue" || t == "AWS::SNS::Topic") && !anyTaken(p) {
+			if t := n.under("Type"); t != nil && (t.text == "AWS::SQS::Queue" || t.text == "AWS::SNS::Topic") && !anyTaken(p) {
 				out = append(out, lostAt(p)) // what is read of the resource goes without it
 			}
 		}
