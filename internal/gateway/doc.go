@@ -7,11 +7,11 @@
 // an arrival goes in, a ticket for one instance comes out, and the ticket's
 // outcome is counted once.
 //
-// Two fronts turn connections into arrivals and outcomes. Plain HTTP/1.1 to services is
-// served by loops (loop*_linux.go), one thread for each processor, which read and write
-// heads by package http1. What is not plain is moved, with what was read of it, to the front
+// Two fronts turn connections into arrivals and outcomes. Plain HTTP/1.1 is served by loops
+// (loop*_linux.go), one thread for each processor, which read and write heads by package
+// http1. What is not plain is moved, with what was read of it, to the front
 // on net/http (front.go, forward.go, bodies.go): TLS and HTTP/2, upgrades, chunked and large
-// bodies, previews, functions, and all of it on other systems than Linux.
+// bodies, previews, and all of it on other systems than Linux.
 //
 // A function's version is called (callee.go) where a service's instance is connected
 // to. What calls it otherwise than by a request comes in by [Gateway.Deliver], and takes
