@@ -5,10 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
-	"log"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"sync/atomic"
@@ -38,7 +35,7 @@ type environment struct {
 	group cgroup.Group
 
 	api        *runtimeapi.Environment
-	server     *http.Server
+	server     *runtimeapi.Server
 	proc       *process // nil until it has been started
 	extensions int      // that were started beside it
 	out        *outputs
@@ -170,7 +167,7 @@ func (e *environment) launch(ctx context.Context) error {
 	l.ReadOnly = append(l.ReadOnly, s.clients())
 	l.Group = e.group
 	e.api = runtimeapi.New(runtimeapi.Config{Function: w.identity, Clock: s.cfg.Now, NewID: rand.Text})
-	e.server = &http.Server{Handler: e.api, ReadHeaderTimeout: initLimit, ErrorLog: log.New(io.Discard, "", 0)}
+	e.server = runtimeapi.NewServer(e.api, initLimit)
 	if beside := extensionsOf(layers); beside != nil {
 		s.serveRuntime(e, listener, family{token: e.token})
 		limit, _ := e.limit(initLimit)

@@ -26,6 +26,9 @@ type Environment struct {
 	changed    chan struct{} // closed and made anew with each change of what stands below
 	call       *call         // under way; nil: idle
 	polling    bool          // the runtime waits for work
+	waits      *conn         // on this connection; nil: on one of net/http
+	left       chan struct{} // closed when it waits on another than waits
+	shut       bool          // nobody serves connections any more
 	extensions map[string]*extension
 	ready      bool  // it was quiet once
 	gone       error // why there will be no work any more; nil: there may be

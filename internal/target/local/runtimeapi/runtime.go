@@ -42,11 +42,7 @@ func (e *Environment) next(w http.ResponseWriter, r *http.Request) {
 	h.Set("Lambda-Runtime-Aws-Request-Id", c.ID)
 	h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(c.Deadline.UnixMilli(), 10))
 	h.Set("Lambda-Runtime-Invoked-Function-Arn", c.ARN)
-	for _, optional := range []struct{ name, value string }{
-		{"Lambda-Runtime-Trace-Id", c.TraceID},
-		{"Lambda-Runtime-Client-Context", c.ClientContext},
-		{"Lambda-Runtime-Cognito-Identity", c.Identity},
-	} {
+	for _, optional := range c.optional() {
 		if optional.value != "" {
 			h.Set(optional.name, optional.value)
 		}
@@ -55,23 +51,84 @@ func (e *Environment) next(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(c.Payload) // one that did not get it does not answer: its deadline ends it
 }
 
+// optional are the headers of an event that not every one has.
+func (c *call) optional() [3]struct{ name, value string } {
+	return [...]struct{ name, value string }{
+		{"Lambda-Runtime-Trace-Id", c.TraceID},
+		{"Lambda-Runtime-Client-Context", c.ClientContext},
+		{"Lambda-Runtime-Cognito-Identity", c.Identity},
+	}
+}
+
+// poll notes that the runtime waits for an event on a connection; left is closed when it
+// waits on another. ok is false when it may not ask: it waits already, on a connection that
+// it has not closed, or has not answered what it had.
+func (e *Environment) poll(on *conn) (left chan struct{}, ok bool) {
+	e.change(func() {
+		if e.polling && e.waits != nil && e.waits.hungUp() {
+			close(e.left)
+			e.polling = false
+		}
+		if e.shut || e.polling || e.call != nil && e.call.delivered {
+			return
+		}
+		e.polling, e.waits, e.left = true, on, make(chan struct{})
+		left, ok = e.left, true
+	})
+	return left, ok
+}
+
+// letGo has nobody wait on a connection any more.
+func (e *Environment) letGo() {
+	e.change(func() {
+		if e.shut = true; e.waits != nil {
+			close(e.left)
+			e.polling, e.waits = false, nil
+		}
+	})
+}
+
+// deliver is the event that the runtime gets on a connection on which it waited, nil: it
+// gets none any more. ok is false when it waits on another, or nowhere.
+func (e *Environment) deliver(on *conn, came bool) (c *call, ok bool) {
+	e.change(func() {
+		if e.waits != on {
+			return
+		}
+		e.polling, e.waits = false, nil
+		switch {
+		case !came || e.call != nil && on.hungUp():
+		case e.call != nil:
+			c, ok = e.call, true
+			c.delivered = true
+		default:
+			ok = true
+		}
+	})
+	return c, ok
+}
+
 // claim is the call with an id, for one answer; nil, and an answer given, if there is none.
 func (e *Environment) claim(w http.ResponseWriter, id string) *call {
+	c, status, kind, message := e.take(id)
+	if c == nil {
+		refuse(w, status, kind, message)
+	}
+	return c
+}
+
+// take is claim with the answer to be given.
+func (e *Environment) take(id string) (c *call, status int, kind, message string) {
 	e.mu.Lock()
-	c := e.call
-	switch {
+	defer e.mu.Unlock()
+	switch c = e.call; {
 	case c == nil || c.ID != id || !c.delivered:
-		e.mu.Unlock()
-		refuse(w, http.StatusBadRequest, "InvalidRequestID", "no invocation with this id is under way")
-		return nil
+		return nil, http.StatusBadRequest, "InvalidRequestID", "no invocation with this id is under way"
 	case c.answering:
-		e.mu.Unlock()
-		refuse(w, http.StatusForbidden, "InvalidStateTransition", "the invocation is being answered already")
-		return nil
+		return nil, http.StatusForbidden, "InvalidStateTransition", "the invocation is being answered already"
 	}
 	c.answering = true
-	e.mu.Unlock()
-	return c
+	return c, 0, "", ""
 }
 
 // finish ends a call, unless it has ended meanwhile.
