@@ -43,7 +43,7 @@ func (s *Server) Serve(on net.Listener) error {
 	s.mu.Unlock()
 	var all sync.WaitGroup
 	defer all.Wait()
-	defer s.rest.Close() //nolint:errcheck // it never fails
+	defer s.rest.Close()                        //nolint:errcheck // it never fails
 	all.Go(func() { _ = s.http.Serve(s.rest) }) // until it is closed
 	for {
 		c, err := on.Accept()
