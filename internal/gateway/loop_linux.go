@@ -15,6 +15,7 @@ import (
 const (
 	bufferBytes = 16 << 10 // of what is read ahead of a connection; a request must fit, or it is moved
 	mostEvents  = 256      // taken from the kernel at a time
+	mostFree    = 256      // of what is kept for the next connection that needs it
 	sweepEvery  = 200 * time.Millisecond
 )
 
@@ -268,10 +269,17 @@ func (s *sock) unread() []byte {
 
 // rest gives the buffer back where nothing is in it.
 func (s *sock) rest() {
-	if s.in != nil && s.from == s.to {
-		s.loop.free = append(s.loop.free, s.in)
-		s.in, s.from, s.to = nil, 0, 0
+	if s.from == s.to {
+		s.giveBuffer()
 	}
+}
+
+// giveBuffer lets another connection have the buffer.
+func (s *sock) giveBuffer() {
+	if s.in != nil && len(s.loop.free) < mostFree {
+		s.loop.free = append(s.loop.free, s.in)
+	}
+	s.in, s.from, s.to = nil, 0, 0
 }
 
 func (l *loop) buffer() *buffer {
@@ -333,10 +341,7 @@ func (s *sock) forget() int {
 	s.closed = true
 	s.loop.g.looped.Add(-1)
 	s.loop.socks[s.fd] = nil
-	if s.in != nil {
-		s.loop.free = append(s.loop.free, s.in)
-		s.in, s.from, s.to = nil, 0, 0
-	}
+	s.giveBuffer()
 	s.out = nil
 	return s.fd
 }

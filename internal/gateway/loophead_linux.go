@@ -155,6 +155,7 @@ func (l *loop) takeRequest() *http1.Request {
 }
 
 func (l *loop) giveRequest(r *http1.Request) {
-	r.Reset()
-	l.reqs = append(l.reqs, r)
+	if r.Reset(); len(l.reqs) < mostFree {
+		l.reqs = append(l.reqs, r)
+	}
 }
