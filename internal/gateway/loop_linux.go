@@ -1,7 +1,9 @@
 package gateway
 
 import (
+	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -13,14 +15,13 @@ import (
 )
 
 const (
-	bufferBytes = 16 << 10 // of what is read ahead of a connection; a request must fit, or it is moved
-	mostEvents  = 256      // taken from the kernel at a time
-	mostFree    = 256      // of what is kept for the next connection that needs it
+	bufferBytes = 16 << 10  // of what is read ahead of a connection; a request must fit, or it is moved
+	headBytes   = 256 << 10 // of the longest head of an answer
+	turnReads   = 16        // of one connection before others have their turn
+	mostEvents  = 256       // taken from the kernel at a time
+	mostFree    = 256       // of what is kept for the next connection that needs it
 	sweepEvery  = 200 * time.Millisecond
 )
-
-// buffer is what a connection reads into while it has something under way.
-type buffer = [bufferBytes]byte
 
 // loop is one thread that serves plain HTTP/1.1 for as many connections as there are, by
 // epoll(7), edge-triggered. All that belongs to one of its connections is touched by its
@@ -37,14 +38,16 @@ type loop struct {
 	events  [mostEvents]unix.EpollEvent
 	socks   []*sock // by descriptor
 	gen     int32
-	free    []*buffer
+	free    [][]byte              // buffers of bufferBytes that nobody uses
 	out     []byte                // scratch: a head that is being written
 	date    []byte                // of responses that have none (RFC 9110, 6.6.1)
 	dated   int64                 // the second that date tells
 	idle    map[*instance][]*link // that wait for a request, the one used last standing last
-	limits  http1.Limits
-	reqs    []*http1.Request // that nobody uses
-	hurried bool             // connections on which nothing is under way are closed
+	later   []func()              // what goes on when others have had their turn
+	reqs    []*http1.Request      // that nobody uses
+	hurried bool                  // connections on which nothing is under way are closed
+
+	requests, answers http1.Limits // of their heads
 
 	conns counter // of clients
 
@@ -52,6 +55,7 @@ type loop struct {
 	posted []func()
 	ended  chan struct{} // closed when run has returned
 	stop   bool          // run is to return
+	at     *sock         // whose event or turn it is
 }
 
 func newLoop(g *Gateway, shard int) (*loop, error) {
@@ -100,7 +104,12 @@ func (l *loop) run() {
 		n := l.wait(next)
 		l.now = time.Now()
 		for i := range n {
-			l.event(&l.events[i])
+			l.guarded(func() { l.event(&l.events[i]) })
+		}
+		later := l.later
+		l.later = nil
+		for _, do := range later {
+			l.guarded(do)
 		}
 		if !l.now.Before(next) {
 			next = l.now.Add(sweepEvery)
@@ -112,10 +121,27 @@ func (l *loop) run() {
 // wait returns how many events have come: at once if there are any, else when one comes or
 // the time has.
 func (l *loop) wait(until time.Time) int {
-	if n := l.poll(false, 0); n > 0 {
+	if n := l.poll(false, 0); n > 0 || len(l.later) > 0 {
 		return n
 	}
 	return max(0, l.poll(true, int(max(1, time.Until(until).Milliseconds()))))
+}
+
+// guarded calls do. What is wrong with one connection must not end the others: it is told,
+// and the connection that was at work is closed.
+func (l *loop) guarded(do func()) {
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		l.g.log.Error("a connection was given up", slog.Any("fault", fault), slog.String("stack", string(debug.Stack())))
+		if s := l.at; s != nil && !s.closed {
+			s.holder.fault()
+		}
+	}()
+	l.at = nil
+	do()
 }
 
 // poll is epoll_pwait. A call that may block is told to the runtime.
@@ -144,7 +170,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 		l.posted = nil
 		l.mu.Unlock()
 		for _, do := range todo {
-			do()
+			l.guarded(do)
 		}
 		return
 	}
@@ -163,6 +189,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 	if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.writable = true
 	}
+	l.at = s
 	s.holder.ready()
 }
 
@@ -170,7 +197,10 @@ func (l *loop) event(ev *unix.EpollEvent) {
 func (l *loop) sweep() {
 	for _, s := range l.socks {
 		if s != nil {
-			s.holder.tick()
+			l.guarded(func() {
+				l.at = s
+				s.holder.tick()
+			})
 		}
 	}
 	l.tidy()
@@ -180,6 +210,7 @@ func (l *loop) sweep() {
 type holder interface {
 	ready() // it can be read or written, or has ended
 	tick()  // from time to time
+	fault() // something was wrong in one of these
 }
 
 // sock is one connection of a loop.
@@ -193,9 +224,9 @@ type sock struct {
 	ended, broken      bool // the peer sends no more; … and takes no more
 	closed             bool
 
-	in       *buffer // nil while nothing is there
-	from, to int     // of in: what was read and not used
-	out      []byte  // what the peer has not taken yet
+	in       []byte // nil while nothing is there
+	from, to int    // of in: what was read and not used
+	out      []byte // what the peer has not taken yet
 }
 
 // adopt makes a socket of a descriptor, which is the loop's from then on.
@@ -227,15 +258,15 @@ func (s *sock) read() (n int, more bool) {
 	if s.from == s.to {
 		s.from, s.to = 0, 0
 	}
-	if s.to == bufferBytes {
+	if s.to == len(s.in) {
 		if s.from == 0 {
 			return 0, true
 		}
-		copy(s.in[:], s.in[s.from:s.to])
+		copy(s.in, s.in[s.from:s.to])
 		s.from, s.to = 0, s.to-s.from
 	}
 	for {
-		got, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in[s.to])), uintptr(bufferBytes-s.to))
+		got, _, e := syscall.RawSyscall(unix.SYS_READ, uintptr(s.fd), uintptr(unsafe.Pointer(&s.in[s.to])), uintptr(len(s.in)-s.to))
 		switch {
 		case e == unix.EINTR:
 		case e == unix.EAGAIN:
@@ -249,7 +280,7 @@ func (s *sock) read() (n int, more bool) {
 			return 0, false
 		default:
 			// Less than was asked for is all there is, unless the end is behind it.
-			s.readable = int(got) == bufferBytes-s.to || s.ended
+			s.readable = int(got) == len(s.in)-s.to || s.ended
 			s.to += int(got)
 			return int(got), true
 		}
@@ -257,7 +288,19 @@ func (s *sock) read() (n int, more bool) {
 }
 
 // full reports whether no more can be read before something is used.
-func (s *sock) full() bool { return s.from == 0 && s.to == bufferBytes }
+func (s *sock) full() bool { return s.in != nil && s.from == 0 && s.to == len(s.in) }
+
+// grow makes room for more than a buffer holds, at most so much.
+func (s *sock) grow(most int) bool {
+	if 2*len(s.in) > most {
+		return false
+	}
+	in := make([]byte, 2*len(s.in))
+	n := copy(in, s.in[s.from:s.to])
+	s.giveBuffer()
+	s.in, s.to = in, n
+	return true
+}
 
 // unread is what was read and not used.
 func (s *sock) unread() []byte {
@@ -276,19 +319,19 @@ func (s *sock) rest() {
 
 // giveBuffer lets another connection have the buffer.
 func (s *sock) giveBuffer() {
-	if s.in != nil && len(s.loop.free) < mostFree {
+	if len(s.in) == bufferBytes && len(s.loop.free) < mostFree {
 		s.loop.free = append(s.loop.free, s.in)
 	}
 	s.in, s.from, s.to = nil, 0, 0
 }
 
-func (l *loop) buffer() *buffer {
+func (l *loop) buffer() []byte {
 	if n := len(l.free); n > 0 {
 		b := l.free[n-1]
 		l.free = l.free[:n-1]
 		return b
 	}
-	return new(buffer)
+	return make([]byte, bufferBytes)
 }
 
 // write sends b after what is still to be sent, and keeps a copy of what the peer does not

@@ -222,7 +222,7 @@ func TestLoops_passNoAnswerThatIsNone(t *testing.T) {
 		"two lengths": {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "502", false},
 		"both":        {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "502", false},
 		"a tunnel":    {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n", "502", false},
-		"a long head": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", bufferBytes) + "\r\n\r\n", "502", false},
+		"a long head": {"HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", headBytes) + "\r\n\r\n", "502", false},
 		"cut short":   {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbeans", "unexpected EOF", true},
 		"bad chunk":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbeans\r\nzz", "unexpected EOF", false},
 		"cut chunk":   {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbe", "unexpected EOF", true},

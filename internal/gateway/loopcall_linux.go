@@ -151,15 +151,15 @@ func (x *passage) answered(k *call, a answer1) {
 	case a.called.failure == invocation.Canceled: // it says that the client has gone
 		c.lost()
 		return
-	case a.res == nil:
+	case a.res == nil, a.res.StatusCode < http.StatusOK, a.res.StatusCode > 599:
 		x.fail(refusal{http.StatusBadGateway, errSilent.Error()})
 		return
 	}
 	x.headed, x.headAfter, x.status = true, l.now.Sub(x.sent), a.res.StatusCode
 	x.end = x.end || l.g.stopping.Load()
-	bodiless := x.toHEAD || x.status == http.StatusNoContent || x.status == http.StatusNotModified || x.status < http.StatusOK
+	bodiless := x.toHEAD || x.status == http.StatusNoContent || x.status == http.StatusNotModified
 	x.chunked = !bodiless && !a.whole && a.res.ContentLength < 0
-	x.res.Close = false
+	x.left = max(0, a.res.ContentLength)
 	c.phase = relaying
 	if !a.whole && isStream(a.res) {
 		x.stream.Store(true)
@@ -231,7 +231,10 @@ func (x *passage) streamed(k *call, piece []byte, err error) {
 	if x.chunked {
 		l.out = http1.AppendChunk(l.out, piece)
 	} else {
-		l.out = append(l.out, piece...)
+		l.out = append(l.out, piece[:min(x.left, int64(len(piece)))]...)
+		if x.left -= int64(len(piece)); x.left < 0 || x.left > 0 && errors.Is(err, io.EOF) {
+			err = errLength
+		}
 	}
 	switch {
 	case errors.Is(err, io.EOF):
@@ -250,6 +253,9 @@ func (x *passage) streamed(k *call, piece []byte, err error) {
 	}
 	x.relay()
 }
+
+// errLength is an answer that is longer or shorter than it has said.
+var errLength = errors.New("the answer is not as long as announced")
 
 // goOn asks for the next piece of a streamed answer.
 func (x *passage) goOn() {

@@ -32,6 +32,7 @@ type client struct {
 
 	phase   phase
 	fresh   bool           // nothing has been read from it yet
+	heading bool           // a head has begun to come
 	looking bool           // read is under way
 	shut    bool           // it was told that no more comes
 	late    time.Time      // when it is given up; zero: never
@@ -45,12 +46,19 @@ func (c *client) ready() {
 	if c.closed {
 		return
 	}
+	before := len(c.out)
 	if !c.flush() || c.broken {
 		c.lost()
 		return
 	}
-	if c.writable && c.phase == relaying && len(c.out) == 0 {
+	switch {
+	case len(c.out) > 0 && len(c.out) < before: // it takes what it is given
+		c.late = c.loop.now.Add(c.loop.g.cfg.StallTimeout)
+	case len(c.out) == 0 && c.phase == relaying:
+		c.late = time.Time{}
 		c.x.relay()
+	case len(c.out) == 0 && before > 0 && c.phase == reading:
+		c.late = c.loop.now.Add(c.loop.g.cfg.IdleTimeout)
 	}
 	if c.closed {
 		return
@@ -71,7 +79,7 @@ func (c *client) ready() {
 func (c *client) tick() {
 	stopping := c.loop.g.stopping.Load()
 	switch {
-	case c.phase == reading && c.req == nil && len(c.unread()) == 0 && stopping && c.loop.hurried:
+	case c.phase == reading && c.req == nil && len(c.unread()) == 0 && len(c.out) == 0 && stopping && c.loop.hurried:
 		c.close()
 	case c.late.IsZero() || c.loop.now.Before(c.late):
 	case c.phase == waiting && len(c.out) == 0:
@@ -111,10 +119,8 @@ func (c *client) read() {
 		case n == 0:
 			c.idle()
 			return
-		case c.fresh || c.req == nil && c.length == 0:
-			c.fresh = false
-			c.late = c.loop.now.Add(c.loop.g.cfg.HeaderTimeout)
 		}
+		c.fresh = false
 	}
 }
 
@@ -140,12 +146,16 @@ func (c *client) begin() bool {
 		if c.req == nil {
 			c.req = c.loop.takeRequest()
 		}
-		n, err := c.req.Parse(c.unread(), c.loop.limits)
+		n, err := c.req.Parse(c.unread(), c.loop.requests)
 		switch {
 		case err != nil:
 			c.refuse(err)
 			return false
 		case n == 0:
+			if !c.heading {
+				c.heading = true
+				c.late = c.loop.now.Add(c.loop.g.cfg.HeaderTimeout)
+			}
 			return false
 		case !c.plain():
 			c.move()
@@ -197,10 +207,10 @@ func (c *client) done(end bool) {
 	if c.from += c.length; c.from > c.to {
 		c.from = c.to
 	}
-	c.length, c.x = 0, nil
+	c.length, c.x, c.heading = 0, nil, false
 	if end {
 		c.phase = closing
-		c.late = c.loop.now.Add(lingers)
+		c.late = c.loop.now.Add(c.loop.g.cfg.StallTimeout) // to take what is left
 		c.linger()
 		return
 	}
@@ -230,22 +240,32 @@ const lingers = 2 * time.Second
 func (c *client) linger() {
 	if len(c.out) == 0 && !c.shut {
 		c.shut = true
+		c.late = c.loop.now.Add(lingers)
 		_ = unix.Shutdown(c.fd, unix.SHUT_WR)
 	}
-	for {
+	for range turnReads {
 		c.from = c.to
 		n, more := c.sock.read()
-		if !more || c.broken {
+		switch {
+		case c.broken, !more && c.shut:
 			c.close()
 			return
-		}
-		if n == 0 {
+		case n == 0: // or it sends no more, and still takes its answer
 			c.from = c.to
 			c.rest()
 			return
 		}
 	}
+	c.loop.later = append(c.loop.later, func() {
+		if !c.closed {
+			c.loop.at = &c.sock
+			c.linger()
+		}
+	})
 }
+
+// fault gives the connection up.
+func (c *client) fault() { c.lost() }
 
 // lost is a client that has gone away, or takes nothing any more.
 func (c *client) lost() {

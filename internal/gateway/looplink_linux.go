@@ -70,7 +70,11 @@ func (k *link) ready() {
 		k.connecting = false
 	}
 	if k.x == nil {
-		k.close() // the instance has closed it, or says what nobody has asked
+		if n, more := k.read(); n > 0 || !more { // the instance has closed it, or says what nobody has asked
+			k.close()
+		} else {
+			k.rest()
+		}
 		return
 	}
 	if !k.flush() && !k.readable { // it may have answered before it closed
@@ -93,6 +97,14 @@ func (k *link) tick() {
 	}
 }
 
+// fault gives the link up.
+func (k *link) fault() {
+	if k.x != nil {
+		k.x.c.lost()
+	}
+	k.close()
+}
+
 // unconnected is a connection that did not come about: the instance has seen nothing.
 func (k *link) unconnected() {
 	x := k.x
@@ -108,7 +120,7 @@ func (k *link) free(reuse bool) {
 	k.x = nil
 	switch {
 	case k.closed:
-	case !reuse || len(k.unread()) > 0 || len(k.out) > 0 || k.ended || k.broken || k.of.gone.Load() || len(k.loop.idle[k.of]) >= mostIdle:
+	case !reuse || len(k.unread()) > 0 || k.readable || len(k.out) > 0 || k.ended || k.broken || k.of.gone.Load() || len(k.loop.idle[k.of]) >= mostIdle:
 		k.close()
 	default:
 		k.rest()

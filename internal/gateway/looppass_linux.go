@@ -52,7 +52,7 @@ func (c *client) pass() {
 		c.answer(reply1{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return
 	}
-	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, again: repeatable(r), end: end}
+	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, again: repeatable(r), end: end, sent: l.now}
 	t.begin(x.cutter())
 	c.x, c.phase = x, waiting
 	x.dispatch()
@@ -100,7 +100,6 @@ func (x *passage) send(fresh bool) {
 			return
 		}
 	}
-	x.sent = l.now
 	c.late = l.now.Add(l.g.cfg.ResponseTimeout)
 	l.out = x.appendRequest(l.out[:0])
 	if !x.k.write(l.out) && !x.k.readable {
@@ -238,7 +237,10 @@ func (x *passage) latency() time.Duration {
 func (x *passage) over(last []byte) {
 	c, k := x.c, x.k
 	reuse := !x.res.Close
-	x.k, x.calling = nil, nil
+	if x.k = nil; x.calling != nil {
+		x.calling.stop(nil) // of an answer that nobody hears to its end
+		x.calling = nil
+	}
 	x.settle()
 	if k != nil {
 		k.free(reuse)
@@ -265,7 +267,16 @@ func (x *passage) relay() {
 		x.waited += c.loop.now.Sub(x.since)
 		x.since = time.Time{}
 	}
-	for c.x == x && x.k == k && len(c.out) == 0 {
+	for turn := 0; c.x == x && x.k == k && len(c.out) == 0; turn++ {
+		if turn == turnReads {
+			c.loop.later = append(c.loop.later, func() {
+				if c.x == x && x.k == k {
+					c.loop.at = &k.sock
+					x.relay()
+				}
+			})
+			return
+		}
 		if len(k.unread()) > 0 {
 			if got := x.take(); c.x != x || x.k != k {
 				return
@@ -282,8 +293,10 @@ func (x *passage) relay() {
 			x.broken()
 			return
 		case n == 0 && k.full():
-			x.bad()
-			return
+			if x.headed || !k.grow(headBytes) {
+				x.bad()
+				return
+			}
 		case n == 0:
 			if x.headed {
 				x.since = c.loop.now
@@ -315,7 +328,7 @@ func (x *passage) take() bool {
 // takeHead reads a head, and passes it on.
 func (x *passage) takeHead() bool {
 	c, k, l := x.c, x.k, x.c.loop
-	n, err := x.res.Parse(k.unread(), l.limits, x.toHEAD)
+	n, err := x.res.Parse(k.unread(), l.answers, x.toHEAD)
 	switch {
 	case err != nil:
 		x.bad()
@@ -331,6 +344,7 @@ func (x *passage) takeHead() bool {
 	case x.res.Status < http.StatusOK:
 		l.out = http1.AppendEnd(x.res.Append(l.out[:0], http1.Framing{Length: -1}, nil))
 		k.from += n
+		x.again = false
 		if !c.write(l.out) {
 			c.lost()
 		}
@@ -399,7 +413,7 @@ func (x *passage) body(out *[]byte) (done, ok bool) {
 // isStream reports whether the answer is one that lasts: see [isStream].
 func (x *passage) isStream() bool {
 	v, ok := x.res.Value("content-type")
-	if !ok || v[0]|0x20 != 't' && v[0]|0x20 != 'm' && v[0]|0x20 != 'a' {
+	if !ok || len(v) == 0 || v[0]|0x20 != 't' && v[0]|0x20 != 'm' && v[0]|0x20 != 'a' {
 		return false
 	}
 	if bytes.HasPrefix(v, []byte("text/html")) || bytes.HasPrefix(v, []byte("application/json")) {
@@ -413,7 +427,7 @@ func (x *passage) isStream() bool {
 func (x *passage) chunkedBody(out *[]byte) (done, ok bool) {
 	k := x.k
 	for len(k.unread()) > 0 && !x.chunks.Done() {
-		data, used, err := x.chunks.Feed(k.unread(), x.c.loop.limits)
+		data, used, err := x.chunks.Feed(k.unread(), x.c.loop.answers)
 		if err != nil {
 			return false, false
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"runtime"
@@ -32,7 +33,9 @@ func newLoops(g *Gateway) *loops {
 			ls.end()
 			return nil
 		}
-		l.limits = http1.Limits{Head: bufferBytes}
+		// What fits into the buffer is read, and what does not is moved.
+		l.requests = http1.Limits{Head: bufferBytes, Line: bufferBytes, Fields: bufferBytes}
+		l.answers = http1.Limits{Head: headBytes, Line: bufferBytes, Fields: headBytes}
 		ls.all = append(ls.all, l)
 		go l.run()
 	}
@@ -194,6 +197,11 @@ func addrPortOf(a unix.Sockaddr) netip.AddrPort {
 // move gives the connection to the front on net/http, with what was read of it.
 func (c *client) move() {
 	d, l := c.door, c.loop
+	if l.hurried { // nobody accepts it any more
+		c.length = c.to - c.from
+		c.answer(reply1{id: newRequestID(), refusal: refusal{http.StatusServiceUnavailable, "the gateway is ending: send it again"}, end: true})
+		return
+	}
 	prefix := append([]byte(nil), c.unread()...)
 	if c.req != nil {
 		l.giveRequest(c.req)
