@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
@@ -53,6 +54,8 @@ type loop struct {
 
 	mu     sync.Mutex
 	posted []func()
+	woken  bool          // for what is posted
+	left   atomic.Bool   // something is
 	ended  chan struct{} // closed when run has returned
 	stop   bool          // run is to return
 	at     *sock         // whose event or turn it is
@@ -84,13 +87,37 @@ func (l *loop) closeOwn() {
 // post has do called by the loop's thread, soon. It may be called from anywhere; what is
 // posted after the loop's end is never called.
 func (l *loop) post(do func()) {
+	l.leave(do)
 	l.mu.Lock()
-	l.posted = append(l.posted, do)
-	first := len(l.posted) == 1
+	first := !l.woken
+	l.woken = true
 	l.mu.Unlock()
 	if first {
 		one := [8]byte{1}
 		_, _ = unix.Write(l.wake, one[:])
+	}
+}
+
+// leave is post of what can wait until the loop has something else to do.
+func (l *loop) leave(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.posted = append(l.posted, do)
+	l.left.Store(true)
+}
+
+// takePosted does what was posted.
+func (l *loop) takePosted() {
+	if !l.left.Load() {
+		return
+	}
+	l.mu.Lock()
+	todo := l.posted
+	l.posted, l.woken = nil, false
+	l.left.Store(false)
+	l.mu.Unlock()
+	for _, do := range todo {
+		l.guarded(do)
 	}
 }
 
@@ -103,6 +130,7 @@ func (l *loop) run() {
 	for !l.stop {
 		n := l.wait(next)
 		l.now = time.Now()
+		l.takePosted()
 		for i := range n {
 			l.guarded(func() { l.event(&l.events[i]) })
 		}
@@ -165,13 +193,7 @@ func (l *loop) event(ev *unix.EpollEvent) {
 	if int(ev.Fd) == l.wake {
 		var count [8]byte
 		_, _ = unix.Read(l.wake, count[:])
-		l.mu.Lock()
-		todo := l.posted
-		l.posted = nil
-		l.mu.Unlock()
-		for _, do := range todo {
-			l.guarded(do)
-		}
+		l.takePosted()
 		return
 	}
 	if int(ev.Fd) >= len(l.socks) {

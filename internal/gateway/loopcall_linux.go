@@ -9,7 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"titrate/internal/http1"
 	"titrate/internal/invocation"
@@ -26,7 +29,16 @@ const (
 type call struct {
 	stop context.CancelCauseFunc
 	next chan struct{} // of a streamed answer: the loop has sent the last piece
+	// turn is whose the passage and its client's connection are: the loop's, until the
+	// function's goroutine takes them to write a whole answer by itself.
+	turn atomic.Int32
 }
+
+const (
+	loopsTurn = iota
+	callsTurn // the function has answered
+	over      // and the loop has been told
+)
 
 // answer1 is what a function answered.
 type answer1 struct {
@@ -42,6 +54,8 @@ func (x *passage) call(c callee) {
 	ctx, stop := context.WithCancelCause(context.Background())
 	k := &call{stop: stop, next: make(chan struct{}, 1)}
 	x.calling, x.sent = k, x.c.loop.now
+	// What has come behind the request is looked at when it is answered.
+	x.c.missed.Store(x.c.readable || len(x.c.unread()) > x.c.length)
 	x.c.late = time.Time{} // a function has its own
 	r := x.request(ctx)
 	l, id, real := x.c.loop, x.id, !x.preview
@@ -52,15 +66,96 @@ func (x *passage) call(c callee) {
 		if res != nil && res.Body != nil && !a.gone {
 			a.read()
 		}
+		if res != nil && res.Body != nil {
+			defer res.Body.Close()
+		}
+		if a.whole && a.sound() && x.say(k, a) {
+			return
+		}
 		l.post(func() { x.answered(k, a) })
 		if res == nil || res.Body == nil {
 			return
 		}
-		defer res.Body.Close()
 		if !a.whole && !a.gone {
 			x.pump(ctx, k, res.Body)
 		}
 	}()
+}
+
+// sound reports whether it is an answer that a client can be given.
+func (a *answer1) sound() bool {
+	return !a.gone && a.called.failure != invocation.Canceled && a.res.StatusCode >= http.StatusOK && a.res.StatusCode <= 599
+}
+
+// answering reports whether the function's goroutine writes the answer. Then the loop leaves
+// the passage and the connection alone, and is told when that is over.
+func (x *passage) answering() bool {
+	if x.calling == nil {
+		return false
+	}
+	x.c.missed.Store(true)
+	switch x.calling.turn.Load() {
+	case loopsTurn:
+		return false
+	case callsTurn:
+		return true
+	}
+	x.c.loop.takePosted() // it may have been told without being woken
+	return x.c.x == x
+}
+
+// say writes a whole answer from the function's goroutine, without a wait for the loop; it is
+// false where the loop has ended the request meanwhile.
+func (x *passage) say(k *call, a answer1) bool {
+	if !k.turn.CompareAndSwap(loopsTurn, callsTurn) {
+		return false
+	}
+	c, l, now := x.c, x.c.loop, time.Now()
+	bodiless := x.begin1(a, now)
+	out := x.appendAnswer(make([]byte, 0, 1024+len(a.body)), a, bodiless, now.UTC().AppendFormat(nil, http.TimeFormat))
+	if !bodiless {
+		out = append(out, a.body...)
+	}
+	x.account() // before the client can know
+	n, whole := writeNow(c.fd, out)
+	rest := out[n:]
+	k.turn.Store(over)
+	l.leave(func() { x.said(rest, whole) })
+	if len(rest) > 0 || !whole || x.end || c.missed.Load() {
+		l.post(func() {})
+	}
+	return true
+}
+
+// said goes on with the connection after say.
+func (x *passage) said(rest []byte, whole bool) {
+	c := x.c
+	c.x, x.calling = nil, nil
+	if !whole || !c.write(rest) {
+		c.lost()
+		return
+	}
+	c.done(x.end)
+	if !c.closed && c.phase == reading && c.broken {
+		c.lost()
+	}
+}
+
+// writeNow sends what a socket takes now.
+func writeNow(fd int, b []byte) (n int, whole bool) {
+	for n < len(b) {
+		put, err := unix.SendmsgN(fd, b[n:], nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN):
+			return n, true
+		case err != nil:
+			return n, false
+		default:
+			n += put
+		}
+	}
+	return n, true
 }
 
 // read reads a body that is short, and whose length is known.
@@ -155,17 +250,13 @@ func (x *passage) answered(k *call, a answer1) {
 		x.fail(refusal{http.StatusBadGateway, errSilent.Error()})
 		return
 	}
-	x.headed, x.headAfter, x.status = true, l.now.Sub(x.sent), a.res.StatusCode
-	x.end = x.end || l.g.stopping.Load()
-	bodiless := x.toHEAD || x.status == http.StatusNoContent || x.status == http.StatusNotModified
-	x.chunked = !bodiless && !a.whole && a.res.ContentLength < 0
-	x.left = max(0, a.res.ContentLength)
+	bodiless := x.begin1(a, l.now)
 	c.phase = relaying
 	if !a.whole && isStream(a.res) {
 		x.stream.Store(true)
 		x.count(x.outcome())
 	}
-	l.out = x.appendAnswer(l.out[:0], a, bodiless)
+	l.out = x.appendAnswer(l.out[:0], a, bodiless, l.dateNow())
 	switch {
 	case bodiless:
 		x.over(l.out)
@@ -177,8 +268,19 @@ func (x *passage) answered(k *call, a answer1) {
 	}
 }
 
+// begin1 notes the head of a function's answer, and reports whether it has no body.
+func (x *passage) begin1(a answer1, now time.Time) (bodiless bool) {
+	x.called = a.called
+	x.headed, x.headAfter, x.status = true, now.Sub(x.sent), a.res.StatusCode
+	x.end = x.end || x.gateway.stopping.Load()
+	bodiless = x.toHEAD || x.status == http.StatusNoContent || x.status == http.StatusNotModified
+	x.chunked = !bodiless && !a.whole && a.res.ContentLength < 0
+	x.left = max(0, a.res.ContentLength)
+	return bodiless
+}
+
 // appendAnswer adds the head of a function's answer as the client gets it.
-func (x *passage) appendAnswer(out []byte, a answer1, bodiless bool) []byte {
+func (x *passage) appendAnswer(out []byte, a answer1, bodiless bool, date []byte) []byte {
 	h := a.res.Header
 	out = http1.AppendStatusLine(out, x.status, http.StatusText(x.status))
 	framing := http1.Framing{Length: -1, Chunked: x.chunked}
@@ -206,7 +308,7 @@ func (x *passage) appendAnswer(out []byte, a answer1, bodiless bool) []byte {
 	}
 	out = append(out, "Via: "+via+"\r\n"...)
 	if len(h["Date"]) == 0 {
-		out = http1.AppendField(out, "Date", x.c.loop.dateNow())
+		out = http1.AppendField(out, "Date", date)
 	}
 	out = http1.AppendFraming(out, framing)
 	if x.end {

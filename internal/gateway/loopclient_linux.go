@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,11 +40,12 @@ type client struct {
 	req     *http1.Request // nil between requests
 	length  int            // of the request in the buffer, with its body; 0: its head is not whole
 	x       *passage       // the request under way
+	missed  atomic.Bool    // something has happened while a function was called
 }
 
 // ready goes on wherever the connection stands.
 func (c *client) ready() {
-	if c.closed {
+	if c.closed || c.x != nil && c.x.answering() {
 		return
 	}
 	before := len(c.out)
@@ -269,6 +271,9 @@ func (c *client) fault() { c.lost() }
 
 // lost is a client that has gone away, or takes nothing any more.
 func (c *client) lost() {
+	if c.x != nil && c.x.answering() {
+		return // whoever answers sees it
+	}
 	if x := c.x; x != nil {
 		c.x = nil
 		x.abandoned()

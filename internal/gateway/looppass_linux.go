@@ -168,7 +168,7 @@ func (x *passage) drop() {
 
 // cutOff ends the request because its version has drained (R17).
 func (x *passage) cutOff() {
-	if x.c.x != x {
+	if x.c.x != x || x.answering() {
 		return
 	}
 	x.drop()
@@ -205,6 +205,11 @@ func (x *passage) settle() {
 	if x.c.x == x {
 		x.c.x = nil
 	}
+	x.account()
+}
+
+// account counts the outcome and gives the ticket back.
+func (x *passage) account() {
 	if x.counted && x.broke {
 		x.fleet.totals.broken.Add(1)
 	}

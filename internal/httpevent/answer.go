@@ -37,12 +37,23 @@ func Message(status int, message string) Answer {
 }
 
 type reply struct {
-	Status  *int                       `json:"statusCode"`
+	Status  *statusCode                `json:"statusCode"`
 	Headers map[string]json.RawMessage `json:"headers"`
 	Multi   map[string][]string        `json:"multiValueHeaders"`
 	Cookies []string                   `json:"cookies"`
 	Body    *string                    `json:"body"`
 	Base64  bool                       `json:"isBase64Encoded"`
+}
+
+// statusCode is a number, or one in quotes, as many functions return it.
+type statusCode int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *statusCode) UnmarshalJSON(text []byte) error {
+	if n := len(text); n == len(`"200"`) && text[0] == '"' && text[n-1] == '"' {
+		text = text[1 : n-1]
+	}
+	return json.Unmarshal(text, (*int)(s))
 }
 
 // ParseAnswer2 reads an answer in format 2.0. JSON without statusCode is itself
@@ -78,7 +89,7 @@ func ParsePrelude(data []byte) (Answer, error) {
 		return Answer{}, refuse("the prelude of the stream is malformed: %v", err)
 	}
 	if p.Status == nil {
-		ok := http.StatusOK
+		ok := statusCode(http.StatusOK)
 		p.Status = &ok
 	}
 	p.Body = nil
@@ -100,7 +111,7 @@ func (p reply) answer(multi bool) (Answer, error) {
 	if *p.Status < 100 || *p.Status > 599 {
 		return Answer{}, refuse("statusCode %d is outside 100 to 599", *p.Status)
 	}
-	a := Answer{Status: *p.Status, Header: http.Header{}}
+	a := Answer{Status: int(*p.Status), Header: http.Header{}}
 	for name, raw := range p.Headers {
 		value, err := scalar(raw)
 		if err != nil {

@@ -89,7 +89,7 @@ func revision(of string, isLatest bool) string {
 // runtimeText is a runtime by the name that AWS gives it.
 func runtimeText(name string) string {
 	switch {
-	case strings.HasPrefix(name, "nodejs") && !strings.Contains(name, "."):
+	case strings.HasPrefix(name, "nodejs") && name != "nodejs" && !strings.Contains(name, "."):
 		return name + ".x"
 	case name == "provided", strings.HasPrefix(name, "go"):
 		return "provided.al2023"

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 )
 
 // processors are those of Go's names, as ELF headers have them.
@@ -40,7 +41,7 @@ func bootstrapFault(w Workload, folder string) error {
 	start := make([]byte, 20)
 	n, err := io.ReadFull(f, start)
 	if n >= 2 && string(start[:2]) == "#!" {
-		return nil
+		return interpreterFault(w, name)
 	}
 	machine, ok := processorOf(start)
 	if err != nil || !ok {
@@ -50,6 +51,34 @@ func bootstrapFault(w Workload, folder string) error {
 		return fault(w, CodeBootstrap, StepKeep, "bootstrap is for another processor: "+machine.String()+", and this machine is "+runtime.GOARCH, "build it with GOARCH="+runtime.GOARCH+", or for the target "+target64())
 	}
 	return nil
+}
+
+// interpreterFault says why a script's interpreter cannot be started; see execve(2).
+func interpreterFault(w Workload, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return fault(w, CodeBootstrap, StepKeep, "bootstrap cannot be read: "+err.Error(), "")
+	}
+	defer f.Close()
+	line, _, _ := strings.Cut(headOf(f), "\n")
+	if strings.HasSuffix(line, "\r") {
+		return fault(w, CodeBootstrap, StepKeep, "bootstrap has the line ends of Windows, so that its interpreter is not found", "save it with line ends of Unix: sed -i 's/\\r$//' bootstrap")
+	}
+	words := strings.Fields(strings.TrimPrefix(line, "#!"))
+	if len(words) == 0 {
+		return fault(w, CodeBootstrap, StepKeep, "bootstrap names no interpreter", "a script begins with #!/bin/sh")
+	}
+	if _, err := os.Stat(words[0]); filepath.IsAbs(words[0]) && errors.Is(err, fs.ErrNotExist) {
+		return fault(w, CodeBootstrap, StepKeep, "bootstrap is run by "+words[0]+", which is not on this machine", "install it, or begin the script with an interpreter that is here: #!/bin/sh")
+	}
+	return nil
+}
+
+// headOf is the first line of a script, and perhaps more.
+func headOf(f io.Reader) string {
+	head := make([]byte, 256)    // the most that Linux reads of it
+	n, _ := io.ReadFull(f, head) // a shorter script is whole
+	return string(head[:n])
 }
 
 // processorOf reads the processor of a program in the format of Linux from its first 20

@@ -186,6 +186,8 @@ func TestFunction_aBootstrapThatCannotRunIsRefused(t *testing.T) {
 		"script":          {"#!/bin/sh\n", 0o755, nil},
 		"not executable":  {string(self[:100]), 0o644, []string{"not executable", "chmod +x bootstrap"}},
 		"other processor": {string(other), 0o755, []string{"another processor: EM_MIPS", "GOARCH="}},
+		"no interpreter":  {"#!/no/where -x\n", 0o755, []string{"run by /no/where, which is not on this machine"}},
+		"line ends":       {"#!/bin/sh\r\necho\r\n", 0o755, []string{"line ends of Windows", "sed -i"}},
 		"text":            {"hello", 0o755, []string{"neither a program", "GOOS=linux"}},
 		"empty":           {"", 0o755, []string{"neither a program"}},
 	} {

@@ -378,7 +378,7 @@ func TestLend_aBurstOfShortCallsStartsNothing(t *testing.T) {
 		if took := burst(time.Millisecond); f.made != 1 || took != 3*time.Millisecond {
 			t.Errorf("three short calls took %s, with %d instances", took, f.made)
 		}
-		if took := burst(time.Minute); f.made != 3 || took > time.Minute+200*time.Millisecond {
+		if took := burst(time.Minute); f.made != 3 || took > time.Minute+300*time.Millisecond {
 			t.Errorf("three long calls took %s, with %d instances", took, f.made)
 		}
 		// From now on it is known that they are long.
@@ -447,6 +447,37 @@ func TestWarm_startsSoManyAtATime(t *testing.T) {
 		synctest.Wait()
 		if n := f.count(); n != 9 {
 			t.Errorf("%d of 9 were started beside one that hangs", n)
+		}
+	})
+}
+
+func TestLend_aHoldUpDoesNotStartOneForEach(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: 100 * time.Millisecond}
+		p := f.pool(0, 64)
+		defer p.Close(t.Context())
+		for range 50 { // calls take no time, as far as is known
+			i, _ := lend(t, p)
+			p.Return(i, false)
+		}
+		held, _ := lend(t, p)
+		var all sync.WaitGroup
+		for range 40 {
+			all.Go(func() {
+				i, _ := lend(t, p)
+				p.Return(i, false)
+			})
+		}
+		time.Sleep(90 * time.Millisecond) // all are late, and nothing has started
+		synctest.Wait()
+		if _, busy, starting := p.Count(); busy != 1 || starting != 1 {
+			t.Errorf("%d are started for waiters who are late beside %d at work", starting, busy)
+		}
+		all.Wait()
+		p.Return(held, false)
+		if n := f.count(); n > 3 {
+			t.Errorf("%d were started", n)
 		}
 	})
 }

@@ -14,14 +14,20 @@ const turn = 250 * time.Millisecond
 
 // startWanted starts instances until there is one on its way for each waiter that wants
 // one, as far as the pool may grow: for whom those at work are not free before one has
-// started, and who has waited longer than that. The lock is held.
+// started. Who has waited longer than was to be expected wants one, too, but no more of
+// them at a time than are at work: of a machine that is held up, a start for each would be
+// the end, and what grows so doubles with each start. The lock is held.
 func (p *Pool[I]) startWanted() {
-	wanted := 0
+	wanted, late := 0, 0
 	for at, w := range p.waiting {
-		if w.late || time.Duration(at+1)*p.call >= p.begin*time.Duration(len(p.busy)) {
+		switch {
+		case time.Duration(at+1)*p.call >= p.begin*time.Duration(len(p.busy)):
 			wanted++
+		case w.late:
+			late++
 		}
 	}
+	wanted += min(late, max(1, len(p.busy)))
 	for len(p.ahead) > 0 && p.starting-len(p.ahead) < wanted {
 		close(p.ahead[0].asked)
 		p.ahead = p.ahead[1:]
@@ -69,6 +75,7 @@ func (p *Pool[I]) start(a *ahead) {
 			p.begin += (took - p.begin) / 4
 		}
 		kept := p.give(i, true)
+		p.startWanted() // for who is late still
 		p.mu.Unlock()
 		if !kept {
 			p.cfg.Stop(i)
