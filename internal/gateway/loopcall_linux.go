@@ -37,11 +37,12 @@ type call struct {
 const (
 	loopsTurn = iota
 	callsTurn // the function has answered
-	over      // and the loop has been told
+	callsOver // and the loop is told
+	loopsEnd  // the loop has ended the request
 )
 
-// answer1 is what a function answered.
-type answer1 struct {
+// functionAnswer is what a function answered.
+type functionAnswer struct {
 	res    *http.Response
 	called called
 	body   []byte // whole; of a streamed answer: nil
@@ -62,7 +63,7 @@ func (x *passage) call(c callee) {
 	go func() {
 		defer stop(nil)
 		res, done := c.Serve(r, invocation.Call{ID: id, Real: real})
-		a := answer1{res: res, called: called{done.Failure, done.Cold}, gone: done.Failure == invocation.Stopped}
+		a := functionAnswer{res: res, called: called{done.Failure, done.Cold}, gone: done.Failure == invocation.Stopped}
 		if res != nil && res.Body != nil && !a.gone {
 			a.read()
 		}
@@ -83,7 +84,7 @@ func (x *passage) call(c callee) {
 }
 
 // sound reports whether it is an answer that a client can be given.
-func (a *answer1) sound() bool {
+func (a *functionAnswer) sound() bool {
 	return !a.gone && a.called.failure != invocation.Canceled && a.res.StatusCode >= http.StatusOK && a.res.StatusCode <= 599
 }
 
@@ -95,23 +96,33 @@ func (x *passage) answering() bool {
 	}
 	x.c.missed.Store(true)
 	switch x.calling.turn.Load() {
-	case loopsTurn:
-		return false
 	case callsTurn:
 		return true
+	case callsOver:
+		x.c.loop.takePosted() // it may have been told without being woken
+		return x.c.x == x
 	}
-	x.c.loop.takePosted() // it may have been told without being woken
-	return x.c.x == x
+	return false
+}
+
+// ends takes the request for the loop to end it; false when the function's goroutine
+// answers it.
+func (x *passage) ends() bool {
+	if x.calling == nil {
+		return true
+	}
+	x.c.missed.Store(true)
+	return x.calling.turn.CompareAndSwap(loopsTurn, loopsEnd) || x.calling.turn.Load() == loopsEnd
 }
 
 // say writes a whole answer from the function's goroutine, without a wait for the loop; it is
 // false where the loop has ended the request meanwhile.
-func (x *passage) say(k *call, a answer1) bool {
+func (x *passage) say(k *call, a functionAnswer) bool {
 	if !k.turn.CompareAndSwap(loopsTurn, callsTurn) {
 		return false
 	}
 	c, l, now := x.c, x.c.loop, time.Now()
-	bodiless := x.begin1(a, now)
+	bodiless := x.noteHead(a, now)
 	out := x.appendAnswer(make([]byte, 0, 1024+len(a.body)), a, bodiless, now.UTC().AppendFormat(nil, http.TimeFormat))
 	if !bodiless {
 		out = append(out, a.body...)
@@ -119,7 +130,7 @@ func (x *passage) say(k *call, a answer1) bool {
 	x.account() // before the client can know
 	n, whole := writeNow(c.fd, out)
 	rest := out[n:]
-	k.turn.Store(over)
+	k.turn.Store(callsOver)
 	l.leave(func() { x.said(rest, whole) })
 	if len(rest) > 0 || !whole || x.end || c.missed.Load() {
 		l.post(func() {})
@@ -159,7 +170,7 @@ func writeNow(fd int, b []byte) (n int, whole bool) {
 }
 
 // read reads a body that is short, and whose length is known.
-func (a *answer1) read() {
+func (a *functionAnswer) read() {
 	if a.res.ContentLength < 0 || a.res.ContentLength > wholeBytes {
 		return
 	}
@@ -232,7 +243,7 @@ func (x *passage) request(ctx context.Context) *http.Request {
 }
 
 // answered is the head of a function's answer, or all of it.
-func (x *passage) answered(k *call, a answer1) {
+func (x *passage) answered(k *call, a functionAnswer) {
 	c, l := x.c, x.c.loop
 	if c.x != x || x.calling != k {
 		return // the client has gone, or the call was cut
@@ -250,7 +261,7 @@ func (x *passage) answered(k *call, a answer1) {
 		x.fail(refusal{http.StatusBadGateway, errSilent.Error()})
 		return
 	}
-	bodiless := x.begin1(a, l.now)
+	bodiless := x.noteHead(a, l.now)
 	c.phase = relaying
 	if !a.whole && isStream(a.res) {
 		x.stream.Store(true)
@@ -268,8 +279,8 @@ func (x *passage) answered(k *call, a answer1) {
 	}
 }
 
-// begin1 notes the head of a function's answer, and reports whether it has no body.
-func (x *passage) begin1(a answer1, now time.Time) (bodiless bool) {
+// noteHead notes the head of a function's answer, and reports whether it has no body.
+func (x *passage) noteHead(a functionAnswer, now time.Time) (bodiless bool) {
 	x.called = a.called
 	x.headed, x.headAfter, x.status = true, now.Sub(x.sent), a.res.StatusCode
 	x.end = x.end || x.gateway.stopping.Load()
@@ -280,7 +291,7 @@ func (x *passage) begin1(a answer1, now time.Time) (bodiless bool) {
 }
 
 // appendAnswer adds the head of a function's answer as the client gets it.
-func (x *passage) appendAnswer(out []byte, a answer1, bodiless bool, date []byte) []byte {
+func (x *passage) appendAnswer(out []byte, a functionAnswer, bodiless bool, date []byte) []byte {
 	h := a.res.Header
 	out = http1.AppendStatusLine(out, x.status, http.StatusText(x.status))
 	framing := http1.Framing{Length: -1, Chunked: x.chunked}

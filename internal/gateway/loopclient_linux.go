@@ -188,11 +188,11 @@ func (c *client) refuse(err error) {
 	if !ok {
 		e = &http1.Error{Status: 400, Why: err.Error()}
 	}
-	c.answer(reply1{id: newRequestID(), refusal: refusal{e.Status, e.Why}, end: true})
+	c.answer(ownAnswer{id: newRequestID(), refusal: refusal{e.Status, e.Why}, end: true})
 }
 
 // answer answers in place of a version. The connection ends with it, or goes on.
-func (c *client) answer(r reply1) {
+func (c *client) answer(r ownAnswer) {
 	c.loop.out = c.loop.appendReply(c.loop.out[:0], r)
 	if !c.write(c.loop.out) {
 		c.lost()
@@ -271,7 +271,7 @@ func (c *client) fault() { c.lost() }
 
 // lost is a client that has gone away, or takes nothing any more.
 func (c *client) lost() {
-	if c.x != nil && c.x.answering() {
+	if c.x != nil && !c.x.ends() {
 		return // whoever answers sees it
 	}
 	if x := c.x; x != nil {

@@ -104,8 +104,8 @@ func (l *loop) dateNow() []byte {
 	return l.date
 }
 
-// reply1 is an answer of the gateway's own.
-type reply1 struct {
+// ownAnswer is an answer of the gateway's own.
+type ownAnswer struct {
 	refusal
 	id          string
 	end, toHEAD bool
@@ -113,7 +113,7 @@ type reply1 struct {
 }
 
 // appendReply adds what [reply] writes.
-func (l *loop) appendReply(out []byte, r reply1) []byte {
+func (l *loop) appendReply(out []byte, r ownAnswer) []byte {
 	body := replyBody(r.id, r.refusal)
 	out = http1.AppendStatusLine(out, r.status, http.StatusText(r.status))
 	out = append(out, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"...)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"titrate/internal/invocation"
+	"titrate/internal/rollout"
 )
 
 // The holes that were found in the loops, each with what went through it.
@@ -238,5 +239,72 @@ func TestHole_theTimeOfWhatCannotBeReached(t *testing.T) {
 	}
 	if at := r.sum(1).Latency.Bucket; len(at) != 1 || int(at[0]) > bucketOf(time.Minute) {
 		t.Errorf("%v", at)
+	}
+}
+
+// TestHole_whoEndsACall has functions answer, clients leave and versions be cut in the same
+// moments: each request is ended once, by the loop or by who answers it.
+func TestHole_whoEndsACall(t *testing.T) {
+	t.Parallel()
+	r := poured(t, Config{}, func(*http.Request) (int, int64, io.ReadCloser) {
+		return 200, 5, io.NopCloser(strings.NewReader("beans"))
+	})
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for i := range 300 {
+				c, in := r.dial(t)
+				fmt.Fprint(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n")
+				if i%2 == 0 {
+					_ = c.(*net.TCPConn).SetLinger(0)
+				} else if res, err := http.ReadResponse(in, nil); err == nil {
+					_, _ = io.Copy(io.Discard, res.Body)
+				}
+				c.Close()
+			}
+		})
+	}
+	cutting := make(chan struct{})
+	go func() {
+		defer close(cutting)
+		for range 2000 {
+			for _, ticket := range r.fleetOf(1).open.list() {
+				ticket.cut()
+			}
+		}
+	}()
+	all.Wait()
+	<-cutting
+	calm := 0
+	eventually(t, "nothing is under way", func() bool {
+		if calm++; r.inFlight.Load() != 0 || r.Open(orders, 1) != 0 || r.looped.Load() != 0 {
+			calm = 0
+		}
+		return calm > 20
+	})
+	s, _ := r.Share(orders)
+	if w := r.sum(1); w.Requests != s.Requests {
+		t.Errorf("%d were drawn and %d counted", s.Requests, w.Requests)
+	}
+}
+
+func (r *rig) fleetOf(v rollout.Version) *fleet { return r.known(orders, v) }
+
+// TestHole_aCallIsEndedOnce is the moment that the test before may miss: who comes first ends
+// the request, and the other learns of it.
+func TestHole_aCallIsEndedOnce(t *testing.T) {
+	t.Parallel()
+	k := &call{}
+	x := &passage{c: &client{}, calling: k}
+	if !x.ends() || !x.ends() {
+		t.Error("the loop may not end a call that has not answered")
+	}
+	if x.say(k, functionAnswer{}) {
+		t.Error("a call answers what the loop has ended")
+	}
+	k = &call{}
+	k.turn.Store(callsTurn)
+	if x.calling = k; x.ends() || !x.answering() || !x.c.missed.Load() {
+		t.Error("the loop ends what is being answered")
 	}
 }

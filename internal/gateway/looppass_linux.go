@@ -49,7 +49,7 @@ func (c *client) pass() {
 	}
 	t, ref := l.g.admit(a)
 	if ref != nil {
-		c.answer(reply1{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
+		c.answer(ownAnswer{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return
 	}
 	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, again: repeatable(r), end: end, sent: l.now}
@@ -151,7 +151,7 @@ func (x *passage) fail(r refusal) {
 func (x *passage) reply(r refusal) {
 	x.status = r.status
 	x.settle()
-	x.c.answer(reply1{id: x.id, refusal: r, end: x.end, toHEAD: x.toHEAD, version: x.fleet.version})
+	x.c.answer(ownAnswer{id: x.id, refusal: r, end: x.end, toHEAD: x.toHEAD, version: x.fleet.version})
 }
 
 // drop gives the link up.
@@ -168,7 +168,7 @@ func (x *passage) drop() {
 
 // cutOff ends the request because its version has drained (R17).
 func (x *passage) cutOff() {
-	if x.c.x != x || x.answering() {
+	if x.c.x != x || !x.ends() {
 		return
 	}
 	x.drop()
