@@ -296,8 +296,10 @@ func TestHole_aCallIsEndedOnce(t *testing.T) {
 	t.Parallel()
 	k := &call{}
 	x := &passage{c: &client{}, calling: k}
-	if !x.ends() || !x.ends() {
-		t.Error("the loop may not end a call that has not answered")
+	for range 2 { // a client that has gone may be seen twice
+		if !x.ends() {
+			t.Error("the loop may not end a call that has not answered")
+		}
 	}
 	if x.say(k, functionAnswer{}) {
 		t.Error("a call answers what the loop has ended")
