@@ -32,6 +32,10 @@ func (echo) Invoke(_ context.Context, event []byte, _ invocation.Call) ([]byte, 
 	return event, invocation.Called{Cold: true}
 }
 
+func (echo) Begin(_ *http.Request, _ invocation.Call, then func(*http.Response, invocation.Called)) {
+	then(nil, invocation.Called{})
+}
+
 func (echo) Serve(*http.Request, invocation.Call) (*http.Response, invocation.Called) {
 	return nil, invocation.Called{}
 }

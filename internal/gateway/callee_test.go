@@ -71,6 +71,10 @@ func (f *fakeCallee) Serve(r *http.Request, c invocation.Call) (*http.Response, 
 	}, done
 }
 
+func (f *fakeCallee) Begin(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
+	go func() { then(f.Serve(r, c)) }()
+}
+
 func (f *fakeCallee) Invoke(ctx context.Context, event []byte, c invocation.Call) ([]byte, invocation.Called) {
 	s, done := f.call(ctx, string(event), c)
 	if c.To != nil && done.Failure == "" {
@@ -139,6 +143,10 @@ type serveFunc func(*http.Request, invocation.Call) (*http.Response, invocation.
 
 func (f serveFunc) Serve(r *http.Request, c invocation.Call) (*http.Response, invocation.Called) {
 	return f(r, c)
+}
+
+func (f serveFunc) Begin(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
+	go func() { then(f.Serve(r, c)) }()
 }
 
 func (serveFunc) Invoke(context.Context, []byte, invocation.Call) ([]byte, invocation.Called) {

@@ -22,14 +22,18 @@ const (
 	mostEvents  = 256       // taken from the kernel at a time
 	mostFree    = 256       // of what is kept for the next connection that needs it
 	sweepEvery  = 200 * time.Millisecond
+	calmAfter   = 10 * time.Millisecond // the runtime's own patience with who keeps a processor
 )
 
 // loop is one thread that serves plain HTTP/1.1 for as many connections as there are, by
 // epoll(7), edge-triggered. All that belongs to one of its connections is touched by its
 // thread alone; others leave what they have for it with post.
 //
-// Its thread stays in the kernel while nothing is to be done. The runtime is told so only
-// after a look that finds nothing: a busy loop never gives its place to another thread.
+// Its thread waits in the kernel while nothing is to be done, and the runtime is told so only
+// when nothing has come for calmAfter: until then the loop keeps its processor (one of those
+// that Loops adds), which would otherwise be taken away and given back at every wait, by a
+// monitor that would have no rest either. What the runtime wants of a thread that waits so,
+// it says by a signal, and the wait ends.
 type loop struct {
 	g       *Gateway
 	shard   int
@@ -149,10 +153,14 @@ func (l *loop) run() {
 // wait returns how many events have come: at once if there are any, else when one comes or
 // the time has.
 func (l *loop) wait(until time.Time) int {
-	if n := l.poll(false, 0); n > 0 || len(l.later) > 0 {
-		return n
+	n := l.poll(0)
+	if n == 0 && len(l.later) == 0 {
+		n = l.poll(min(calmAfter, time.Until(until)))
 	}
-	return max(0, l.poll(true, int(max(1, time.Until(until).Milliseconds()))))
+	if n == 0 && len(l.later) == 0 && !l.left.Load() {
+		n = l.rest(time.Until(until))
+	}
+	return n
 }
 
 // guarded calls do. What is wrong with one connection must not end the others: it is told,
@@ -172,16 +180,21 @@ func (l *loop) guarded(do func()) {
 	do()
 }
 
-// poll is epoll_pwait. A call that may block is told to the runtime.
-func (l *loop) poll(block bool, millis int) int {
-	ep, events := uintptr(l.ep), uintptr(unsafe.Pointer(&l.events))
-	var n uintptr
-	var e syscall.Errno
-	if block {
-		n, _, e = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, ep, events, mostEvents, uintptr(millis), 0, 0)
-	} else {
-		n, _, e = syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, ep, events, mostEvents, 0, 0, 0)
-	}
+// poll is epoll_pwait, of which the runtime is not told.
+func (l *loop) poll(atMost time.Duration) int {
+	n, _, e := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), uintptr(unsafe.Pointer(&l.events)), mostEvents, millis(atMost), 0, 0)
+	return came(n, e)
+}
+
+// rest is poll for a long wait: the processor is another's meanwhile.
+func (l *loop) rest(atMost time.Duration) int {
+	n, _, e := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.ep), uintptr(unsafe.Pointer(&l.events)), mostEvents, millis(atMost), 0, 0)
+	return came(n, e)
+}
+
+func millis(d time.Duration) uintptr { return uintptr(max(0, d.Milliseconds())) }
+
+func came(n uintptr, e syscall.Errno) int {
 	if e != 0 { // EINTR
 		return 0
 	}

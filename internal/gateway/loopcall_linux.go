@@ -24,8 +24,8 @@ const (
 	pieceBytes = 32 << 10 // of one that is not
 )
 
-// call is a function that works for a passage, in a goroutine of its own: what it answers
-// comes back to the loop.
+// call is a function that works for a passage: what it answers comes from a goroutine of its
+// own, and goes to the client or back to the loop.
 type call struct {
 	stop context.CancelCauseFunc
 	next chan struct{} // of a streamed answer: the loop has sent the last piece
@@ -60,27 +60,28 @@ func (x *passage) call(c callee) {
 	x.c.late = time.Time{} // a function has its own
 	r := x.request(ctx)
 	l, id, real := x.c.loop, x.id, !x.preview
-	go func() {
-		defer stop(nil)
-		res, done := c.Serve(r, invocation.Call{ID: id, Real: real})
+	c.Begin(r, invocation.Call{ID: id, Real: real}, func(res *http.Response, done invocation.Called) {
 		a := functionAnswer{res: res, called: called{done.Failure, done.Cold}, gone: done.Failure == invocation.Stopped}
 		if res != nil && res.Body != nil && !a.gone {
 			a.read()
 		}
-		if res != nil && res.Body != nil {
-			defer res.Body.Close()
-		}
 		if a.whole && a.sound() && x.say(k, a) {
+			res.Body.Close()
+			stop(nil)
 			return
 		}
 		l.post(func() { x.answered(k, a) })
-		if res == nil || res.Body == nil {
-			return
-		}
-		if !a.whole && !a.gone {
-			x.pump(ctx, k, res.Body)
-		}
-	}()
+		go func() {
+			defer stop(nil)
+			if res == nil || res.Body == nil {
+				return
+			}
+			defer res.Body.Close()
+			if !a.whole && !a.gone {
+				x.pump(ctx, k, res.Body)
+			}
+		}()
+	})
 }
 
 // sound reports whether it is an answer that a client can be given.

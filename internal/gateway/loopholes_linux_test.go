@@ -30,6 +30,10 @@ func (c *pouring) Serve(r *http.Request, _ invocation.Call) (*http.Response, inv
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: body, ContentLength: length}, invocation.Called{}
 }
 
+func (c *pouring) Begin(r *http.Request, of invocation.Call, then func(*http.Response, invocation.Called)) {
+	go func() { then(c.Serve(r, of)) }()
+}
+
 func (c *pouring) Invoke(context.Context, []byte, invocation.Call) ([]byte, invocation.Called) {
 	return nil, invocation.Called{}
 }

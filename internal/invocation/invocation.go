@@ -17,6 +17,11 @@ type Callee interface {
 	// status 429 with Retry-After (throttled), 504 (timeout) or 502 (any other failure).
 	// What fails after the head has been sent is an error of the body.
 	Serve(r *http.Request, c Call) (*http.Response, Called)
+	// Begin is Serve without a wait: then is called once with the response, by any goroutine,
+	// and before Begin returns where there is nothing to wait for. The request's body must be
+	// there. Its context's end takes the request out of the queue for an instance, and is no
+	// reason for an answer before that of an instance which has it.
+	Begin(r *http.Request, c Call, then func(*http.Response, Called))
 	// Invoke gives it an event, JSON, and returns what it answered; where it failed,
 	// {"errorType", "errorMessage", …}.
 	Invoke(ctx context.Context, event []byte, c Call) ([]byte, Called)

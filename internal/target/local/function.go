@@ -74,7 +74,7 @@ func (s *Supervisor) newFunction(f *fleet) *function {
 		kick: make(chan struct{}, 1), told: make(chan struct{}), retired: make(chan struct{}), cut: make(chan struct{}),
 	}
 	fn.pool = pool.New(pool.Config[*environment]{
-		Max: mostAtWork, Now: s.cfg.Now, Start: fn.start, Stop: func(e *environment) { e.end(fn.s.grace()) }, Turns: s.turns,
+		Max: mostAtWork, Now: s.cfg.Now, Start: fn.start, Stop: func(e *environment) { e.end(fn.s.grace()) }, Turns: s.turns, Starts: s.starts,
 	})
 	return fn
 }

@@ -34,7 +34,7 @@ func TestFunction_answersAndIsSeen(t *testing.T) {
 	}
 	for _, want := range []string{
 		"TITRATE_INSTANCE=orders-v3-a", "TITRATE_VERSION=v3", "COLOUR=green", "PASSWORD=sesame", "TZ=Europe/Berlin", "AWS_REGION=local",
-		"AWS_LAMBDA_FUNCTION_NAME=orders", "AWS_LAMBDA_FUNCTION_VERSION=3", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128",
+		"AWS_LAMBDA_FUNCTION_NAME=orders", "AWS_LAMBDA_FUNCTION_VERSION=3", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE=128", "GOMAXPROCS=1",
 		"LAMBDA_TASK_ROOT=" + b.artifact(artifact), "AWS_EXECUTION_ENV=AWS_Lambda_provided.al2023",
 	} {
 		if !slices.Contains(got.Env, want) {

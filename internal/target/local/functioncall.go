@@ -83,17 +83,11 @@ func (t *taker) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// call has an environment work on an event. The function goes on with it when the caller
-// goes away, as in Lambda; the answer is nobody's then.
+// call has an environment work on an event, and waits for what it answers. The function goes
+// on with it when the caller goes away, as in Lambda; the answer is nobody's then.
 func (fn *function) call(ctx context.Context, event []byte, c invocation.Call) answered {
-	if len(event) > runtimeapi.MaxPayload {
-		return refusedBy(invocation.TooLarge, "RequestEntityTooLarge", fmt.Sprintf("The event of %d bytes is larger than 6 MiB.", len(event)))
-	}
-	if ctx.Done() == nil {
-		return fn.work(ctx, event, c)
-	}
 	done := make(chan answered, 1)
-	go func() { done <- fn.work(ctx, event, c) }()
+	fn.begin(ctx, event, c, func(a answered) { done <- a })
 	select {
 	case a := <-done:
 		return a
@@ -107,77 +101,114 @@ func (fn *function) call(ctx context.Context, event []byte, c invocation.Call) a
 	return refusedBy(invocation.Canceled, "Sandbox.Canceled", "The caller went away: "+context.Cause(ctx).Error())
 }
 
-// work is call in a goroutine of its own. The context's end takes it out of the queue for
-// an environment only.
-func (fn *function) work(ctx context.Context, event []byte, c invocation.Call) answered {
-	fn.account.begin(fn.s.cfg.Now())
-	cold := false
-	for tries := 1; ; tries++ {
-		e, fresh, err := fn.pool.Lend(ctx)
-		cold = cold || fresh
-		if err != nil {
-			a := fn.notLent(err)
-			fn.account.end(fn.s.cfg.Now(), c.Real && a.called.Failure.Reached())
-			if a.called.Failure.Reached() {
-				fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", fn.f.redact.lines(append([]string{fn.opens(c)}, fn.closes(c, a.called, 0)...)))
-			}
-			return a
-		}
-		e.atWork.Store(true)
-		a, gone := fn.invoke(ctx, e, event, c, cold)
-		switch {
-		case !gone:
-			return a
-		case tries == mostTries:
-			return fn.finish(e, c, a, fn.s.cfg.Now())
-		}
-		e.lines.end(false)
-		fn.giveBack(e)
+// begin has an environment work on an event, and does not wait itself. The context's end
+// takes the event out of the queue for an environment only. Then is called once, with how it
+// went, by any goroutine; before begin returns, where there is nothing to wait for.
+func (fn *function) begin(ctx context.Context, event []byte, c invocation.Call, then func(answered)) {
+	if len(event) > runtimeapi.MaxPayload {
+		then(refusedBy(invocation.TooLarge, "RequestEntityTooLarge", fmt.Sprintf("The event of %d bytes is larger than 6 MiB.", len(event))))
+		return
 	}
+	fn.account.begin(fn.s.cfg.Now())
+	w := &work{fn: fn, ctx: ctx, event: event, call: c, then: then}
+	if e, ok := fn.pool.Take(); ok {
+		w.at(e)
+		return
+	}
+	go w.lend()
 }
 
-// invoke is one try at an environment. gone says that it had ended, was not reached, and
-// is to be given back.
-func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c invocation.Call, cold bool) (a answered, gone bool) {
-	w, now := fn.wish.Load(), fn.s.cfg.Now
-	began := now()
+// work is an event on its way through a function.
+type work struct {
+	fn    *function
+	ctx   context.Context //nolint:containedctx // the caller's, for as long as it waits in the queue
+	event []byte
+	call  invocation.Call
+	then  func(answered)
+	cold  bool
+	tries int
+}
+
+// lend waits for an environment.
+func (w *work) lend() {
+	fn := w.fn
+	e, fresh, err := fn.pool.Lend(w.ctx)
+	w.cold = w.cold || fresh
+	if err == nil {
+		w.at(e)
+		return
+	}
+	a := fn.notLent(err)
+	fn.account.end(fn.s.cfg.Now(), w.call.Real && a.called.Failure.Reached())
+	if a.called.Failure.Reached() {
+		fn.s.logFile(fn.f.id.key).write(fn.id, "titrate", fn.f.redact.lines(append([]string{fn.opens(w.call)}, fn.closes(w.call, a.called, 0)...)))
+	}
+	w.then(a)
+}
+
+// at is one try at an environment.
+func (w *work) at(e *environment) {
+	fn, c := w.fn, w.call
+	wish, began := fn.wish.Load(), fn.s.cfg.Now()
+	e.atWork.Store(true)
+	w.tries++
 	// The caller's values, and not his end.
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.timeout)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(w.ctx), wish.timeout)
 	alias := "live"
 	if !c.Real {
-		alias = w.identity.Version
+		alias = wish.identity.Version
 	}
 	if e.served.Swap(true) {
 		e.before.Store(int64(e.out.written()))
 	}
 	e.lines.begin(fn.opens(c))
-	answer, err := e.api.Invoke(limited, runtimeapi.Invocation{
-		ID: c.ID, Payload: event, Deadline: began.Add(w.timeout), ClientContext: c.ClientContext,
-		ARN: "arn:aws:lambda:local:000000000000:function:" + w.identity.Name + ":" + alias,
+	e.api.Begin(limited, runtimeapi.Invocation{
+		ID: c.ID, Payload: w.event, Deadline: began.Add(wish.timeout), ClientContext: c.ClientContext,
+		ARN: "arn:aws:lambda:local:000000000000:function:" + wish.identity.Name + ":" + alias,
+	}, func(answer *runtimeapi.Answer, err error) {
+		called := invocation.Called{Cold: w.cold}
+		switch {
+		case errors.Is(err, runtimeapi.ErrGone): // it had ended, and was not reached
+			cancel()
+			w.again(e, failedBy(runtimeapi.Ended("the process ended while it was idle"), called))
+			return
+		case errors.Is(err, runtimeapi.ErrBusy): // it never came to ask for more, in all its time
+			e.api.Exited(runtimeapi.TimedOut(wish.timeout))
+			err = runtimeapi.TimedOut(wish.timeout)
+		}
+		switch {
+		case err != nil:
+			cancel()
+			w.then(fn.finish(e, c, failedBy(err, called), began))
+		case answer.Streamed: // it comes through the goroutine that is here
+			a := fn.streamed(limited, cancel, e, c, answered{answer: answer, called: called}, began)
+			go w.then(a)
+		default:
+			cancel()
+			w.then(fn.finish(e, c, answered{answer: answer, called: called}, began))
+		}
 	})
-	called := invocation.Called{Cold: cold}
-	switch {
-	case errors.Is(err, runtimeapi.ErrGone):
-		cancel()
-		return failedBy(runtimeapi.Ended("the process ended while it was idle"), called), true
-	case errors.Is(err, runtimeapi.ErrBusy): // it never came to ask for more, in all its time
-		e.api.Exited(runtimeapi.TimedOut(w.timeout))
-		err = runtimeapi.TimedOut(w.timeout)
+}
+
+// again tries another environment; failed is what is told when that has been done often.
+func (w *work) again(e *environment, failed answered) {
+	if w.tries == mostTries {
+		w.then(w.fn.finish(e, w.call, failed, w.fn.s.cfg.Now()))
+		return
 	}
-	if err != nil {
-		cancel()
-		return fn.finish(e, c, failedBy(err, called), began), false
-	}
-	a = answered{answer: answer, called: called}
-	if !answer.Streamed {
-		cancel()
-		return fn.finish(e, c, a, began), false
-	}
+	e.lines.end(false)
+	w.fn.giveBack(e)
+	go w.lend()
+}
+
+// streamed is an answer that is still being made: its environment is given back when it is
+// read to its end, or closed.
+func (fn *function) streamed(limited context.Context, cancel context.CancelFunc, e *environment, c invocation.Call, a answered, began time.Time) answered {
 	a.over = make(chan answered, 1)
-	answer.Body = &streamed{ReadCloser: answer.Body, done: func(err error) {
-		over := answered{called: called}
+	a.answer.Body = &streamed{ReadCloser: a.answer.Body, done: func(err error) {
+		over := answered{called: a.called}
 		if err != nil {
-			over = failedBy(err, called)
+			over = failedBy(err, a.called)
 		}
 		fn.s.calls.Go(func() {
 			e.api.Settled(limited.Done())
@@ -185,7 +216,7 @@ func (fn *function) invoke(ctx context.Context, e *environment, event []byte, c 
 			a.over <- fn.finish(e, c, over, began)
 		})
 	}}
-	return a, false
+	return a
 }
 
 // finish gives an environment back, and accounts for its call.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -36,46 +37,87 @@ func (fn *function) Serve(r *http.Request, c invocation.Call) (*http.Response, i
 		a := fn.stopped()
 		return failure(r, a.called), a.called
 	case <-r.Context().Done():
-		return response(r, httpevent.BadGateway()), invocation.Called{Failure: invocation.Canceled, Type: "Sandbox.Canceled", Message: "The caller went away."}
+		return canceled(r, "")
 	}
-	d := fn.wish.Load().door
-	if d.cors == nil {
-		return fn.serve(r, c, d)
+	type served struct {
+		res    *http.Response
+		called invocation.Called
 	}
-	if a, is := d.cors.Preflight(r); is {
-		return response(r, a), invocation.Called{}
+	done := make(chan served, 1)
+	fn.respond(r, c, func(res *http.Response, called invocation.Called) { done <- served{res, called} })
+	select {
+	case s := <-done:
+		return s.res, s.called
+	case <-r.Context().Done():
 	}
-	resp, called := fn.serve(r, c, d)
-	d.cors.Apply(r, resp.Header)
-	return resp, called
+	go func() { (<-done).res.Body.Close() }()
+	return canceled(r, ": "+context.Cause(r.Context()).Error())
 }
 
-// serve is Serve without what browsers ask for.
-func (fn *function) serve(r *http.Request, c invocation.Call, d *door) (*http.Response, invocation.Called) {
+// canceled is the response for one who went away.
+func canceled(r *http.Request, why string) (*http.Response, invocation.Called) {
+	return response(r, httpevent.BadGateway()), invocation.Called{Failure: invocation.Canceled, Type: "Sandbox.Canceled", Message: "The caller went away" + cmp.Or(why, ".")}
+}
+
+// Begin is Serve without a wait.
+func (fn *function) Begin(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
+	if w := fn.wish.Load(); w == nil || w.door.auth != nil || closed(fn.retired) { // it may have to wait, of an issuer's keys
+		go func() { then(fn.Serve(r, c)) }()
+		return
+	}
+	fn.respond(r, c, then)
+}
+
+// respond answers the preflights of browsers, and says to them what they may do with the
+// function's answers.
+func (fn *function) respond(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
+	d := fn.wish.Load().door
+	if d.cors == nil {
+		fn.ask(r, c, d, then)
+		return
+	}
+	if a, is := d.cors.Preflight(r); is {
+		then(response(r, a), invocation.Called{})
+		return
+	}
+	fn.ask(r, c, d, func(res *http.Response, called invocation.Called) {
+		d.cors.Apply(r, res.Header)
+		then(res, called)
+	})
+}
+
+// ask is respond without what browsers ask for.
+func (fn *function) ask(r *http.Request, c invocation.Call, d *door, then func(*http.Response, invocation.Called)) {
 	who, refused, why := d.authorize(r)
 	if refused != nil {
 		fn.refused(d, why)
-		return response(r, *refused), invocation.Called{}
+		then(response(r, *refused), invocation.Called{})
+		return
 	}
 	body, whole, err := readRequest(r)
 	switch {
 	case err != nil:
-		return response(r, httpevent.Message(http.StatusBadRequest, "Bad Request")), invocation.Called{Failure: invocation.Canceled, Type: "Sandbox.Canceled", Message: "The request broke off: " + err.Error()}
+		then(response(r, httpevent.Message(http.StatusBadRequest, "Bad Request")), invocation.Called{Failure: invocation.Canceled, Type: "Sandbox.Canceled", Message: "The request broke off: " + err.Error()})
+		return
 	case !whole:
-		return response(r, tooLarge()), invocation.Called{}
+		then(response(r, tooLarge()), invocation.Called{})
+		return
 	}
 	event, err := d.event(httpevent.Call{
 		Request: r, Body: body, Match: d.match(r), Account: localAccount, API: localAPI, RequestID: c.ID,
 		SourceIP: sourceIP(r), Now: fn.s.cfg.Now(), Authorizer: who,
 	})
 	if err != nil || len(event) > runtimeapi.MaxPayload { // in base64 a body is a third longer
-		return response(r, tooLarge()), invocation.Called{}
+		then(response(r, tooLarge()), invocation.Called{})
+		return
 	}
-	a := fn.call(r.Context(), event, c)
-	if a.answer == nil {
-		return failure(r, a.called), a.called
-	}
-	return d.answer(r, a)
+	fn.begin(r.Context(), event, c, func(a answered) {
+		if a.answer == nil {
+			then(failure(r, a.called), a.called)
+			return
+		}
+		then(d.answer(r, a))
+	})
 }
 
 // refusedEvery is how often it is told in a function's log why a request was refused.

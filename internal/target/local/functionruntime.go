@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"titrate/internal/target/local/runtimes"
@@ -85,11 +86,12 @@ func (r runner) argv(clients, folder string) []string {
 func (s *Supervisor) environmentOf(pl place, w *wish, address string) []string {
 	reserved := w.identity.Variables(address)
 	reserved["PYTHONDONTWRITEBYTECODE"] = "1" // its folder cannot be written
+	reserved["GOMAXPROCS"] = strconv.Itoa(processors(w.identity.Memory))
 	var out []string
 	for _, kv := range s.env(pl) {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "TZ", "AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONDONTWRITEBYTECODE":
+		case "TZ", "AWS_REGION", "AWS_DEFAULT_REGION", "PYTHONDONTWRITEBYTECODE", "GOMAXPROCS":
 			delete(reserved, name)
 		}
 		if reserved[name] == "" {
@@ -100,4 +102,12 @@ func (s *Supervisor) environmentOf(pl place, w *wish, address string) []string {
 		out = append(out, name+"="+value)
 	}
 	return out
+}
+
+// processors is how many Lambda gives a function of so much memory, in MiB: one for each
+// 1,769 of them ("Configure Lambda function memory"). A program in Go that believes to have
+// more than it works with passes its one invocation from thread to thread.
+func processors(memory int) int {
+	const each = 1769
+	return max(1, (memory+each-1)/each)
 }

@@ -43,6 +43,7 @@ type Supervisor struct {
 
 	brood    brood         // of the processes of functions; set by Run
 	turns    chan struct{} // of starts that no call waits for
+	starts   chan struct{} // of those that one does: the calls at work need processors, too
 	finding  sync.Mutex
 	runtimes map[string]runtimes.Runtime // that were found, by name; guarded by finding
 
@@ -91,7 +92,7 @@ func New(cfg Config) (*Supervisor, error) {
 		published: map[fleetID][]Endpoint{},
 		fleets:    map[fleetID]*fleet{}, hooks: map[string]*hook{}, accessories: map[rollout.Key]*held{}, logs: map[rollout.Key]*logFile{},
 		taken: map[int]bool{}, changed: make(chan struct{}),
-		turns: make(chan struct{}, 2*runtime.NumCPU()), runtimes: map[string]runtimes.Runtime{}, pasts: map[rollout.Key]*past{}, authorizers: map[string]*jwt.Authorizer{},
+		turns: make(chan struct{}, 2*runtime.NumCPU()), starts: make(chan struct{}, max(1, runtime.NumCPU()/2)), runtimes: map[string]runtimes.Runtime{}, pasts: map[rollout.Key]*past{}, authorizers: map[string]*jwt.Authorizer{},
 	}, nil
 }
 

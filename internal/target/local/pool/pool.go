@@ -35,6 +35,10 @@ type Config[I comparable] struct {
 	// so many at a time, so that a start that an invocation waits for has the machine
 	// first. Nil: all start at once.
 	Turns chan struct{}
+	// Starts has room for those that an invocation waits for, likewise. On a machine that has
+	// all of its processors at work more of them at a time would end later, all of them, and
+	// slow the calls down that would make them needless. Nil: all start at once.
+	Starts chan struct{}
 }
 
 // Pool lends instances. Its methods may be called from any goroutine.
@@ -95,16 +99,14 @@ func New[I comparable](cfg Config[I]) *Pool[I] {
 func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 	var none I
 	p.mu.Lock()
+	i, ok := p.take()
 	switch {
+	case ok:
+		p.mu.Unlock()
+		return i, false, nil
 	case p.closed:
 		p.mu.Unlock()
 		return none, false, ErrClosed
-	case len(p.idle) > 0:
-		last := p.idle[len(p.idle)-1]
-		p.idle = p.idle[:len(p.idle)-1]
-		p.busy[last.instance] = p.cfg.Now()
-		p.mu.Unlock()
-		return last.instance, false, nil
 	case len(p.busy)+len(p.waiting) >= p.cfg.Max:
 		p.mu.Unlock()
 		return none, false, ErrThrottled
@@ -140,6 +142,24 @@ func (p *Pool[I]) Lend(ctx context.Context) (i I, cold bool, err error) {
 		p.Return(l.instance, false)
 	}
 	return none, false, context.Cause(ctx)
+}
+
+// Take is Lend of an instance that is idle, without a wait; ok is false when none is.
+func (p *Pool[I]) Take() (i I, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.take()
+}
+
+// take is Take with the lock held.
+func (p *Pool[I]) take() (i I, ok bool) {
+	if len(p.idle) == 0 { // as of a closed pool
+		return i, false
+	}
+	last := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	p.busy[last.instance] = p.cfg.Now()
+	return last.instance, true
 }
 
 // Return gives an instance back. One that is broken is stopped: its process has ended,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,6 +20,7 @@ type farm struct {
 	running map[int]bool
 	takes   time.Duration
 	fail    error
+	begun   atomic.Int32
 }
 
 func (f *farm) pool(lowest, highest int) *pool.Pool[int] {
@@ -27,6 +29,7 @@ func (f *farm) pool(lowest, highest int) *pool.Pool[int] {
 }
 
 func (f *farm) start(ctx context.Context) (int, error) {
+	f.begun.Add(1)
 	select {
 	case <-time.After(f.takes):
 	case <-ctx.Done():
@@ -479,5 +482,52 @@ func TestLend_aHoldUpDoesNotStartOneForEach(t *testing.T) {
 		if n := f.count(); n > 3 {
 			t.Errorf("%d were started", n)
 		}
+	})
+}
+
+// TestLend_startsNoMoreAtATimeThanTheMachineHasRoomFor and none that is not wanted any more
+// when it has its turn.
+func TestLend_startsNoMoreAtATimeThanTheMachineHasRoomFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: 50 * time.Millisecond, running: map[int]bool{}}
+		p := pool.New(pool.Config[int]{Max: 64, Now: time.Now, Start: f.start, Stop: f.stop, Starts: make(chan struct{}, 2)})
+		defer p.Close(t.Context())
+		var all sync.WaitGroup
+		for range 40 { // of none of which it is known that it is short
+			all.Go(func() {
+				i, _ := lend(t, p)
+				time.Sleep(time.Millisecond)
+				p.Return(i, false)
+			})
+		}
+		all.Wait()
+		if n := f.count(); n != 2 {
+			t.Errorf("%d were started, two at a time may be, and then all were served", n)
+		}
+		synctest.Wait()
+		if _, _, starting := p.Count(); starting > 2 { // whose turn came while they were wanted
+			t.Errorf("%d are starting, and nobody waits", starting)
+		}
+	})
+}
+
+func TestLend_aStartThatHangsHasItsTurnForAWhileOnly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := farm{takes: time.Hour, running: map[int]bool{}}
+		p := pool.New(pool.Config[int]{Max: 64, Now: time.Now, Start: f.start, Stop: f.stop, Starts: make(chan struct{}, 2)})
+		defer p.Close(t.Context())
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		for range 6 {
+			all.Go(func() { _, _, _ = p.Lend(ctx) })
+		}
+		time.Sleep(time.Minute)
+		if n := f.begun.Load(); n != 6 {
+			t.Errorf("%d of 6 were begun", n)
+		}
+		cancel()
+		all.Wait()
 	})
 }

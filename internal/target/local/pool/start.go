@@ -9,8 +9,11 @@ import (
 // ahead is a start that waits for its turn.
 type ahead struct{ asked chan struct{} } // closed when an invocation waits for it
 
-// turn is how long a start has its turn at the most: what it takes longer it waits itself.
-const turn = 250 * time.Millisecond
+// How long a start has its turn at the most: what takes longer waits for something itself.
+const (
+	aheadTurn  = 250 * time.Millisecond // of those that nobody waits for
+	wantedTurn = 100 * time.Millisecond // of those that an invocation does
+)
 
 // startWanted starts instances until there is one on its way for each waiter that wants
 // one, as far as the pool may grow: for whom those at work are not free before one has
@@ -18,23 +21,28 @@ const turn = 250 * time.Millisecond
 // them at a time than are at work: of a machine that is held up, a start for each would be
 // the end, and what grows so doubles with each start. The lock is held.
 func (p *Pool[I]) startWanted() {
-	wanted, late := 0, 0
+	want := p.wanted()
+	for len(p.ahead) > 0 && p.starting-len(p.ahead) < want {
+		close(p.ahead[0].asked)
+		p.ahead = p.ahead[1:]
+	}
+	for !p.closed && p.starting < want && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
+		p.start(nil)
+	}
+}
+
+// wanted is how many starts the waiters want. The lock is held.
+func (p *Pool[I]) wanted() int {
+	want, late := 0, 0
 	for at, w := range p.waiting {
 		switch {
 		case time.Duration(at+1)*p.call >= p.begin*time.Duration(len(p.busy)):
-			wanted++
+			want++
 		case w.late:
 			late++
 		}
 	}
-	wanted += min(late, max(1, len(p.busy)))
-	for len(p.ahead) > 0 && p.starting-len(p.ahead) < wanted {
-		close(p.ahead[0].asked)
-		p.ahead = p.ahead[1:]
-	}
-	for !p.closed && p.starting < wanted && len(p.idle)+len(p.busy)+p.starting < p.cfg.Max {
-		p.start(nil)
-	}
+	return want + min(late, max(1, len(p.busy)))
 }
 
 // patience is how long a waiter waits that is expected to get an instance from those at
@@ -58,7 +66,11 @@ func (p *Pool[I]) startAhead() {
 func (p *Pool[I]) start(a *ahead) {
 	p.starting++
 	p.work.Go(func() {
-		defer p.await(a)()
+		over, want := p.await(a)
+		if !want {
+			return
+		}
+		defer over()
 		began := p.cfg.Now()
 		i, err := p.cfg.Start(p.ctx)
 		p.mu.Lock()
@@ -83,26 +95,53 @@ func (p *Pool[I]) start(a *ahead) {
 	})
 }
 
-// await returns when a start may begin, and what ends its turn. It begins without one when
-// an invocation waits for it.
-func (p *Pool[I]) await(a *ahead) (over func()) {
+// await returns when a start may begin, and what ends its turn; false: nobody wants it any
+// more. One that nobody waited for has no turn to wait for when an invocation does.
+func (p *Pool[I]) await(a *ahead) (over func(), want bool) {
 	if a == nil {
-		return func() {}
+		return p.awaitWanted()
 	}
 	select {
 	case p.cfg.Turns <- struct{}{}:
 	case <-a.asked:
-		return func() {}
+		return func() {}, true
 	case <-p.ctx.Done(): // Start sees it, too
-		return func() {}
+		return func() {}, true
 	}
 	p.mu.Lock()
 	p.ahead = slices.DeleteFunc(p.ahead, func(other *ahead) bool { return other == a })
 	p.mu.Unlock()
-	end := sync.OnceFunc(func() { <-p.cfg.Turns })
-	limit := time.AfterFunc(turn, end)
+	return endOf(p.cfg.Turns, aheadTurn), true
+}
+
+// awaitWanted is await of a start for the waiters. When it has its turn they may have what
+// they want, from instances that had become free.
+func (p *Pool[I]) awaitWanted() (over func(), want bool) {
+	if p.cfg.Starts == nil {
+		return func() {}, true
+	}
+	select {
+	case p.cfg.Starts <- struct{}{}:
+	case <-p.ctx.Done():
+		return func() {}, true
+	}
+	over = endOf(p.cfg.Starts, wantedTurn)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.starting-len(p.ahead) > p.wanted() {
+		p.starting--
+		over()
+		return nil, false
+	}
+	return over, true
+}
+
+// endOf ends a turn when it is called, or at its limit.
+func endOf(turns chan struct{}, limit time.Duration) (over func()) {
+	end := sync.OnceFunc(func() { <-turns })
+	timer := time.AfterFunc(limit, end)
 	return func() {
-		limit.Stop()
+		timer.Stop()
 		end()
 	}
 }

@@ -23,11 +23,12 @@ type Environment struct {
 	mux *http.ServeMux
 
 	mu         sync.Mutex
-	changed    chan struct{} // closed and made anew with each change of what stands below
+	changed    chan struct{} // closed with the next change of what stands below; nil: nobody waits for one
+	after      []func()      // to be called when the lock is given back
 	call       *call         // under way; nil: idle
+	due        *call         // begins when all is quiet; nil: none does
 	polling    bool          // the runtime waits for work
 	waits      *conn         // on this connection; nil: on one of net/http
-	left       chan struct{} // closed when it waits on another than waits
 	shut       bool          // nobody serves connections any more
 	extensions map[string]*extension
 	ready      bool  // it was quiet once
@@ -40,7 +41,7 @@ func New(cfg Config) *Environment {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
-	e := &Environment{cfg: cfg, mux: http.NewServeMux(), changed: make(chan struct{}), extensions: map[string]*extension{}}
+	e := &Environment{cfg: cfg, mux: http.NewServeMux(), extensions: map[string]*extension{}}
 	e.mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", e.next)
 	e.mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", e.respond)
 	e.mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", e.fail)
@@ -55,16 +56,43 @@ func New(cfg Config) *Environment {
 // ServeHTTP answers the runtime and its extensions.
 func (e *Environment) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.mux.ServeHTTP(w, r) }
 
-// change runs do with the lock, and wakes whoever waits.
+// change runs do with the lock, does what follows from it, and wakes whoever waits.
 func (e *Environment) change(do func()) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	do()
+	e.follow()
+	if e.changed != nil {
+		close(e.changed)
+		e.changed = nil
+	}
+	after := e.after
+	e.after = nil
+	e.mu.Unlock()
+	for _, do := range after {
+		do()
+	}
+}
+
+// follow has the call that is due begin, and the runtime that waits hear of it. The lock is
+// held.
+func (e *Environment) follow() {
 	if e.quiet() {
 		e.ready = true
+		if e.due != nil {
+			e.call, e.due = e.due, nil
+			e.tell(invoked(e.call))
+		}
 	}
-	close(e.changed)
-	e.changed = make(chan struct{})
+	if e.due != nil && e.gone != nil {
+		e.ends(e.due, result{failure: ErrGone})
+		e.due = nil
+	}
+	e.serveWaiting()
+}
+
+// ends has who waits for a call hear how it ended. The lock is held.
+func (e *Environment) ends(c *call, r result) {
+	e.after = append(e.after, func() { c.done(r) })
 }
 
 // quiet reports whether the runtime and all of its extensions wait for work.
@@ -85,7 +113,11 @@ func (e *Environment) quiet() bool {
 func (e *Environment) await(done <-chan struct{}, so func() bool) bool {
 	for {
 		e.mu.Lock()
-		ok, changed := so(), e.changed
+		ok := so()
+		if !ok && e.changed == nil {
+			e.changed = make(chan struct{})
+		}
+		changed := e.changed
 		e.mu.Unlock()
 		if ok {
 			return true
@@ -134,9 +166,9 @@ func (e *Environment) endOf(only *call, f *InvocationError) {
 		}
 		e.call = nil
 		if c.delivered {
-			c.done <- result{failure: f}
+			e.ends(c, result{failure: f})
 		} else {
-			c.done <- result{failure: ErrGone}
+			e.ends(c, result{failure: ErrGone})
 		}
 	})
 }

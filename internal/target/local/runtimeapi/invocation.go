@@ -38,14 +38,14 @@ const StreamedHTTP = "application/vnd.awslambda.http-integration-response"
 // call is an invocation under way.
 type call struct {
 	Invocation
-	delivered bool // the runtime has it
-	answering bool // the runtime has begun to answer: it cannot answer again
-	done      chan result
+	delivered bool                    // the runtime has it
+	answering bool                    // the runtime has begun to answer: it cannot answer again
+	done      func(result)            // called once, without the lock
 	over      <-chan struct{}         // closed when the invoker's time is up, or he is gone
 	expired   func() *InvocationError // which of the two
 }
 
-// result is how a call ended: exactly one is sent.
+// result is how a call ended.
 type result struct {
 	answer  *Answer
 	failure error

@@ -6,57 +6,63 @@ import (
 	"fmt"
 )
 
-// Invoke gives the function an event and waits for what it answers. The context ends
-// with the invocation's deadline, and not before the answer's body is read or closed.
+// Invoke gives the function an event and waits for what it answers: [Environment.Begin].
+func (e *Environment) Invoke(ctx context.Context, in Invocation) (*Answer, error) {
+	over := make(chan result, 1)
+	e.Begin(ctx, in, func(a *Answer, err error) { over <- result{a, err} })
+	r := <-over
+	return r.answer, r.failure
+}
+
+// Begin gives the function an event as soon as it waits for one, and does not wait itself.
+// The context ends with the invocation's deadline, and not before the answer's body is read
+// or closed. Then done is called with what it answers, once, by the goroutine that brought
+// it about; before Begin returns, where there is nothing to wait for.
 //
 // The error is a [*InvocationError] where the function failed; [ErrBusy], [ErrGone] or
 // [ErrPayload] where it was not reached, so that another environment may be asked. An
 // invocation whose context ends has the environment in a state that nobody knows: it
 // takes no more, and its process is to be killed ([Environment.Gone]).
-func (e *Environment) Invoke(ctx context.Context, in Invocation) (*Answer, error) {
+func (e *Environment) Begin(ctx context.Context, in Invocation, done func(*Answer, error)) {
 	if len(in.Payload) > MaxPayload {
-		return nil, ErrPayload
+		done(nil, ErrPayload)
+		return
 	}
 	began := e.cfg.Clock()
-	c := &call{Invocation: in, done: make(chan result, 1), over: ctx.Done()}
+	c := &call{Invocation: in, over: ctx.Done()}
 	c.expired = func() *InvocationError {
 		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
 			return TimedOut(in.Deadline.Sub(began))
 		}
 		return failure(Exit, "Sandbox.Canceled", "The invocation was ended: "+context.Cause(ctx).Error())
 	}
-	for {
-		var err error
-		taken := false
-		e.change(func() {
-			switch {
-			case e.gone != nil:
-				err = ErrGone
-			case e.call != nil:
-				err = ErrBusy
-			case e.quiet():
-				e.call, taken = c, true
-				e.tell(invoked(c))
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-		if taken {
-			break
-		}
-		if !e.await(ctx.Done(), func() bool { return e.quiet() || e.call != nil || e.gone != nil }) {
-			return nil, fmt.Errorf("%w: it was not ready for the event: %w", ErrBusy, context.Cause(ctx))
-		}
+	forget := context.AfterFunc(ctx, func() { e.expire(c, context.Cause(ctx)) })
+	c.done = func(r result) {
+		forget()
+		done(r.answer, r.failure)
 	}
-	select {
-	case r := <-c.done:
-		return r.answer, r.failure
-	case <-ctx.Done():
-	}
+	e.change(func() {
+		switch {
+		case e.gone != nil:
+			e.ends(c, result{failure: ErrGone})
+		case e.call != nil, e.due != nil:
+			e.ends(c, result{failure: ErrBusy})
+		default:
+			e.due = c
+		}
+	})
+}
+
+// expire ends a call whose time is over. One that the runtime never came for has not reached
+// it.
+func (e *Environment) expire(c *call, why error) {
+	e.change(func() {
+		if e.due == c {
+			e.due = nil
+			e.ends(c, result{failure: fmt.Errorf("%w: it was not ready for the event: %w", ErrBusy, why)})
+		}
+	})
 	e.endOf(c, c.expired())
-	r := <-c.done // the runtime may have been faster
-	return r.answer, r.failure
 }
 
 // Gone is why the environment takes no more work; nil: it may.

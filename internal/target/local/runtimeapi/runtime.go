@@ -60,52 +60,55 @@ func (c *call) optional() [3]struct{ name, value string } {
 	}
 }
 
-// poll notes that the runtime waits for an event on a connection; left is closed when it
-// waits on another. ok is false when it may not ask: it waits already, on a connection that
-// it has not closed, or has not answered what it had.
-func (e *Environment) poll(on *conn) (left chan struct{}, ok bool) {
+// poll notes that the runtime waits for an event on a connection. It is false when it may
+// not: it waits already, on a connection that it has not closed, or has not answered what it
+// had.
+func (e *Environment) poll(on *conn) (ok bool) {
 	e.change(func() {
-		if e.polling && e.waits != nil && e.waits.hungUp() {
-			close(e.left)
-			e.polling = false
+		if e.waits != nil && e.waits.hungUp() {
+			e.polling, e.waits = false, nil
 		}
 		if e.shut || e.polling || e.call != nil && e.call.delivered {
 			return
 		}
-		e.polling, e.waits, e.left = true, on, make(chan struct{})
-		left, ok = e.left, true
+		e.polling, e.waits, ok = true, on, true
 	})
-	return left, ok
+	return ok
+}
+
+// serveWaiting gives the runtime what it waits for on a connection, if that is there. The
+// lock is held.
+func (e *Environment) serveWaiting() {
+	on, c := e.waits, e.call
+	switch {
+	case on == nil || c == nil && (e.gone == nil || e.leaving):
+		return
+	case c == nil:
+		e.after = append(e.after, on.dismiss())
+	case on.hungUp(): // it may come again
+	default:
+		c.delivered = true
+		e.after = append(e.after, on.give(c))
+	}
+	e.polling, e.waits = false, nil
+}
+
+// unpoll notes that a connection has ended.
+func (e *Environment) unpoll(on *conn) {
+	e.change(func() {
+		if e.waits == on {
+			e.polling, e.waits = false, nil
+		}
+	})
 }
 
 // letGo has nobody wait on a connection any more.
 func (e *Environment) letGo() {
 	e.change(func() {
 		if e.shut = true; e.waits != nil {
-			close(e.left)
 			e.polling, e.waits = false, nil
 		}
 	})
-}
-
-// deliver is the event that the runtime gets on a connection on which it waited, nil: it
-// gets none any more. ok is false when it waits on another, or nowhere.
-func (e *Environment) deliver(on *conn, came bool) (c *call, ok bool) {
-	e.change(func() {
-		if e.waits != on {
-			return
-		}
-		e.polling, e.waits = false, nil
-		switch {
-		case !came || e.call != nil && on.hungUp():
-		case e.call != nil:
-			c, ok = e.call, true
-			c.delivered = true
-		default:
-			ok = true
-		}
-	})
-	return c, ok
 }
 
 // claim is the call with an id, for one answer; nil, and an answer given, if there is none.
@@ -136,7 +139,7 @@ func (e *Environment) finish(c *call, r result) {
 	e.change(func() {
 		if e.call == c {
 			e.call = nil
-			c.done <- r
+			e.ends(c, r)
 		}
 	})
 }

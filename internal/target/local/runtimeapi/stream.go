@@ -15,29 +15,25 @@ func (e *Environment) stream(w http.ResponseWriter, r *http.Request, c *call) {
 	reader, writer := io.Pipe()
 	broken := make(chan struct{})
 	answer := &Answer{ContentType: r.Header.Get("Content-Type"), Streamed: true, Body: reader}
-	e.mu.Lock()
-	if e.call != c {
-		e.mu.Unlock()
+	// From here on the one who waits has the answer: whatever ends the environment ends the
+	// stream.
+	ended := &call{Invocation: c.Invocation, delivered: true, answering: true}
+	ended.done = func(r result) { _ = writer.CloseWithError(r.failure) }
+	begun := false
+	e.change(func() {
+		if begun = e.call == c; begun {
+			e.call = ended
+			e.ends(c, result{answer: answer})
+		}
+	})
+	if !begun {
 		refuse(w, http.StatusBadRequest, "InvalidRequestID", "the invocation has ended meanwhile")
 		return
 	}
-	// From here on the one who waits has the answer: whatever ends the environment ends the
-	// stream.
-	ended := &call{Invocation: c.Invocation, delivered: true, answering: true, done: make(chan result, 1)}
-	e.call = ended
-	c.done <- result{answer: answer}
-	e.mu.Unlock()
 	go func() {
 		select {
-		case end := <-ended.done:
-			_ = writer.CloseWithError(end.failure)
 		case <-c.over:
 			e.endOf(ended, c.expired())
-			select {
-			case end := <-ended.done:
-				_ = writer.CloseWithError(end.failure)
-			case <-broken:
-			}
 		case <-broken:
 		}
 	}()
@@ -77,11 +73,14 @@ func streams(r *http.Request) bool {
 
 // trailed is the error that stands behind a body; nil: there is none.
 func trailed(trailer http.Header) *InvocationError {
-	kind := trailer.Get(headerErrorType)
+	return trailedBy(trailer.Get(headerErrorType), trailer.Get("Lambda-Runtime-Function-Error-Body"))
+}
+
+func trailedBy(kind, encoded string) *InvocationError {
 	if kind == "" {
 		return nil
 	}
-	body, err := base64.StdEncoding.DecodeString(trailer.Get("Lambda-Runtime-Function-Error-Body"))
+	body, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
 		body = nil
 	}
