@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"titrate/client"
 )
@@ -30,11 +31,19 @@ func (s *soak) measure(ctx context.Context) error {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			for range enough {
+			for called := 0; called < enough; {
 				// One that fails is seen by the release's alarms, which is where it counts.
 				_, err := s.Client.Invoke(ctx, app, "production", f.Name, client.InvokeRequest{Event: json.RawMessage(`{"probe":true}`)})
-				if ctx.Err() != nil || bear(err) != nil {
+				switch {
+				case ctx.Err() != nil || bear(err) != nil:
 					return
+				case err == nil:
+					called++
+				default: // nobody was there, who was killed: a person would do it again
+					select {
+					case <-ctx.Done():
+					case <-time.After(100 * time.Millisecond):
+					}
 				}
 			}
 		})

@@ -159,6 +159,9 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if s, ok := c.(*strict); ok {
+		s.tunnel()
+	}
 	a.hijacked, a.status = true, http.StatusSwitchingProtocols
 	return &hijackedConn{Conn: c, buffered: rw.Reader}, rw, nil
 }

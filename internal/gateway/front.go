@@ -48,6 +48,7 @@ type exchangeKey struct{}
 // ServeHTTP routes, forwards and counts one request.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	noteSecure(r)
 	id := requestID(r.Header)
 	if f.g.stopping.Load() {
 		w.Header().Set("Connection", "close")

@@ -13,10 +13,11 @@ type moved struct {
 	*begun.Listener
 	given counter  // that nobody has accepted yet
 	total *counter // that ever were
+	cfg   Config
 }
 
-func newMoved(at net.Addr, total *counter) *moved {
-	return &moved{Listener: begun.NewListener(at), total: total}
+func newMoved(at net.Addr, total *counter, cfg Config) *moved {
+	return &moved{Listener: begun.NewListener(at), total: total, cfg: cfg}
 }
 
 // take makes a connection of a descriptor, and has it accepted: read was read of it.
@@ -29,7 +30,7 @@ func (m *moved) take(fd int, read []byte) {
 		c, err := net.FileConn(f)
 		f.Close()
 		if err == nil {
-			m.Give(c, read)
+			m.Give(newStrict(c, read, m.cfg), nil)
 		}
 	}()
 }

@@ -93,18 +93,17 @@ type side struct {
 // serve answers until the listener is closed: plain connections by the loops, where there
 // are any, and by net/http what they leave to it.
 func (s *side) serve(ctx context.Context, fast *loops) error {
-	if s.server.TLSConfig == nil && fast.can(s.behind) {
-		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			_ = s.server.Serve(s.door.moved) // until the end
-		}()
+	secure := s.server.TLSConfig != nil
+	if secure || fast.can(s.behind) {
+		go func() { _ = s.server.Serve(s.door.moved) }() // until the end
+	}
+	switch {
+	case secure:
+		return s.serveSecure(ctx)
+	case fast.can(s.behind):
 		return fast.accept(ctx, s.behind, s.door)
 	}
-	if s.server.TLSConfig != nil {
-		return s.server.ServeTLS(s.listener, "", "")
-	}
-	return s.server.Serve(s.listener)
+	return s.server.Serve(strictListener{s.listener, s.door.g.cfg})
 }
 
 func (g *Gateway) newSide(l net.Listener, f *front) *side {
@@ -114,7 +113,7 @@ func (g *Gateway) newSide(l net.Listener, f *front) *side {
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	s := &side{listener: &onceListener{Listener: l}, behind: l, open: map[net.Conn]struct{}{}, door: &door{front: f, moved: newMoved(l.Addr(), &g.movedTotal)}}
+	s := &side{listener: &onceListener{Listener: l}, behind: l, open: map[net.Conn]struct{}{}, door: &door{front: f, moved: newMoved(l.Addr(), &g.movedTotal, g.cfg)}}
 	if in, ok := l.(localOnly); ok { // which the loops look at themselves
 		s.behind = in.Listener
 	}
@@ -126,6 +125,7 @@ func (g *Gateway) newSide(l net.Listener, f *front) *side {
 		Protocols:         protocols,
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 		ConnState:         s.note,
+		ConnContext:       withSecure,
 	}
 	return s
 }
