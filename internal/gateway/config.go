@@ -43,9 +43,13 @@ type Config struct {
 	// after the end of Serve was asked for; default 2 s.
 	IdleGrace time.Duration
 
-	HeaderTimeout   time.Duration // for a request's head; default 10 s
-	IdleTimeout     time.Duration // between requests of a connection; default 75 s
-	StallTimeout    time.Duration // for a client that neither sends its body nor takes its response; default 60 s
+	HeaderTimeout time.Duration // for a request's head; default 10 s
+	IdleTimeout   time.Duration // between requests of a connection; default 75 s
+	StallTimeout  time.Duration // for a client that neither sends its body nor takes its response; default 60 s
+	// HalfClosed is how long a client that has said that it sends no more is taken to wait for
+	// its answer, and for each piece of it (RFC 9112, 9.6): one that has left says the same.
+	// Default 5 s.
+	HalfClosed      time.Duration
 	ConnectTimeout  time.Duration // to an instance; default 3 s
 	ResponseTimeout time.Duration // from the request's end to the response's head: then 504; default 60 s. A function has its own
 
@@ -78,6 +82,7 @@ func (c Config) Validate() error {
 		{"HeaderTimeout", c.HeaderTimeout},
 		{"IdleTimeout", c.IdleTimeout},
 		{"StallTimeout", c.StallTimeout},
+		{"HalfClosed", c.HalfClosed},
 		{"ConnectTimeout", c.ConnectTimeout},
 		{"ResponseTimeout", c.ResponseTimeout},
 	} {
@@ -116,6 +121,7 @@ func (c Config) withDefaults() Config {
 		{&c.HeaderTimeout, 10 * time.Second},
 		{&c.IdleTimeout, 75 * time.Second},
 		{&c.StallTimeout, time.Minute},
+		{&c.HalfClosed, 5 * time.Second},
 		{&c.ConnectTimeout, 3 * time.Second},
 		{&c.ResponseTimeout, time.Minute},
 	} {

@@ -37,6 +37,7 @@ type client struct {
 	looking bool           // read is under way
 	shut    bool           // it was told that no more comes
 	late    time.Time      // when it is given up; zero: never
+	half    time.Time      // when it is taken to have left, as it sends no more; zero: it may
 	req     *http1.Request // nil between requests
 	length  int            // of the request in the buffer, with its body; 0: its head is not whole
 	x       *passage       // the request under way
@@ -69,8 +70,8 @@ func (c *client) ready() {
 	case reading:
 		c.read()
 	case waiting, relaying:
-		if c.ended { // nobody waits for the answer
-			c.lost()
+		if c.ended && c.half.IsZero() {
+			c.half = c.loop.now.Add(c.loop.g.cfg.HalfClosed)
 		}
 	case closing:
 		c.linger()
@@ -81,6 +82,8 @@ func (c *client) ready() {
 func (c *client) tick() {
 	stopping := c.loop.g.stopping.Load()
 	switch {
+	case !c.half.IsZero() && !c.loop.now.Before(c.half) && (c.phase == waiting || c.phase == relaying):
+		c.lost()
 	case c.phase == reading && c.req == nil && len(c.unread()) == 0 && len(c.out) == 0 && stopping && c.loop.hurried:
 		c.close()
 	case c.late.IsZero() || c.loop.now.Before(c.late):
@@ -264,6 +267,14 @@ func (c *client) linger() {
 			c.linger()
 		}
 	})
+}
+
+// write is sock's. A client that sends no more may wait for the next piece.
+func (c *client) write(b []byte) bool {
+	if !c.half.IsZero() {
+		c.half = c.loop.now.Add(c.loop.g.cfg.HalfClosed)
+	}
+	return c.sock.write(b)
 }
 
 // fault gives the connection up.

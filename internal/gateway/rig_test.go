@@ -53,6 +53,9 @@ func rigOn(t *testing.T, c Config, public net.Listener, prepare func(*rig)) *rig
 	if c.IdleGrace == 0 {
 		c.IdleGrace = 100 * time.Millisecond
 	}
+	if c.HalfClosed == 0 {
+		c.HalfClosed = 20 * time.Millisecond
+	}
 	g, err := New(c)
 	if err != nil {
 		t.Fatal(err)

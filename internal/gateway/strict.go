@@ -6,6 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
 
 	"titrate/internal/http1"
 )
@@ -28,6 +31,10 @@ type strict struct {
 
 	offered bool // the last head offers to go on with another protocol: what follows may be of that
 	early   int  // bytes of in that were given out all the same: one at the most
+
+	waits   time.Duration // of a client that sends no more for its answer
+	over    atomic.Bool   // the deadline for reading is, or the connection is closed
+	changed chan struct{} // that may have
 }
 
 // part is what comes next on a connection.
@@ -53,7 +60,7 @@ const strictBytes = 4 << 10 // that are read at a time
 // refuse, which knows the status for it.
 func newStrict(c net.Conn, read []byte, cfg Config) *strict {
 	most := 2 * max(cfg.MaxHeader, http.DefaultMaxHeaderBytes/16)
-	return &strict{Conn: c, in: read, limits: http1.Limits{Head: most, Line: most, Fields: most, Trailers: most}}
+	return &strict{Conn: c, waits: cfg.HalfClosed, changed: make(chan struct{}, 1), in: read, limits: http1.Limits{Head: most, Line: most, Fields: most, Trailers: most}}
 }
 
 // Read implements net.Conn.
@@ -89,11 +96,56 @@ func (s *strict) Read(p []byte) (int, error) {
 				continue
 			}
 		}
-		if err := s.more(); err != nil {
+		err := s.more()
+		if errors.Is(err, io.EOF) && len(p) == 1 {
+			err = s.half()
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
 	return 0, nil
+}
+
+// half is the end of what a client sends while net/http, which reads one byte then, looks
+// whether it is there: for a while it is taken to wait for its answer.
+func (s *strict) half() error {
+	timer := time.NewTimer(s.waits)
+	defer timer.Stop()
+	for !s.over.Load() {
+		select {
+		case <-timer.C:
+			return io.EOF
+		case <-s.changed:
+		}
+	}
+	return os.ErrDeadlineExceeded // net/http does not look any more
+}
+
+// SetReadDeadline implements net.Conn.
+func (s *strict) SetReadDeadline(t time.Time) error {
+	defer s.change(t)
+	return s.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (s *strict) SetDeadline(t time.Time) error {
+	defer s.change(t)
+	return s.Conn.SetDeadline(t)
+}
+
+// Close implements net.Conn.
+func (s *strict) Close() error {
+	defer s.change(time.Unix(1, 0))
+	return s.Conn.Close()
+}
+
+func (s *strict) change(deadline time.Time) {
+	s.over.Store(!deadline.IsZero() && deadline.Before(time.Now()))
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 }
 
 // CloseWrite says to the client that nothing more comes.

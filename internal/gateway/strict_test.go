@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"titrate/internal/rollout"
 )
@@ -180,5 +181,76 @@ func TestStrict_overTLSToo(t *testing.T) {
 	defer res.Body.Close()
 	if body, err := io.ReadAll(res.Body); res.StatusCode != 400 || err != nil || !strings.Contains(string(body), "https://") {
 		t.Errorf("%d %s %v", res.StatusCode, body, err)
+	}
+}
+
+// TestHalfClosed_aClientThatSendsNoMoreIsAnswered by both fronts, a stream too; one that
+// has left is found out.
+func TestHalfClosed_aClientThatSendsNoMoreIsAnswered(t *testing.T) {
+	t.Parallel()
+	release, left := make(chan struct{}), make(chan struct{}, 8)
+	r, _ := one(t, Config{HalfClosed: time.Minute}, func(w http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		if req.URL.Path == "/stream" {
+			fmt.Fprint(w, "begins ")
+			_ = http.NewResponseController(w).Flush()
+		}
+		<-release
+		fmt.Fprint(w, "beans")
+	})
+	asks := map[string]string{
+		"loop":        "GET /a HTTP/1.1\r\nHost: h\r\n\r\n",
+		"loop stream": "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n",
+		"moved":       "POST /a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"moved 1.0":   "GET /a HTTP/1.0\r\nHost: h\r\n\r\n",
+		"moved strea": "POST /stream HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	}
+	conns := map[string]*bufio.Reader{}
+	for name, ask := range asks {
+		c, in := r.dial(t)
+		if _, err := io.WriteString(c, ask); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		conns[name] = in
+	}
+	eventually(t, "all are under way", func() bool { return r.inFlight.Load() == int64(len(asks)) })
+	close(release)
+	for name, in := range conns {
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if body, err := io.ReadAll(res.Body); err != nil || !strings.HasSuffix(string(body), "beans") {
+			t.Errorf("%s: %q %v", name, body, err)
+		}
+		if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
+			t.Errorf("%s: it is not closed after its answer: %q %v", name, rest, err)
+		}
+	}
+	if w := r.sum(1); w.Aborted != 0 || w.Status[2] != uint64(len(asks)) {
+		t.Errorf("counted %+v", w)
+	}
+
+	gone, _ := one(t, Config{HalfClosed: time.Millisecond}, func(_ http.ResponseWriter, req *http.Request) {
+		_, _ = io.Copy(io.Discard, req.Body)
+		<-req.Context().Done()
+		left <- struct{}{}
+	})
+	for _, name := range []string{"loop", "moved"} {
+		c, _ := gone.dial(t)
+		if _, err := io.WriteString(c, asks[name]); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, name+" is under way", func() bool { return gone.inFlight.Load() == 1 })
+		c.Close()
+		<-left // its version hears of it
+		eventually(t, name+" is over", func() bool { return gone.inFlight.Load() == 0 })
+	}
+	if w := gone.sum(1); w.Aborted != 2 || w.Failed != 0 {
+		t.Errorf("counted %+v", w)
 	}
 }
