@@ -29,6 +29,7 @@ type Config struct {
 	InternalPort  int            // port of the listener for calls between workloads; 0: there is none
 	PreviewDomain string         // what preview host names end in; default "localhost"
 	TrustedProxy  []netip.Prefix // public clients whose X-Forwarded-* headers are believed
+	ProxyProtocol bool           // those of TrustedProxy begin each connection with a header of the PROXY protocol
 
 	// Own answers at 127.0.0.1 of the listener for calls between workloads, where no
 	// workload is, and is counted for nobody; nil: nothing is there.

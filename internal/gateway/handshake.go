@@ -38,7 +38,7 @@ func (s *side) handshake(c net.Conn) {
 	defer s.door.moved.given.Add(-1)
 	ctx, cancel := context.WithTimeout(context.Background(), s.door.g.cfg.HeaderTimeout)
 	defer cancel()
-	t := tls.Server(c, s.server.TLSConfig)
+	t := tls.Server(s.door.introduced(c), s.server.TLSConfig)
 	if err := t.HandshakeContext(ctx); err != nil {
 		var plain tls.RecordHeaderError
 		if errors.As(err, &plain) && plain.Conn != nil && isHTTP(plain.RecordHeader) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -116,7 +117,13 @@ func (ls *loops) accept(ctx context.Context, on net.Listener, d *door) error {
 		fd, from, err := acceptOne(conn)
 		switch {
 		case err == nil:
-			ls.take(fd, from, d)
+			at := addrPortOf(from)
+			if d.introduces(at.Addr()) {
+				d.moved.given.Add(1)
+				go ls.introduce(fd, at, d)
+			} else {
+				ls.take(fd, at, d)
+			}
 		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, os.ErrClosed):
 			return nil
 		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
@@ -143,9 +150,41 @@ func acceptOne(conn syscall.RawConn) (fd int, from unix.Sockaddr, err error) {
 	return fd, from, err
 }
 
+// introduce takes a connection when its proxy has said whose it is.
+func (ls *loops) introduce(fd int, proxy netip.AddrPort, d *door) {
+	defer d.moved.given.Add(-1)
+	f := os.NewFile(uintptr(fd), "introduced")
+	c, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	from, err := readIntroduction(c, time.Now().Add(d.g.cfg.HeaderTimeout))
+	if err != nil {
+		d.g.log.Debug("a connection of a trusted proxy was refused", slog.String("proxy", proxy.String()), slog.Any("error", err))
+		return
+	}
+	if !from.IsValid() {
+		from = proxy
+	}
+	own, err := c.(syscall.Conn).SyscallConn() //nolint:forcetypeassert // of the net package
+	if err != nil {
+		return
+	}
+	err = own.Control(func(of uintptr) {
+		if fd, err := unix.FcntlInt(of, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			ls.take(fd, from, d)
+		}
+	})
+	if err != nil {
+		return
+	}
+}
+
 // take gives a connection to the loop that has the fewest.
-func (ls *loops) take(fd int, from unix.Sockaddr, d *door) {
-	c := &client{door: d, remote: addrPortOf(from), fresh: true}
+func (ls *loops) take(fd int, from netip.AddrPort, d *door) {
+	c := &client{door: d, remote: from, fresh: true}
 	if d.internal {
 		local, err := unix.Getsockname(fd)
 		if err != nil || !c.remote.Addr().Unmap().IsLoopback() || !addrPortOf(local).Addr().Unmap().IsLoopback() {

@@ -103,7 +103,7 @@ func (s *side) serve(ctx context.Context, fast *loops) error {
 	case fast.can(s.behind):
 		return fast.accept(ctx, s.behind, s.door)
 	}
-	return s.server.Serve(strictListener{s.listener, s.door.g.cfg})
+	return s.server.Serve(strictListener{s.listener, s.door.front})
 }
 
 func (g *Gateway) newSide(l net.Listener, f *front) *side {

@@ -248,7 +248,7 @@ func (s *strict) chunk() bool {
 // strictListener accepts strict connections.
 type strictListener struct {
 	net.Listener
-	cfg Config
+	*front
 }
 
 // Accept implements net.Listener.
@@ -257,5 +257,5 @@ func (l strictListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStrict(c, nil, l.cfg), nil
+	return newStrict(l.introduced(c), nil, l.g.cfg), nil
 }
