@@ -112,25 +112,43 @@ func processor(pid int) (time.Duration, error) {
 }
 
 // Family is the CPU time of a process and of its children that live.
-func Family(pid int) (time.Duration, error) {
-	total, err := processor(pid)
-	if err != nil {
-		return 0, err
+func Family(pid int) (total time.Duration, err error) {
+	err = each(pid, func(pid int) error {
+		own, err := processor(pid)
+		total += own
+		return err
+	})
+	return total, err
+}
+
+// FamilyPSS is the memory of a process and of its children, in bytes: what they share is
+// counted once.
+func FamilyPSS(pid int) (total int64, err error) {
+	err = each(pid, func(pid int) error {
+		own, err := proportional(pid)
+		total += own
+		return err
+	})
+	return total, err
+}
+
+// each calls do for a process and its children that live.
+func each(pid int, do func(pid int) error) error {
+	if err := do(pid); err != nil {
+		return err
 	}
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	if err != nil {
-		return 0, fmt.Errorf("list the children of %d: %w", pid, err)
+		return fmt.Errorf("list the children of %d: %w", pid, err)
 	}
-	for _, child := range strings.Fields(string(children)) {
+	for child := range strings.FieldsSeq(string(children)) {
 		n, err := strconv.Atoi(child)
 		if err != nil {
-			return 0, fmt.Errorf("list the children of %d: %w", pid, err)
+			return fmt.Errorf("list the children of %d: %w", pid, err)
 		}
-		own, err := processor(n)
-		if err != nil {
-			return 0, err
+		if err := do(n); err != nil {
+			return err
 		}
-		total += own
 	}
-	return total, nil
+	return nil
 }

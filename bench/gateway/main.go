@@ -24,10 +24,11 @@ func main() {
 	rounds := flag.Int("rounds", 9, "rounds of requests to each proxy, in turns")
 	peers := flag.Bool("peers", false, "compare with nginx and HAProxy, which apt-get installs, by wrk")
 	each := flag.Duration("each", 4*time.Second, "length of a round beside peers")
+	idle := flag.Int("idle", 9000, "idle connections beside peers: each takes a descriptor here, and two of HAProxy's")
 	flag.Parse()
 	if *peers {
 		figures.Head(os.Stdout, fmt.Sprintf("go run ./bench/gateway -peers -rounds %d -each %v", *rounds, *each))
-		if err := compare(context.Background(), os.Stdout, []int{64, 256}, *rounds, *each); err != nil {
+		if err := compare(context.Background(), os.Stdout, []int{64, 256}, *rounds, *each, *idle); err != nil {
 			log.Fatal(err)
 		}
 		return

@@ -38,7 +38,7 @@ type measured struct {
 // compare runs Titrate's gateway beside nginx and HAProxy, in shuffled rounds of one run,
 // and prints medians of ratios to nginx. All three do what a proxy must: Titrate's draws a
 // version, counts exactly and says who has asked, the others only the last.
-func compare(ctx context.Context, w io.Writer, connections []int, rounds int, each time.Duration) error {
+func compare(ctx context.Context, w io.Writer, connections []int, rounds int, each time.Duration, idle int) error {
 	if missing := lacking("wrk", "nginx", "haproxy"); missing != nil {
 		return fmt.Errorf("no %s on PATH: apt-get install wrk nginx-light haproxy", strings.Join(missing, ", "))
 	}
@@ -61,6 +61,9 @@ func compare(ctx context.Context, w io.Writer, connections []int, rounds int, ea
 		}
 		defer end()
 	}
+	if err := idlers(ctx, w, peers, idle); err != nil {
+		return err
+	}
 	for _, n := range connections {
 		all := map[string][]measured{}
 		for range rounds {
@@ -73,9 +76,9 @@ func compare(ctx context.Context, w io.Writer, connections []int, rounds int, ea
 				all[p.name] = append(all[p.name], m)
 			}
 		}
-		tellRatios(w, n, all)
+		tellRatios(w, fmt.Sprintf("%d connections", n), all)
 	}
-	return nil
+	return calm(ctx, w, peers, rounds, each)
 }
 
 func lacking(programs ...string) (missing []string) {
@@ -211,7 +214,7 @@ func (p *peer) measure(ctx context.Context, connections int, each time.Duration)
 }
 
 // tellRatios prints medians, and of the ratios of each round the lowest and highest.
-func tellRatios(w io.Writer, connections int, all map[string][]measured) {
+func tellRatios(w io.Writer, how string, all map[string][]measured) {
 	pick := func(name string, of func(measured) float64) (out []float64) {
 		for _, m := range all[name] {
 			out = append(out, of(m))
@@ -222,8 +225,8 @@ func tellRatios(w io.Writer, connections int, all map[string][]measured) {
 	cpu := func(m measured) float64 { return m.cpu }
 	p99 := func(m measured) float64 { return m.p99 }
 	for _, name := range []string{"nginx", "haproxy", "titrate"} {
-		figures.Line(w, fmt.Sprintf("%s, %d connections", name, connections),
-			fmt.Sprintf("%.0f requests/s, p99 %.1f ms, %.1f µs of CPU a request", middle(pick(name, rate)), middle(pick(name, p99)), middle(pick(name, cpu))), "")
+		figures.Line(w, name+", "+how,
+			fmt.Sprintf("%.0f requests/s, p99 %.2f ms, %.1f µs of CPU a request", middle(pick(name, rate)), middle(pick(name, p99)), middle(pick(name, cpu))), "")
 	}
 	for _, peer := range []string{"nginx", "haproxy"} {
 		for _, f := range []struct {
@@ -236,7 +239,7 @@ func tellRatios(w io.Writer, connections int, all map[string][]measured) {
 					ratios = append(ratios, m/other)
 				}
 			}
-			figures.Line(w, fmt.Sprintf("titrate / %s, %s", peer, f.name), fmt.Sprintf("%.2f (%.2f to %.2f)", middle(ratios), slices.Min(ratios), slices.Max(ratios)), "")
+			figures.Line(w, fmt.Sprintf("titrate / %s, %s, %s", peer, how, f.name), fmt.Sprintf("%.2f (%.2f to %.2f)", middle(ratios), slices.Min(ratios), slices.Max(ratios)), "")
 		}
 	}
 }
