@@ -16,6 +16,7 @@ import (
 type eventDoor struct {
 	own  http.Handler
 	next http.Handler
+	gone func() <-chan struct{} // closed when this node accepts no more: before, next might be itself
 
 	mu    sync.Mutex
 	left  bool
@@ -23,9 +24,9 @@ type eventDoor struct {
 }
 
 // newEventDoor is one whose listener is at a port of this machine.
-func newEventDoor(own http.Handler, addr func() string) *eventDoor {
+func newEventDoor(own http.Handler, addr func() string, gone func() <-chan struct{}) *eventDoor {
 	var d net.Dialer
-	return &eventDoor{own: own, next: &httputil.ReverseProxy{
+	return &eventDoor{own: own, gone: gone, next: &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(&url.URL{Scheme: "http", Host: addr()})
 			p.Out.Host = p.In.Host // it is signed
@@ -48,6 +49,11 @@ func (d *eventDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	d.mu.Unlock()
 	if left {
+		select {
+		case <-d.gone():
+		case <-r.Context().Done():
+			return
+		}
 		d.next.ServeHTTP(w, r)
 		return
 	}

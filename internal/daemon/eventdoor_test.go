@@ -21,7 +21,8 @@ func TestEventDoor_leadsToTheNextNode(t *testing.T) {
 	}
 	next := httptest.NewServer(answer("next"))
 	defer next.Close()
-	d := newEventDoor(answer("own"), func() string { return strings.TrimPrefix(next.URL, "http://") })
+	gone := make(chan struct{})
+	d := newEventDoor(answer("own"), func() string { return strings.TrimPrefix(next.URL, "http://") }, func() <-chan struct{} { return gone })
 	door := httptest.NewServer(d)
 	defer door.Close()
 	send := func() string {
@@ -46,6 +47,7 @@ func TestEventDoor_leadsToTheNextNode(t *testing.T) {
 		t.Error(got)
 	}
 	d.leave()
+	close(gone)
 	if got := send(); got != "next 127.0.0.1:7 /a event" {
 		t.Error(got)
 	}

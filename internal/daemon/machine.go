@@ -36,6 +36,8 @@ type machine struct {
 	confinement []string
 	kick        chan struct{} // something may have changed
 	drawn       chan struct{} // closed when the gateway draws nothing any more
+	undrawn     sync.Once     // closes it
+	before      *before       // that leave
 	https       HTTPS
 	stock       *certificate.Stock // nil: no TLS
 
@@ -50,7 +52,7 @@ type machine struct {
 }
 
 // Take applies and persists w, then acknowledges it (R18).
-func (m *machine) Take(_ context.Context, w world.Wanted) error {
+func (m *machine) Take(ctx context.Context, w world.Wanted) error {
 	m.taking.Lock()
 	defer m.taking.Unlock()
 	m.mu.Lock()
@@ -62,7 +64,7 @@ func (m *machine) Take(_ context.Context, w world.Wanted) error {
 	case w.Stamp.Less(have):
 		return fmt.Errorf("world %d.%d after %d.%d: %w", w.Stamp.Token, w.Stamp.Revision, have.Token, have.Revision, world.ErrStale)
 	}
-	if err := m.apply(w); err != nil {
+	if err := m.apply(ctx, w); err != nil {
 		return err
 	}
 	if err := m.snapshot.Save(w); err != nil {
@@ -77,10 +79,11 @@ func (m *machine) Take(_ context.Context, w world.Wanted) error {
 
 // apply gives w to the gateway first: what is to stop loses its traffic before it
 // is asked to end.
-func (m *machine) apply(w world.Wanted) error {
+func (m *machine) apply(ctx context.Context, w world.Wanted) error {
 	if err := m.gateway.Apply(gateway.TableOf(w)); err != nil {
 		return err
 	}
+	m.before.follow(ctx, w)
 	if m.stock != nil {
 		m.stock.SetHosts(m.https.hosts(w))
 	}
@@ -168,6 +171,7 @@ const idleShown = time.Minute
 func (m *machine) observation() world.Seen {
 	runs, _ := m.supervisor.Seen()
 	served := m.gateway.Served()
+	leaving := m.before.open(context.Background())
 	s := world.Seen{
 		Epoch: m.epoch, Started: m.started, Sandbox: m.confinement, Served: served.Stamp, Since: served.Since,
 		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, Accessories: runs.Accessories, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
@@ -180,6 +184,11 @@ func (m *machine) observation() world.Seen {
 		f.Weight, _ = served.Of(f.Key, f.Version)
 		if f.Weight == 0 { // only a version without traffic is waited for
 			f.Open = m.gateway.Open(f.Key, f.Version)
+			for _, o := range leaving {
+				if o.Key == f.Key && o.Version == f.Version {
+					f.Open += o.Open
+				}
+			}
 		}
 		if since := m.gateway.Idle(f.Key); !since.IsZero() && time.Since(since) > idleShown {
 			s.Idle[f.Key.String()] = since.Round(0)
@@ -269,8 +278,15 @@ func (m *machine) Logs(ctx context.Context, q world.LogQuery, w io.Writer) error
 	return nil
 }
 
-// Stop ends every workload.
-func (m *machine) Stop(ctx context.Context) error { return m.supervisor.Stop(ctx) }
+// nothingDrawn tells the supervisor that functions are called no more.
+func (m *machine) nothingDrawn() { m.undrawn.Do(func() { close(m.drawn) }) }
+
+// Stop ends every workload, and waits for the nodes before this one.
+func (m *machine) Stop(ctx context.Context) error {
+	err := m.supervisor.Stop(ctx)
+	m.before.awaitEnd(ctx)
+	return err
+}
 
 // A starting node lets connections wait in the kept socket until it has taken back
 // the instances that run, takenBackIn at most, and then until those that are not

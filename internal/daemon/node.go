@@ -36,8 +36,10 @@ type NodeConfig struct {
 }
 
 // Node is the data plane: gateway and supervisor in one process, serving on from
-// its own snapshot. It runs until ctx ends, the next keeper takes over, or the
-// gateway cannot accept any more; workloads live on.
+// its own snapshot. It runs until ctx ends or the gateway cannot accept any more;
+// workloads live on. When the next keeper takes over, the next node supervises at once,
+// and this one's gateway goes on until that node accepts, and then to the end of what it
+// has (R17).
 func Node(ctx context.Context, cfg NodeConfig) error {
 	ctx, leave := context.WithCancel(ctx)
 	defer leave()
@@ -67,20 +69,35 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	p := newParts(cfg.Log)
-	p.start(ctx, "supervisor", m.supervisor.Run)
-	p.start(ctx, "handover", func(ctx context.Context) error { return in.Handover(ctx, cfg.Dir, "node", token, leave) })
+	working, handOver := context.WithCancel(ctx) // of all but the gateway
+	defer handOver()
+	p, last := newParts(cfg.Log), newParts(cfg.Log)
+	p.start(working, "supervisor", m.supervisor.Run)
+	end := &leaving{m: m}
+	last.start(ctx, "handover", func(ctx context.Context) error {
+		return in.Handover(ctx, cfg.Dir, "node", token, func() { end.begin(ctx, last, dir, token, handOver, leave) })
+	})
+	m.before.find(working, dir, token)
 	// Before awaitReady, so that it can be asked to stop what it has not taken back yet.
-	p.start(ctx, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
+	p.start(working, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
 	if m.stock != nil {
-		p.start(ctx, "certificates", m.stock.Run)
+		p.start(working, "certificates", m.stock.Run)
 	}
-	m.awaitReady(ctx)
-	p.start(ctx, "observer", m.observe)
-	p.start(ctx, "events", m.events.Run)
-	p.start(ctx, "queue ages", m.ages)
+	m.awaitReady(working)
+	p.start(working, "observer", m.observe)
+	p.start(working, "events", m.events.Run)
+	p.start(working, "queue ages", m.ages)
+	p.start(working, "nodes before", m.before.run)
+	last.start(ctx, "relief", func(ctx context.Context) error {
+		select {
+		case <-ctx.Done():
+		case <-m.gateway.Serving():
+			m.before.relieve(ctx)
+		}
+		return nil
+	})
 	go func() {
-		<-ctx.Done()
+		<-working.Done()
 		m.door.leave()
 		p.wait()
 		if err := m.events.Close(); err != nil {
@@ -91,9 +108,10 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	}()
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + gateway.Loops())
 	err = m.gateway.Serve(ctx, on)
-	close(m.drawn)
+	m.nothingDrawn()
+	end.awaitRead()
 	leave() // when it ended by itself all of this process ends with it: the keeper starts the next
-	return errors.Join(err, p.err())
+	return errors.Join(err, p.err(), last.err())
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
@@ -122,7 +140,8 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	if err != nil {
 		return nil, err
 	}
-	m.door = newEventDoor(m.events.Handler(), func() string { return m.gateway.OwnAddr() })
+	m.before = &before{m: m}
+	m.door = newEventDoor(m.events.Handler(), func() string { return m.gateway.OwnAddr() }, func() <-chan struct{} { return m.gateway.Closed() })
 	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.door}
 	if m.stock != nil {
 		running, err := ReadRunning(string(dir))
@@ -137,7 +156,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	m.supervisor, err = local.New(local.Config{
 		Dir: dir.at("node", "local"), Data: string(dir), Artifacts: dir.artifacts(), Logs: dir.logs(), Exits: dir.at("node", "exits"),
 		Engine: seeker.Engine, Unit: unit, Log: log,
-		Open: m.gateway.OpenAt, Asked: m.gateway.Asked,
+		Open: func(addr string) int { return m.gateway.OpenAt(addr) + m.before.openAt(addr) }, Asked: m.gateway.Asked,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))
 		},
@@ -150,7 +169,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 		return nil, err
 	}
 	m.confinement = m.supervisor.Confinement()
-	if err := m.apply(wanted); err != nil {
+	if err := m.apply(context.Background(), wanted); err != nil {
 		log.Error("apply the snapshot", slog.Any("error", err))
 	}
 	return m, nil
@@ -207,18 +226,27 @@ func awaitLock(ctx context.Context, path string) (*os.File, error) {
 
 // serveUnix serves h on a unix socket that only this user can open.
 func serveUnix(ctx context.Context, path string, h http.Handler) error {
+	l, err := listenUnix(ctx, path)
+	if err != nil {
+		return err
+	}
+	return serveHTTP(ctx, l, h)
+}
+
+// listenUnix listens where only this user can connect.
+func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if len(path) > 107 { // sun_path of unix(7)
-		return fmt.Errorf("error[T0707]: the data folder's path is too long for a socket\n  where   %s\n  help    titrate up --data SHORTER_FOLDER", path)
+		return nil, fmt.Errorf("error[T0707]: the data folder's path is too long for a socket\n  where   %s\n  help    titrate up --data SHORTER_FOLDER", path)
 	}
 	os.Remove(path) // left by the process before this one
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", path, err)
+		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
 	// The folder is 0700; this is for whoever opens it up.
 	if err := os.Chmod(path, 0o600); err != nil {
-		return fmt.Errorf("protect %s: %w", path, err)
+		return nil, fmt.Errorf("protect %s: %w", path, err)
 	}
-	return serveHTTP(ctx, l, h)
+	return l, nil
 }

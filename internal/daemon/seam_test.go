@@ -33,11 +33,14 @@ func TestMain(m *testing.M) {
 			_ = local.Launch() // told to the supervisor
 			os.Exit(126)
 		case "__node":
-			err := Node(context.Background(), NodeConfig{Dir: os.Args[2], Sockets: os.Getenv(keeper.SocketsVar), Log: slog.New(slog.DiscardHandler)})
+			err := Node(context.Background(), NodeConfig{Dir: os.Args[2], Sockets: os.Getenv(keeper.SocketsVar), Log: nodeLog()})
 			fmt.Println(err)
 			os.Exit(1)
 		case "serve":
 			err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			panic(err)
+		case "serve-long":
+			err := http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), new(longService))
 			panic(err)
 		}
 	}

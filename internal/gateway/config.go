@@ -40,6 +40,9 @@ type Config struct {
 
 	Ring  int           // seconds of closed windows kept; default 900
 	Drain time.Duration // for versions that name none, and at the end of Serve; default 30 s
+	// StreamDrain is how long what lives long (WebSocket, server-sent events, gRPC) may go
+	// on after [Gateway.Relieve]: closed one by one in the second half of it. Default 1 h.
+	StreamDrain time.Duration
 	// IdleGrace is how long kept-alive connections may send one more request
 	// after the end of Serve was asked for; default 2 s.
 	IdleGrace time.Duration
@@ -79,6 +82,7 @@ func (c Config) Validate() error {
 		value time.Duration
 	}{
 		{"Drain", c.Drain},
+		{"StreamDrain", c.StreamDrain},
 		{"IdleGrace", c.IdleGrace},
 		{"HeaderTimeout", c.HeaderTimeout},
 		{"IdleTimeout", c.IdleTimeout},
@@ -118,6 +122,7 @@ func (c Config) withDefaults() Config {
 		by    time.Duration
 	}{
 		{&c.Drain, 30 * time.Second},
+		{&c.StreamDrain, time.Hour},
 		{&c.IdleGrace, 2 * time.Second},
 		{&c.HeaderTimeout, 10 * time.Second},
 		{&c.IdleTimeout, 75 * time.Second},

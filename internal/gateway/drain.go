@@ -16,23 +16,38 @@ type drain struct {
 	length   time.Duration
 	weight   time.Time // when it lost its traffic: drawn requests have length from here
 	unlisted time.Time // when the table dropped it: all requests have
+	left     time.Time // when another process took over: requests have what their drain is, streams have streams
+	requests time.Duration
+	streams  time.Duration
 }
 
 // due returns when t is to be cut, zero for never: a stream at a moment of its
 // own within the drain, so that clients do not all come back at once; a request
 // at the drain's end.
 func (d *drain) due(t *ticket) time.Time {
-	from := d.unlisted
+	from, stream := d.unlisted, t.stream.Load()
 	if !t.preview && !d.weight.IsZero() {
 		from = d.weight
 	}
-	if from.IsZero() {
-		return time.Time{}
+	var at time.Time
+	switch {
+	case from.IsZero():
+	case stream:
+		at = from.Add(time.Duration(t.jitter * float64(d.length)))
+	default:
+		at = from.Add(d.length)
 	}
-	if t.stream.Load() {
-		return from.Add(time.Duration(t.jitter * float64(d.length)))
+	if d.left.IsZero() {
+		return at
 	}
-	return from.Add(d.length)
+	left := d.left.Add(d.requests)
+	if stream {
+		left = d.left.Add(time.Duration((1 + t.jitter) / 2 * float64(d.streams)))
+	}
+	if at.IsZero() || left.Before(at) {
+		return left
+	}
+	return at
 }
 
 // over reports whether nothing is to be expected of the drain any more. The
@@ -42,7 +57,11 @@ func (d *drain) over(now time.Time) bool {
 	if d.unlisted.After(last) {
 		last = d.unlisted
 	}
-	return now.After(last.Add(d.length + time.Second))
+	last = last.Add(d.length)
+	if left := d.left.Add(max(d.requests, d.streams)); !d.left.IsZero() && left.After(last) {
+		last = left
+	}
+	return now.After(last.Add(time.Second))
 }
 
 // startDrains begins and ends the drains that table t asks for. Guarded by mu.
@@ -60,12 +79,13 @@ func (g *Gateway) startDrains(t Table) {
 		f.weight = weights[id]
 		if f.weight > 0 {
 			f.drain.Store(nil)
+			if !g.left.IsZero() {
+				g.leaveFleet(f)
+				begun = true
+			}
 			continue
 		}
-		d := drain{length: f.length}
-		if d.length <= 0 {
-			d.length = g.cfg.Drain
-		}
+		d := drain{length: g.drainOf(f)}
 		if was := f.drain.Load(); was != nil {
 			d.weight, d.unlisted = was.weight, was.unlisted
 		}
@@ -79,10 +99,14 @@ func (g *Gateway) startDrains(t Table) {
 		}
 		if d.weight.IsZero() && d.unlisted.IsZero() {
 			f.drain.Store(nil)
-			continue
+		} else {
+			f.drain.Store(&d)
+			begun = true
 		}
-		f.drain.Store(&d)
-		begun = true
+		if !g.left.IsZero() {
+			g.leaveFleet(f)
+			begun = true
+		}
 	}
 	if begun {
 		g.wakeDrain()
@@ -145,6 +169,39 @@ func (g *Gateway) cutDue(now time.Time) (more bool) {
 	return more
 }
 
+// drainOf is how long what is open on a fleet may take to end. Guarded by mu.
+func (g *Gateway) drainOf(f *fleet) time.Duration {
+	if f.length <= 0 {
+		return g.cfg.Drain
+	}
+	return f.length
+}
+
+// leaveFleet bounds what is open on a fleet by when the gateway was relieved, beside
+// what else drains it, and returns for how long. Guarded by mu.
+func (g *Gateway) leaveFleet(f *fleet) time.Duration {
+	d := drain{length: g.drainOf(f)}
+	if was := f.drain.Load(); was != nil {
+		d = *was
+	}
+	d.left, d.requests, d.streams = g.left, max(g.cfg.Drain, g.drainOf(f)), g.cfg.StreamDrain
+	f.drain.Store(&d)
+	return max(d.requests, d.streams)
+}
+
+// leaveAll is leaveFleet of every one: how long until nothing is left.
+func (g *Gateway) leaveAll() time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.left = time.Now()
+	longest := g.cfg.Drain
+	for _, f := range g.fleets {
+		longest = max(longest, g.leaveFleet(f))
+	}
+	g.wakeDrain()
+	return longest
+}
+
 // drainAll drains every fleet at the end of Serve.
 func (g *Gateway) drainAll() {
 	g.mu.Lock()
@@ -154,7 +211,9 @@ func (g *Gateway) drainAll() {
 		d := drain{length: g.cfg.Drain, unlisted: now}
 		if was := f.drain.Load(); was != nil {
 			d.weight = was.weight
-			d.length = min(d.length, was.length)
+			if !was.weight.IsZero() || !was.unlisted.IsZero() {
+				d.length = min(d.length, was.length)
+			}
 		}
 		f.drain.Store(&d)
 	}

@@ -24,12 +24,17 @@ type Gateway struct {
 	looped     counter       // connections to clients and to instances that loops have
 	movedTotal counter       // that they have left to net/http
 	drained    chan struct{} // holds a token when a drain has begun
+	serving    chan struct{} // closed when Serve accepts
+	closed     chan struct{} // closed when Serve accepts nothing any more
+	relieved   chan struct{} // closed by Relieve
+	relieve    sync.Once
 	windows    ledger
 
 	securePort string // of the TLS listener; set before it is served
 
 	mu        sync.Mutex
 	applied   bool
+	left      time.Time // when it was relieved
 	fleets    map[fleetID]*fleet
 	idle      map[rollout.Key]time.Time
 	queueAges map[rollout.Key]time.Duration
@@ -46,9 +51,9 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg:     c,
 		log:     c.Logger,
-		drained: make(chan struct{}, 1),
-		fleets:  map[fleetID]*fleet{},
-		idle:    map[rollout.Key]time.Time{},
+		drained: make(chan struct{}, 1), serving: make(chan struct{}), closed: make(chan struct{}), relieved: make(chan struct{}),
+		fleets: map[fleetID]*fleet{},
+		idle:   map[rollout.Key]time.Time{},
 
 		queueAges: map[rollout.Key]time.Duration{},
 	}

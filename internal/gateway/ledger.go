@@ -86,6 +86,59 @@ func (l *ledger) add(now time.Time, batch []world.VersionWindow) {
 	l.closed = make(chan struct{})
 }
 
+// AdoptWindows takes over what the gateway before this one keeps, cursors and all, before
+// Serve: whoever reads windows goes on where it was. What is too old to be kept is left out.
+func (g *Gateway) AdoptWindows(ws []world.VersionWindow) {
+	oldest := g.cfg.Clock().Add(-time.Duration(g.cfg.Ring) * time.Second)
+	batch := slices.DeleteFunc(slices.Clone(ws), func(w world.VersionWindow) bool { return w.Start.Before(oldest) })
+	if len(batch) == 0 {
+		return
+	}
+	for _, w := range batch {
+		g.wasBusy(w)
+	}
+	l := &g.windows
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring = append(l.ring, batch)
+	l.cursor = max(l.cursor, batch[len(batch)-1].Cursor)
+}
+
+// AddWindows takes over windows that another gateway closes while it ends, with cursors of
+// this one's: each once, under the epoch that it has.
+func (g *Gateway) AddWindows(ws []world.VersionWindow) {
+	type name struct {
+		epoch   string
+		key     rollout.Key
+		version rollout.Version
+		start   int64
+	}
+	nameOf := func(w world.VersionWindow) name { return name{w.Epoch, w.Key, w.Version, w.Start.UnixNano()} }
+	known := map[name]bool{}
+	l := &g.windows
+	l.mu.Lock()
+	for _, batch := range l.ring {
+		for _, w := range batch {
+			if w.Epoch != g.cfg.Epoch {
+				known[nameOf(w)] = true
+			}
+		}
+	}
+	l.mu.Unlock()
+	fresh := slices.DeleteFunc(slices.Clone(ws), func(w world.VersionWindow) bool { return known[nameOf(w)] })
+	for _, w := range fresh {
+		g.wasBusy(w)
+	}
+	l.add(g.cfg.Clock(), fresh)
+}
+
+// wasBusy notes that a workload had requests in a window of another gateway.
+func (g *Gateway) wasBusy(w world.VersionWindow) {
+	if w.Requests > 0 || w.Throttles > 0 {
+		g.busy(w.Key, w.Start.Add(w.Length))
+	}
+}
+
 // span returns where the windows that close at end began, and opens the next
 // ones. ok is false when no time has passed. After the clock was set, back or forth, they
 // are as long as has passed since the last ones closed, as if they had begun by the new
@@ -138,7 +191,7 @@ func (g *Gateway) closeWindows(end time.Time) {
 	var batch []world.VersionWindow
 	for _, f := range g.inOrder() {
 		w, told := f.meter.take()
-		if !told && !f.live {
+		if !told && (!f.live || g.isRelieved()) { // the next one tells that nothing came
 			continue
 		}
 		w.Start, w.Length, w.QueueAge = start.UTC(), end.Sub(start), f.queueAge
@@ -183,7 +236,7 @@ func (g *Gateway) inOrder() []liveFleet {
 func (g *Gateway) busy(k rollout.Key, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if _, ok := g.idle[k]; ok {
+	if since, ok := g.idle[k]; ok && now.After(since) {
 		g.idle[k] = now
 	}
 }

@@ -236,7 +236,7 @@ func addrPortOf(a unix.Sockaddr) netip.AddrPort {
 // move gives the connection to the front on net/http, with what was read of it.
 func (c *client) move() {
 	d, l := c.door, c.loop
-	if l.hurried { // nobody accepts it any more
+	if d.moved.shut.Load() { // nobody accepts it any more
 		c.length = c.to - c.from
 		c.answer(ownAnswer{id: newRequestID(), refusal: refusal{http.StatusServiceUnavailable, "the gateway is ending: send it again"}, end: true})
 		return

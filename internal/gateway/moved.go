@@ -3,6 +3,7 @@ package gateway
 import (
 	"net"
 	"os"
+	"sync/atomic"
 
 	"titrate/internal/begun"
 )
@@ -11,8 +12,9 @@ import (
 // net/http does the rest.
 type moved struct {
 	*begun.Listener
-	given counter  // that nobody has accepted yet
-	total *counter // that ever were
+	given counter     // that nobody has accepted yet
+	total *counter    // that ever were
+	shut  atomic.Bool // nobody accepts any more
 	cfg   Config
 }
 

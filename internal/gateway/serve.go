@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -58,10 +57,12 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	for _, s := range sides {
 		accepting.Go(func() { failed <- s.serve(open, fast) })
 	}
+	close(g.serving)
 
 	var err error
 	select {
 	case <-ctx.Done():
+	case <-g.relieved:
 	case err = <-failed:
 		if err = fmt.Errorf("gateway: accept: %w", err); ctx.Err() != nil {
 			err = nil
@@ -73,7 +74,11 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 		s.listener.Close()
 	}
 	accepting.Wait()
-	g.finish(work, sides, fast)
+	close(g.closed)
+	over, end := context.WithCancel(work)
+	clocks.Go(func() { g.bound(ctx, over, end) })
+	g.finish(over, sides, fast)
+	end()
 	stop()
 	clocks.Wait()
 	g.closeWindows(g.cfg.Clock())
@@ -149,34 +154,38 @@ func (s *side) connections() int {
 	return len(s.open) + int(s.door.open.Load()+s.door.moved.given.Load())
 }
 
-// finish lets what is open end, and ends what does not.
-func (g *Gateway) finish(ctx context.Context, sides []*side, fast *loops) {
-	g.drainAll()
-	ctx, cancel := context.WithTimeout(ctx, g.cfg.Drain+drainTick)
-	defer cancel()
-
+// finish lets what is open end, and ends what does not before over does.
+func (g *Gateway) finish(over context.Context, sides []*side, fast *loops) {
 	// Whoever is about to send on a kept connection must not meet a closed one:
 	// it gets an answer that says close, and only then idle ones are closed.
-	grace, cancelGrace := context.WithTimeout(ctx, g.cfg.IdleGrace)
+	grace, cancelGrace := context.WithTimeout(over, g.cfg.IdleGrace)
 	wait(grace, func() bool { return open(sides) == 0 })
 	cancelGrace()
 	fast.hurry()
 
 	var closing sync.WaitGroup
 	for _, s := range sides {
-		closing.Go(func() {
-			if err := s.server.Shutdown(ctx); err != nil && errors.Is(err, context.DeadlineExceeded) {
-				_ = s.server.Close() // of connections that are cut; their handlers count them
-			}
-		})
+		closing.Go(func() { s.end(over) })
 	}
 	closing.Wait()
-	wait(ctx, func() bool { return open(sides) == 0 })
 	// Tunnels are not the servers' any more; the drain closes them. Handlers of
 	// connections that were closed need a moment to count what they had.
-	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), g.cfg.Drain+time.Second)
+	wait(over, func() bool { return open(sides) == 0 && g.inFlight.Load() == 0 })
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(over), g.cfg.Drain+time.Second)
 	defer cancelLast()
 	wait(last, func() bool { return g.inFlight.Load() == 0 })
+}
+
+// end closes what is idle and lets the rest finish, until over.
+func (s *side) end(over context.Context) {
+	s.server.SetKeepAlivesEnabled(false)
+	// Loops still move requests that had begun, and hands are still shaken: the server must
+	// take what comes of it.
+	wait(over, func() bool { return s.door.open.Load()+s.door.moved.given.Load() == 0 })
+	s.door.moved.shut.Store(true)
+	if err := s.server.Shutdown(over); err != nil && over.Err() != nil {
+		_ = s.server.Close() // of connections that are cut; their handlers count them
+	}
 }
 
 func open(sides []*side) (n int) {

@@ -60,7 +60,8 @@ func (in *Inherited) Listener(name string) (net.Listener, error) {
 }
 
 // Handover gives the sockets to the next keeper when this child's own has died,
-// over a unix socket in dir named after the child, and then calls leave. Whoever
+// over a unix socket in dir named after the child, and then calls leave: again for each
+// that asks. Whoever
 // does not show the token gets nothing: workloads are the same user. It returns
 // when ctx ends.
 func (in *Inherited) Handover(ctx context.Context, dir, child, token string, leave func()) error {
@@ -74,6 +75,8 @@ func (in *Inherited) Handover(ctx context.Context, dir, child, token string, lea
 	if err := os.Chmod(path, 0o600); err != nil {
 		return errors.Join(fmt.Errorf("protect the handover socket: %w", err), l.Close())
 	}
+	// The next child may have made its own at this path before this one ends.
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	stop := context.AfterFunc(ctx, func() { l.Close() })
 	defer stop()
 	for {

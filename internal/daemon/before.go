@@ -1,0 +1,188 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"titrate/internal/node"
+	"titrate/internal/world"
+)
+
+// before is the nodes that leave, as the one that comes after them knows them: they have
+// connections, and counts, until these have ended.
+type before struct {
+	m *machine
+
+	mu    sync.Mutex
+	nodes map[string]*node.Before // by socket
+	read  map[string]uint64       // cursor of the last window that was taken over
+}
+
+// leavingSockets are those of all nodes that leave or did, in the order in which they began.
+func (f folder) leavingSockets() []string {
+	paths, _ := filepath.Glob(f.at("node", "*.left")) // the pattern is ours
+	began := map[string]int64{}
+	for _, p := range paths {
+		if info, err := os.Stat(p); err == nil {
+			began[p] = info.ModTime().UnixNano()
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int { return cmp.Compare(began[a], began[b]) })
+	return paths
+}
+
+// find takes over what all that leave have counted. The last one's windows keep their
+// cursors: the server has read them up to somewhere.
+func (b *before) find(ctx context.Context, dir folder, token string) {
+	paths := dir.leavingSockets()
+	b.mu.Lock()
+	b.nodes, b.read = map[string]*node.Before{}, map[string]uint64{}
+	for _, path := range paths {
+		b.nodes[path] = node.NewBefore(path, token)
+	}
+	b.mu.Unlock()
+	for _, path := range slices.Backward(paths) {
+		adopted := false
+		b.ask(path, func(n *node.Before) error {
+			ws, err := n.Rest(ctx, 0)
+			if err == nil {
+				b.m.gateway.AdoptWindows(ws)
+				b.note(path, ws)
+				adopted = true
+			}
+			return err
+		})
+		if adopted {
+			break
+		}
+	}
+	b.takeRest(ctx)
+}
+
+// note keeps up to where the windows of a node have been read.
+func (b *before) note(path string, ws []world.VersionWindow) {
+	if len(ws) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read[path] = ws[len(ws)-1].Cursor
+}
+
+// each calls do for every node.
+func (b *before) each(do func(path string, n *node.Before) error) {
+	b.mu.Lock()
+	paths := slices.Collect(maps.Keys(b.nodes))
+	b.mu.Unlock()
+	for _, path := range paths {
+		b.ask(path, func(n *node.Before) error { return do(path, n) })
+	}
+}
+
+// ask calls do for one node, and forgets it if it has ended.
+func (b *before) ask(path string, do func(n *node.Before) error) {
+	b.mu.Lock()
+	n := b.nodes[path]
+	b.mu.Unlock()
+	if n == nil {
+		return
+	}
+	err := do(n)
+	if err == nil {
+		return
+	}
+	if !errors.Is(err, node.ErrLeft) {
+		b.m.log.Warn("a node that leaves does not answer", slog.String("socket", path), slog.Any("error", err))
+		return
+	}
+	_ = os.Remove(path)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.nodes, path)
+}
+
+func (b *before) takeRest(ctx context.Context) {
+	b.each(func(path string, n *node.Before) error {
+		b.mu.Lock()
+		after := b.read[path]
+		b.mu.Unlock()
+		ws, err := n.Rest(ctx, after)
+		if err == nil {
+			b.m.gateway.AddWindows(ws)
+			b.note(path, ws)
+		}
+		return err
+	})
+}
+
+// relieve tells them that this node accepts.
+func (b *before) relieve(ctx context.Context) {
+	b.each(func(_ string, n *node.Before) error { return n.Relieve(ctx) })
+}
+
+// follow has them route by w: nothing is drawn any more that is about to end.
+func (b *before) follow(ctx context.Context, w world.Wanted) {
+	b.each(func(_ string, n *node.Before) error { return n.Follow(ctx, w) })
+}
+
+// open is what is open at all of them.
+func (b *before) open(ctx context.Context) (all []node.OpenAt) {
+	b.each(func(_ string, n *node.Before) error {
+		open, err := n.Open(ctx)
+		all = append(all, open...)
+		return err
+	})
+	return all
+}
+
+// openAt is how much of it is at an address.
+func (b *before) openAt(addr string) (n int) {
+	for _, o := range b.open(context.Background()) {
+		if o.Addr == addr {
+			n += o.Open
+		}
+	}
+	return n
+}
+
+// restEvery is how often it is looked what they have counted.
+const restEvery = 250 * time.Millisecond
+
+// run takes over what they count, until ctx ends or none is left.
+func (b *before) run(ctx context.Context) error {
+	tick := time.NewTicker(restEvery)
+	defer tick.Stop()
+	for b.any() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			b.takeRest(ctx)
+		}
+	}
+	return nil
+}
+
+// awaitEnd returns when all of them have ended, or after a while.
+func (b *before) awaitEnd(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, endsIn)
+	defer cancel()
+	_ = b.run(ctx)
+}
+
+// endsIn is how long those that leave may take once nothing is served any more.
+const endsIn = 5 * time.Second
+
+func (b *before) any() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.nodes) > 0
+}
