@@ -68,6 +68,16 @@ func (p *Platform) Up(ctx context.Context) error {
 	return nil
 }
 
+// Replace has the next titrate up take over, as an upgrade does, and returns when it
+// answers.
+func (p *Platform) Replace(ctx context.Context) error {
+	if _, err := daemon.Replace(ctx, p.Data(), p.Program); err != nil {
+		return err
+	}
+	_ = p.up.Wait() // it has let go
+	return p.Up(ctx)
+}
+
 // LogPath is where titrate and its children log to.
 func (p *Platform) LogPath() string { return filepath.Join(p.Dir, "titrate.log") }
 

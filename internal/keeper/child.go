@@ -12,7 +12,7 @@ import (
 // Back-off between restarts of a child that dies young. The first restart is at
 // once: a node that was killed must be back in 300 ms.
 const (
-	young    = 5 * time.Second
+	young    = time.Second
 	maxDelay = 5 * time.Second
 )
 
