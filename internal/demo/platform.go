@@ -16,6 +16,7 @@ import (
 
 	"titrate/client"
 	"titrate/internal/daemon"
+	"titrate/internal/procfs"
 )
 
 // Platform is a really running Titrate in a folder of its own, with the git work
@@ -116,7 +117,8 @@ func (p *Platform) Down() {
 	_ = p.up.Wait() // how it exits does not matter any more
 }
 
-// Process finds one of Titrate's own processes: up, server or node.
+// Process finds one of Titrate's own processes: up, server or node. A node that has handed
+// over and still has connections is not it, as long as there is another.
 func (p *Platform) Process(name string) (int, error) {
 	if name == "up" {
 		return p.up.Process.Pid, nil
@@ -125,6 +127,7 @@ func (p *Platform) Process(name string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("look for the %s: %w", name, err)
 	}
+	found := 0
 	for _, e := range entries {
 		pid, err := strconv.Atoi(e.Name())
 		if err != nil {
@@ -135,9 +138,17 @@ func (p *Platform) Process(name string) (int, error) {
 			continue
 		}
 		args := strings.Split(string(line), "\x00")
-		if len(args) > 3 && args[1] == "__"+name && args[3] == p.Data() {
-			return pid, nil
+		if len(args) <= 3 || args[1] != "__"+name || args[3] != p.Data() {
+			continue
 		}
+		found = pid
+		const parent, first = 4, 3 // fields of /proc/PID/stat, proc(5)
+		if stat, err := procfs.Stat(pid); err == nil && stat[parent-first] == strconv.Itoa(p.up.Process.Pid) {
+			break
+		}
+	}
+	if found > 0 {
+		return found, nil
 	}
 	return 0, fmt.Errorf("no process of the %s on %s", name, p.Data())
 }
