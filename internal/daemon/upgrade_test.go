@@ -90,6 +90,7 @@ func nodeLog() *slog.Logger {
 // does what the keeper does.
 type succession struct {
 	dir    folder
+	drain  time.Duration // of its versions
 	public string
 	token  string
 	files  []*os.File
@@ -100,9 +101,9 @@ type succession struct {
 }
 
 // newSuccession starts the first, which has one version of one service, ready.
-func newSuccession(t *testing.T) *succession {
+func newSuccession(t *testing.T, drain time.Duration) *succession {
 	t.Helper()
-	s := &succession{dir: dataFolder(t)}
+	s := &succession{dir: dataFolder(t), drain: drain}
 	var lc net.ListenConfig
 	public, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -156,7 +157,7 @@ func (s *succession) serve(t *testing.T, revision uint64, all rollout.Version) {
 	w := world.Workload{Key: web, Hosts: []string{"web.localhost"}, Split: []world.Share{{Version: all, Weight: rollout.Full}}}
 	for v := rollout.Version(1); v <= all; v++ {
 		w.Fleets = append(w.Fleets, world.Fleet{
-			Version: v, Count: 1, Artifact: artifact, Command: []string{"app", "serve-long"}, Health: "/healthz", StartTimeout: time.Minute, Drain: time.Minute,
+			Version: v, Count: 1, Artifact: artifact, Command: []string{"app", "serve-long"}, Health: "/healthz", StartTimeout: time.Minute, Drain: s.drain,
 		})
 	}
 	if err := s.client.Ensure(t.Context(), world.Wanted{Stamp: world.Stamp{Token: 1, Revision: revision}, Workloads: []world.Workload{w}}); err != nil {
@@ -182,6 +183,12 @@ func (s *succession) start(t *testing.T) {
 // next has the node hand over, and starts the next one.
 func (s *succession) next(t *testing.T) {
 	t.Helper()
+	s.handOver(t)
+	s.start(t)
+}
+
+func (s *succession) handOver(t *testing.T) {
+	t.Helper()
 	var d net.Dialer
 	c, err := d.DialContext(t.Context(), "unix", filepath.Join(string(s.dir), ".node.handover"))
 	if err != nil {
@@ -193,7 +200,6 @@ func (s *succession) next(t *testing.T) {
 		t.Fatalf("handed over %q, %v", name[:n], err)
 	}
 	c.Close()
-	s.start(t)
 }
 
 // await waits until the node sees what ok says.
@@ -391,7 +397,7 @@ func (s *succession) dial(t *testing.T, head string) (net.Conn, *bufio.Reader, *
 // epoch.
 func TestR17_UpgradesLoseNothing(t *testing.T) {
 	t.Parallel()
-	s := newSuccession(t)
+	s := newSuccession(t, time.Minute)
 	c := s.customers(t, 8)
 	ws, in, res := s.dial(t, "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
 	if res.StatusCode != http.StatusSwitchingProtocols {
@@ -452,7 +458,7 @@ func TestR17_UpgradesLoseNothing(t *testing.T) {
 // before is on loses its traffic and is wanted no more; it ends when the tunnel does.
 func TestR17_AVersionIsKeptForWhatAnEarlierNodeHas(t *testing.T) {
 	t.Parallel()
-	s := newSuccession(t)
+	s := newSuccession(t, time.Minute)
 	ws, in, _ := s.dial(t, "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
 	s.next(t)
 	s.relieved(t)
@@ -484,7 +490,7 @@ func TestR17_AVersionIsKeptForWhatAnEarlierNodeHas(t *testing.T) {
 // nobody is refused, and what was sent after the kill is answered.
 func TestNode_killedUnderLoadLosesOnlyWhatWasInFlight(t *testing.T) {
 	t.Parallel()
-	s := newSuccession(t)
+	s := newSuccession(t, time.Minute)
 	c := s.customers(t, 8)
 	var kills []killing
 	for range 3 {
@@ -500,4 +506,60 @@ func TestNode_killedUnderLoadLosesOnlyWhatWasInFlight(t *testing.T) {
 		s.relieved(t)
 	}
 	c.end(t, kills...)
+}
+
+// TestNode_servesOnUntilSomebodyElseDoes hands over, and nobody comes: it serves, and hands
+// over again. Then a node comes that does not know of it, as that of an older program.
+func TestNode_servesOnUntilSomebodyElseDoes(t *testing.T) {
+	t.Parallel()
+	s := newSuccession(t, time.Minute)
+	s.handOver(t)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 2 {
+		if _, err := s.post(client); err != nil {
+			t.Fatal(err)
+		}
+		s.handOver(t)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	p := newParts(slog.New(slog.DiscardHandler))
+	p.start(ctx, "an older node", func(ctx context.Context) error {
+		lock, err := awaitLock(ctx, s.dir.at("node", "node.lock"))
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		return serveUnix(ctx, s.dir.nodeSocket(), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{}") }))
+	})
+	<-s.gone
+	cancel()
+	p.wait()
+	s.start(t) // which ends the service
+	answers(t, s.client)
+}
+
+// TestNode_stopEndsThoseBefore: a tunnel of the node before ends with the service, and then
+// that node does, before the stop has been answered.
+func TestNode_stopEndsThoseBefore(t *testing.T) {
+	t.Parallel()
+	s := newSuccession(t, time.Millisecond)
+	ws, in, _ := s.dial(t, "GET /ws HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n")
+	s.next(t)
+	s.relieved(t)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, in)
+		ended <- errors.Join(err, ws.Close())
+	}()
+	stopping, done := context.WithTimeout(t.Context(), time.Minute)
+	defer done()
+	if err := stopWorkloads(stopping, s.client); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(s.dir.at("node", "*.left")); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
 }
