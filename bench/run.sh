@@ -7,13 +7,14 @@ work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 program=$work/titrate
 CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o "$program" ./cmd/titrate || exit 1
-go build -o "$work/" ./bench/up ./bench/breach ./bench/releases ./bench/controller || exit 1
+go build -o "$work/" ./bench/up ./bench/breach ./bench/releases ./bench/upgrade ./bench/controller || exit 1
 failed=0
 figure() { "$@" 2>"$work/said" || { echo "FAILED: $*"; tail -n 20 "$work/said"; failed=1; }; }
 
 figure "$work/up" -program "$program"
 figure "$work/breach" -program "$program"
 figure "$work/releases" -program "$program"
+figure "$work/upgrade" -program "$program"
 printf '\n$ go run ./bench/controller -rollouts 10000 -seconds 60\n'
 figure "$work/controller" -rollouts 10000 -seconds 60
 figure go run ./bench/gateway
