@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"titrate/internal/node"
+	"titrate/internal/rollout"
+	"titrate/internal/target/local"
 	"titrate/internal/world"
 )
 
@@ -131,6 +133,18 @@ func (b *before) relieve(ctx context.Context) {
 // follow has them route by w: nothing is drawn any more that is about to end.
 func (b *before) follow(ctx context.Context, w world.Wanted) {
 	b.each(func(_ string, n *node.Before) error { return n.Follow(ctx, w) })
+}
+
+// ready tells them what may be drawn of a version of a service.
+func (b *before) ready(ctx context.Context, k rollout.Key, v rollout.Version, ready []local.Endpoint) {
+	if !b.any() || len(ready) > 0 && ready[0].Callee != nil {
+		return
+	}
+	r := node.Ready{Key: k, Version: v, Instances: map[string]string{}}
+	for _, e := range ready {
+		r.Instances[e.Instance] = e.Addr
+	}
+	b.each(func(_ string, n *node.Before) error { return n.SetReady(ctx, r) })
 }
 
 // open is what is open at all of them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"titrate/internal/gateway"
 	"titrate/internal/keeper"
 	"titrate/internal/node"
+	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
@@ -30,9 +32,48 @@ func (f folder) leavingSocket() string { return f.at("node", strconv.Itoa(os.Get
 
 func (l *leaving) Relieve() { l.met.Store(true); l.m.gateway.Relieve() }
 
+// Follow goes on with its own functions as they were: those of the next node cannot be
+// called from here, and these end with this one.
 func (l *leaving) Follow(w world.Wanted) {
 	l.met.Store(true)
+	was := l.had()
+	w.Workloads = slices.DeleteFunc(slices.Clone(w.Workloads), func(one world.Workload) bool {
+		_, ok := was[one.Key]
+		return !ok && isFunction(one)
+	})
+	for i, one := range w.Workloads {
+		if isFunction(one) {
+			w.Workloads[i] = was[one.Key]
+		}
+	}
 	_ = l.m.gateway.Apply(gateway.TableOf(w)) // a stale one is behind what is served
+}
+
+// had is the workloads of the last world that this node took.
+func (l *leaving) had() map[rollout.Key]world.Workload {
+	l.m.mu.Lock()
+	defer l.m.mu.Unlock()
+	was := map[rollout.Key]world.Workload{}
+	for _, one := range l.m.wanted.Workloads {
+		was[one.Key] = one
+	}
+	return was
+}
+
+func isFunction(w world.Workload) bool {
+	return slices.ContainsFunc(w.Fleets, func(f world.Fleet) bool { return f.Function != nil })
+}
+
+func (l *leaving) SetReady(r node.Ready) {
+	l.met.Store(true)
+	if isFunction(l.had()[r.Key]) {
+		return
+	}
+	var ready []gateway.Endpoint
+	for id, addr := range r.Instances {
+		ready = append(ready, gateway.Endpoint{ID: id, Addr: addr})
+	}
+	l.m.gateway.SetInstances(r.Key, r.Version, ready)
 }
 
 func (l *leaving) Open() []node.OpenAt {

@@ -72,12 +72,12 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	working, handOver := context.WithCancel(ctx) // of all but the gateway
 	defer handOver()
 	p, last := newParts(cfg.Log), newParts(cfg.Log)
+	m.before.find(working, dir, token)
 	p.start(working, "supervisor", m.supervisor.Run)
 	end := &leaving{m: m}
 	last.start(ctx, "handover", func(ctx context.Context) error {
 		return in.Handover(ctx, cfg.Dir, "node", token, func() { end.begin(ctx, last, dir, token, handOver, leave) })
 	})
-	m.before.find(working, dir, token)
 	// Before awaitReady, so that it can be asked to stop what it has not taken back yet.
 	p.start(working, "protocol", func(ctx context.Context) error { return serveUnix(ctx, dir.nodeSocket(), node.NewHandler(m, token)) })
 	if m.stock != nil {
@@ -159,6 +159,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 		Open: func(addr string) int { return m.gateway.OpenAt(addr) + m.before.openAt(addr) }, Asked: m.gateway.Asked,
 		OnReady: func(k rollout.Key, v rollout.Version, ready []local.Endpoint) {
 			m.gateway.SetInstances(k, v, endpoints(ready))
+			m.before.ready(context.Background(), k, v, ready)
 		},
 		URLs:      m.urls,
 		Variables: m.variables,

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,13 +20,16 @@ import (
 // one speaks to it by a socket of its own:
 //
 //	POST /v1/relieve       the next one accepts
-//	PUT  /v1/world         world.Wanted → []OpenAt; the table that it goes on by
+//	PUT  /v1/world         world.Wanted; the table that it goes on by
+//	PUT  /v1/ready         Ready; what may be drawn of a version
 //	GET  /v1/open          → []OpenAt
 //	GET  /v1/rest?after=N  → []world.VersionWindow; those up to N are not told again
 type Leaving interface {
 	Relieve()
 	// Follow routes by w from now on. A stale one changes nothing.
 	Follow(w world.Wanted)
+	// SetReady makes instances the only ready ones of a version.
+	SetReady(Ready)
 	Open() []OpenAt
 	// Rest is the closed windows above after that nobody has been told of.
 	Rest(after uint64) []world.VersionWindow
@@ -39,6 +41,13 @@ type OpenAt struct {
 	Version rollout.Version `json:"version"`
 	Addr    string          `json:"addr"`
 	Open    int             `json:"open"`
+}
+
+// Ready is the instances of a version that may be drawn, by id, each at an address.
+type Ready struct {
+	rollout.Key
+	Version   rollout.Version   `json:"version"`
+	Instances map[string]string `json:"instances"`
 }
 
 // NewLeavingHandler serves the protocol of a node that leaves to callers with the token.
@@ -55,7 +64,16 @@ func NewLeavingHandler(l Leaving, token string) http.Handler {
 			return
 		}
 		l.Follow(wanted)
-		answer(w, l.Open())
+		w.WriteHeader(http.StatusNoContent)
+	})
+	mux.HandleFunc("PUT /v1/ready", func(w http.ResponseWriter, r *http.Request) {
+		var ready Ready
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxWorld)).Decode(&ready); err != nil {
+			refuse(w, http.StatusBadRequest, err)
+			return
+		}
+		l.SetReady(ready)
+		w.WriteHeader(http.StatusNoContent)
 	})
 	mux.HandleFunc("GET /v1/open", func(w http.ResponseWriter, _ *http.Request) { answer(w, l.Open()) })
 	mux.HandleFunc("GET /v1/rest", func(w http.ResponseWriter, r *http.Request) {
@@ -98,12 +116,20 @@ func (b *Before) Relieve(ctx context.Context) error {
 
 // Follow has it route by w.
 func (b *Before) Follow(ctx context.Context, w world.Wanted) error {
-	var body bytes.Buffer
-	if err := json.NewEncoder(&body).Encode(w); err != nil {
+	body, err := json.Marshal(w)
+	if err != nil {
 		return fmt.Errorf("write the wanted world: %w", err)
 	}
-	var open []OpenAt
-	return b.call(ctx, http.MethodPut, "/v1/world", body.Bytes(), &open)
+	return b.call(ctx, http.MethodPut, "/v1/world", body, nil)
+}
+
+// SetReady tells it what may be drawn of a version.
+func (b *Before) SetReady(ctx context.Context, r Ready) error {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write what is ready: %w", err)
+	}
+	return b.call(ctx, http.MethodPut, "/v1/ready", body, nil)
 }
 
 // Open is what is still open at it.
