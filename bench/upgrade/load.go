@@ -147,7 +147,7 @@ func (l *load) body(c *http.Client) {
 			}
 			<-tick.C
 		}
-		w.Close()
+		_ = w.Close()
 	}()
 	_, err := l.post(c, "/slow", r, -1, "100")
 	r.CloseWithError(io.EOF)
@@ -201,6 +201,7 @@ func (l *load) long(ctx context.Context, socket bool, opened func()) error {
 	if err != nil {
 		return err
 	}
+	defer res.Body.Close()
 	if res.StatusCode != status {
 		return errors.New(res.Status)
 	}

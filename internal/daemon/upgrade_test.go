@@ -358,7 +358,7 @@ func (s *succession) counted(t *testing.T, n uint64) {
 
 func (s *succession) hits(t *testing.T, seen world.Seen) uint64 {
 	t.Helper()
-	res, err := http.Get("http://" + seen.Instances[0].Addr + "/hits") //nolint:noctx // of a test's own service
+	res, err := http.Get("http://" + seen.Instances[0].Addr + "/hits")
 	if err != nil {
 		t.Fatal(err)
 	}
