@@ -26,11 +26,12 @@ type before struct {
 	mu    sync.Mutex
 	nodes map[string]*node.Before // by socket
 	read  map[string]uint64       // cursor of the last window that was taken over
+	fails map[string]int          // in a row
 }
 
 // leavingSockets are those of all nodes that leave or did, in the order in which they began.
 func (f folder) leavingSockets() []string {
-	paths, _ := filepath.Glob(f.at("node", "*.left")) // the pattern is ours
+	paths, _ := filepath.Glob(f.at("node", "*.old")) // the pattern is ours
 	began := map[string]int64{}
 	for _, p := range paths {
 		if info, err := os.Stat(p); err == nil {
@@ -47,6 +48,7 @@ func (b *before) find(ctx context.Context, dir folder, token string) {
 	paths := dir.leavingSockets()
 	b.mu.Lock()
 	b.nodes, b.read = map[string]*node.Before{}, map[string]uint64{}
+	b.fails = map[string]int{}
 	for _, path := range paths {
 		b.nodes[path] = node.NewBefore(path, token)
 	}
@@ -98,18 +100,26 @@ func (b *before) ask(path string, do func(n *node.Before) error) {
 		return
 	}
 	err := do(n)
-	if err == nil {
-		return
-	}
-	if !errors.Is(err, node.ErrLeft) {
-		b.m.log.Warn("a node that leaves does not answer", slog.String("socket", path), slog.Any("error", err))
-		return
-	}
-	_ = os.Remove(path)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.nodes, path)
+	if err == nil {
+		delete(b.fails, path)
+		return
+	}
+	b.fails[path]++
+	switch {
+	case errors.Is(err, node.ErrLeft):
+		_ = os.Remove(path)
+		delete(b.nodes, path)
+	case b.fails[path] >= unansweredMost:
+		b.m.log.Error("a node that leaves does not answer, and is not asked any more", slog.String("socket", path), slog.Any("error", err))
+		delete(b.nodes, path)
+	}
 }
+
+// unansweredMost is how many questions in a row a node that leaves may leave unanswered:
+// each makes this one wait.
+const unansweredMost = 3
 
 func (b *before) takeRest(ctx context.Context) {
 	b.each(func(path string, n *node.Before) error {

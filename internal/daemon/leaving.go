@@ -27,8 +27,11 @@ type leaving struct {
 	read  atomic.Uint64 // cursor of the last window that it has
 }
 
-// leavingSocket is where the next node finds this process.
-func (f folder) leavingSocket() string { return f.at("node", strconv.Itoa(os.Getpid())+".left") }
+// leavingSocket is where the next node finds this process: a name no longer than that of
+// nodeSocket, because a socket's path has little room.
+func (f folder) leavingSocket() string {
+	return f.at("node", strconv.FormatInt(int64(os.Getpid()), 36)+".old")
+}
 
 func (l *leaving) Relieve() { l.met.Store(true); l.m.gateway.Relieve() }
 
@@ -136,7 +139,11 @@ func (l *leaving) watch(ctx context.Context, dir folder, next *node.Client, leav
 			leave()
 			return
 		}
-		if l.met.Load() || closed(l.m.gateway.Closed()) {
+		if closed(l.m.gateway.Closed()) {
+			tick.Reset(time.Second)
+			continue
+		}
+		if l.met.Load() {
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, time.Second)

@@ -559,7 +559,7 @@ func TestNode_stopEndsThoseBefore(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if left, err := filepath.Glob(s.dir.at("node", "*.left")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(s.dir.at("node", "*.old")); err != nil || len(left) > 0 {
 		t.Errorf("%v is left, %v", left, err)
 	}
 }

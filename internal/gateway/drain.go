@@ -7,8 +7,12 @@ import (
 	"titrate/internal/rollout"
 )
 
-// drainTick is how often due connections are looked for while something drains.
-const drainTick = 20 * time.Millisecond
+// drainTick is how often due connections are looked for while something drains, and
+// leaveTick while all does because the gateway was relieved.
+const (
+	drainTick = 20 * time.Millisecond
+	leaveTick = 200 * time.Millisecond
+)
 
 // drain says since when a fleet has been losing its connections (R17). Zero
 // times have not come.
@@ -16,7 +20,7 @@ type drain struct {
 	length   time.Duration
 	weight   time.Time // when it lost its traffic: drawn requests have length from here
 	unlisted time.Time // when the table dropped it: all requests have
-	left     time.Time // when another process took over: requests have what their drain is, streams have streams
+	left     time.Time // when another process took over: requests and streams have as much from here
 	requests time.Duration
 	streams  time.Duration
 }
@@ -131,7 +135,11 @@ func (g *Gateway) drainLoop(ctx context.Context) {
 			return
 		case <-g.drained:
 		}
-		tick.Reset(drainTick)
+		every := drainTick
+		if g.isRelieved() { // it may take an hour
+			every = leaveTick
+		}
+		tick.Reset(every)
 		for g.cutDue(time.Now()) {
 			select {
 			case <-ctx.Done():

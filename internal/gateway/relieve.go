@@ -55,7 +55,7 @@ func (g *Gateway) OpenAll() (all []OpenAt) {
 func (g *Gateway) bound(ctx, over context.Context, end context.CancelFunc) {
 	select {
 	case <-g.relieved:
-		if ctx.Err() == nil && after(ctx, over, g.leaveAll()+drainTick) {
+		if ctx.Err() == nil && after(ctx, over, g.leaveAll()+2*leaveTick) {
 			end()
 			return
 		}

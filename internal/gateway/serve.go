@@ -195,15 +195,17 @@ func open(sides []*side) (n int) {
 	return n
 }
 
-// wait returns when done says so or ctx ends.
+// wait returns when done says so or ctx ends. What takes long is looked at seldom.
 func wait(ctx context.Context, done func() bool) {
-	tick := time.NewTicker(5 * time.Millisecond)
+	const first, last = 5 * time.Millisecond, 100 * time.Millisecond
+	tick := time.NewTimer(first)
 	defer tick.Stop()
-	for !done() {
+	for every := first; !done(); every = min(every+every/10, last) {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			tick.Reset(every)
 		}
 	}
 }
