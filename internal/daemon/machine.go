@@ -296,8 +296,9 @@ const (
 	readyIn     = 250 * time.Millisecond
 )
 
-// awaitReady waits until every version with traffic that has live processes has
-// a ready one.
+// awaitReady waits until every workload with traffic has a ready version of those that
+// have it: one stands in for the other (R5). While the node before serves nobody waits, and
+// it is every version that is waited for.
 func (m *machine) awaitReady(ctx context.Context) {
 	// Before all are taken back, those that are not yet would not be missed here,
 	// and their requests would be refused.
@@ -311,14 +312,10 @@ func (m *machine) awaitReady(ctx context.Context) {
 	}
 	ctx, cancel = context.WithTimeout(ctx, readyIn)
 	defer cancel()
-	served := m.gateway.Served()
+	served, alone := m.gateway.Served(), !m.before.any()
 	for {
 		s, changed := m.supervisor.Seen()
-		waits := slices.ContainsFunc(s.Fleets, func(f world.FleetSeen) bool {
-			w, _ := served.Of(f.Key, f.Version)
-			return w > 0 && f.Ready == 0
-		})
-		if !waits {
+		if !waits(s.Fleets, served, alone) {
 			return
 		}
 		select {
@@ -327,4 +324,19 @@ func (m *machine) awaitReady(ctx context.Context) {
 		case <-changed:
 		}
 	}
+}
+
+// waits reports whether a version with traffic has nothing ready; alone: a workload of
+// which no version has.
+func waits(fleets []world.FleetSeen, served world.Served, alone bool) bool {
+	return slices.ContainsFunc(fleets, func(f world.FleetSeen) bool {
+		w, _ := served.Of(f.Key, f.Version)
+		if w == 0 || f.Ready > 0 {
+			return false
+		}
+		return !alone || !slices.ContainsFunc(fleets, func(other world.FleetSeen) bool {
+			w, _ := served.Of(other.Key, other.Version)
+			return other.Key == f.Key && w > 0 && other.Ready > 0
+		})
+	})
 }

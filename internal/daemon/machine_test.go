@@ -9,6 +9,7 @@ import (
 	"titrate/internal/cgroup"
 	"titrate/internal/engine"
 	"titrate/internal/gateway"
+	"titrate/internal/rollout"
 	"titrate/internal/world"
 )
 
@@ -53,5 +54,40 @@ func TestR31_whatIsSeenIsOfTheWorldBefore(t *testing.T) {
 	})
 	if got := m.seen.Stamp; got.Revision != 1 {
 		t.Errorf("seen of %+v", got)
+	}
+}
+
+// TestR5_aKilledNodeWaitsForOneVersionOfEachWorkload: another that has traffic too stands in
+// for one that is not ready yet. While the node before serves there is time for all.
+func TestR5_aKilledNodeWaitsForOneVersionOfEachWorkload(t *testing.T) {
+	t.Parallel()
+	shop := rollout.Key{App: "shop", Env: "production", Workload: "shop"}
+	served := world.Served{Split: map[string][]world.Share{
+		web.String():  {{Version: 1, Weight: rollout.Full - 1}, {Version: 2, Weight: 1}},
+		shop.String(): {{Version: 1, Weight: rollout.Full}},
+	}}
+	ready := func(web1, web2, shop1 int) []world.FleetSeen {
+		return []world.FleetSeen{
+			{Key: web, Version: 1, Ready: web1},
+			{Key: web, Version: 2, Ready: web2},
+			{Key: web, Version: 3},
+			{Key: shop, Version: 1, Ready: shop1},
+		}
+	}
+	for _, c := range []struct {
+		fleets      []world.FleetSeen
+		alone, last bool
+	}{
+		{ready(1, 1, 1), false, false},
+		{ready(1, 0, 1), false, true},
+		{ready(0, 0, 1), true, true},
+		{ready(1, 1, 0), true, true},
+	} {
+		if got := waits(c.fleets, served, true); got != c.alone {
+			t.Errorf("%+v alone: %t", c.fleets, got)
+		}
+		if got := waits(c.fleets, served, false); got != c.last {
+			t.Errorf("%+v beside the node before: %t", c.fleets, got)
+		}
 	}
 }
