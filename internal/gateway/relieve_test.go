@@ -3,9 +3,12 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -163,4 +166,40 @@ func TestARelievedGatewayClosesNoEmptyWindows(t *testing.T) {
 	if after := r.Windows(ctx, 0); len(after) != len(before) {
 		t.Errorf("%+v", after[len(before):])
 	}
+}
+
+// What is under way over TLS when the gateway is relieved is answered, in both protocols, and
+// also where hands were still to be shaken.
+func TestARelievedGatewayAnswersWhatHasBegunOverTLS(t *testing.T) {
+	t.Parallel()
+	s := newSecureRigOf(t, Config{IdleGrace: time.Millisecond})
+	release := make(chan struct{})
+	s.SetInstances(orders, 1, []Endpoint{newBackend(t, "one", upgrading("one", release)).Endpoint})
+	s.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+	var d net.Dialer
+	raw, err := d.DialContext(t.Context(), "tcp", s.secure) // accepted before those that come later
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	got := make(chan string, 2)
+	for _, c := range []*http.Client{s.h1, s.h2} {
+		go func() {
+			res, body := s.ask(t, c, http.MethodGet, "https://"+s.secure+"/slow", "example.com", "")
+			got <- res.Proto + " " + body
+		}()
+	}
+	eventually(t, "both are under way", func() bool { return s.Open(orders, 1) == 2 })
+	s.Relieve()
+	<-s.Closed()
+	shaken := tls.Client(raw, s.h1.Transport.(*http.Transport).TLSClientConfig)
+	fmt.Fprint(shaken, "GET / HTTP/1.1\r\nHost: example.com\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(shaken), nil); err != nil || res.StatusCode != http.StatusOK || !res.Close {
+		t.Errorf("%v, %v", res, err)
+	}
+	close(release)
+	if one, two := <-got, <-got; one == two || !strings.HasSuffix(one, "one") || !strings.HasSuffix(two, "one") {
+		t.Errorf("got %q and %q", one, two)
+	}
+	<-s.done
 }
