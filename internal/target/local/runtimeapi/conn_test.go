@@ -114,3 +114,23 @@ func TestBegin_doesNotWait(t *testing.T) {
 		t.Error("an invocation that was ended has not failed")
 	}
 }
+
+// TestBegin_whoseTimeIsOver ends, whichever comes first: its end or its beginning.
+func TestBegin_whoseTimeIsOver(t *testing.T) {
+	t.Parallel()
+	over, stop := context.WithCancel(t.Context())
+	stop()
+	for range 2000 {
+		e := New(Config{}) // whose runtime never asks for work
+		ended := make(chan error, 1)
+		e.Begin(over, Invocation{ID: "late", Payload: []byte(`{}`)}, func(_ *Answer, err error) { ended <- err })
+		select {
+		case err := <-ended:
+			if !errors.Is(err, ErrBusy) {
+				t.Fatalf("%v", err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("the call is never answered")
+		}
+	}
+}

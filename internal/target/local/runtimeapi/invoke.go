@@ -36,12 +36,14 @@ func (e *Environment) Begin(ctx context.Context, in Invocation, done func(*Answe
 		}
 		return failure(Exit, "Sandbox.Canceled", "The invocation was ended: "+context.Cause(ctx).Error())
 	}
-	forget := context.AfterFunc(ctx, func() { e.expire(c, context.Cause(ctx)) })
+	var forget func() bool
 	c.done = func(r result) {
 		forget()
 		done(r.answer, r.failure)
 	}
 	e.change(func() {
+		// With the lock: it may have ended already, and is then to find the call.
+		forget = context.AfterFunc(ctx, func() { e.expire(c, context.Cause(ctx)) })
 		switch {
 		case e.gone != nil:
 			e.ends(c, result{failure: ErrGone})
