@@ -91,10 +91,11 @@ func (l *loop) closeOwn() {
 // post has do called by the loop's thread, soon. It may be called from anywhere; what is
 // posted after the loop's end is never called.
 func (l *loop) post(do func()) {
-	l.leave(do)
 	l.mu.Lock()
+	l.posted = append(l.posted, do)
+	l.left.Store(true)
 	first := !l.woken
-	l.woken = true
+	l.woken = true // in one with left: else what takes it in between leaves this set, and the next wakes nobody
 	l.mu.Unlock()
 	if first {
 		one := [8]byte{1}

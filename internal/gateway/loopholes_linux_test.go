@@ -314,3 +314,39 @@ func TestHole_aCallIsEndedOnce(t *testing.T) {
 		t.Error("the loop ends what is being answered")
 	}
 }
+
+// TestLoop_hearsOfAllThatIsPosted, also while it takes what was posted before: else the next
+// answer of a function waits for the next sweep.
+func TestLoop_hearsOfAllThatIsPosted(t *testing.T) {
+	t.Parallel()
+	l, err := newLoop(&Gateway{log: slog.New(slog.DiscardHandler)}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.closeOwn()
+	var posts sync.WaitGroup
+	for range 4 {
+		posts.Go(func() {
+			for range 50_000 {
+				l.post(func() {})
+			}
+		})
+	}
+	all := make(chan struct{})
+	go func() { posts.Wait(); close(all) }()
+	for done := false; !done; {
+		select {
+		case <-all:
+			done = true
+		default:
+		}
+		l.takePosted()
+		l.mu.Lock()
+		deaf := l.woken && len(l.posted) == 0
+		l.mu.Unlock()
+		if deaf {
+			<-all
+			t.Fatal("nothing is posted, and what will be wakes nobody")
+		}
+	}
+}
