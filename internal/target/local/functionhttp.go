@@ -44,7 +44,7 @@ func (fn *function) Serve(r *http.Request, c invocation.Call) (*http.Response, i
 		called invocation.Called
 	}
 	done := make(chan served, 1)
-	fn.respond(r, c, func(res *http.Response, called invocation.Called) { done <- served{res, called} })
+	fn.respond(r, c, fn.wish.Load().door, func(res *http.Response, called invocation.Called) { done <- served{res, called} })
 	select {
 	case s := <-done:
 		return s.res, s.called
@@ -61,17 +61,17 @@ func canceled(r *http.Request, why string) (*http.Response, invocation.Called) {
 
 // Begin is Serve without a wait.
 func (fn *function) Begin(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
-	if w := fn.wish.Load(); w == nil || w.door.auth != nil || closed(fn.retired) { // it may have to wait, of an issuer's keys
+	w := fn.wish.Load()
+	if w == nil || w.door.auth != nil || closed(fn.retired) { // it may have to wait, of an issuer's keys
 		go func() { then(fn.Serve(r, c)) }()
 		return
 	}
-	fn.respond(r, c, then)
+	fn.respond(r, c, w.door, then) // by that wish: a newer one may have an issuer
 }
 
 // respond answers the preflights of browsers, and says to them what they may do with the
 // function's answers.
-func (fn *function) respond(r *http.Request, c invocation.Call, then func(*http.Response, invocation.Called)) {
-	d := fn.wish.Load().door
+func (fn *function) respond(r *http.Request, c invocation.Call, d *door, then func(*http.Response, invocation.Called)) {
 	if d.cors == nil {
 		fn.ask(r, c, d, then)
 		return
