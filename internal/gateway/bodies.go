@@ -17,10 +17,11 @@ import (
 type clientBody struct {
 	io.ReadCloser
 	x       *exchange
-	touched atomic.Bool // read from: it cannot be sent again
-	read    atomic.Bool // to its end
-	over    atomic.Bool // the handler is ending: reading on is the server's matter
-	trailer http.Header // of the request to the version: filled at the body's end
+	stall   time.Duration // that the client may be silent
+	touched atomic.Bool   // read from: it cannot be sent again
+	read    atomic.Bool   // to its end
+	over    atomic.Bool   // the handler is ending: reading on is the server's matter
+	trailer http.Header   // of the request to the version: filled at the body's end
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
@@ -29,7 +30,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	}
 	b.touched.Store(true)
 	x, began := b.x, time.Now()
-	_ = x.out.control.SetReadDeadline(began.Add(x.gateway.cfg.StallTimeout))
+	_ = x.out.control.SetReadDeadline(began.Add(b.stall))
 	n, err := b.ReadCloser.Read(p)
 	x.uploading.Add(int64(time.Since(began)))
 	if err == nil || errors.Is(err, http.ErrBodyReadAfterClose) {
@@ -59,7 +60,7 @@ func (b *clientBody) Close() error { return nil }
 // read nothing of it.
 func (b *clientBody) again() (io.ReadCloser, error) {
 	if b.touched.Load() {
-		return nil, errors.New("part of the body has been sent")
+		return nil, errSent
 	}
 	return b, nil
 }

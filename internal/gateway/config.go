@@ -26,6 +26,10 @@ type Config struct {
 	// sampled and handed to [Gateway.AddResource] in step with them.
 	BeforeClose func()
 
+	// OnCut is called when a damage budget was spent: [Gateway.Damage] should be kept, and
+	// told. What is drawn goes to stable already (R26).
+	OnCut func()
+
 	InternalPort  int            // port of the listener for calls between workloads; 0: there is none
 	PreviewDomain string         // what preview host names end in; default "localhost"
 	TrustedProxy  []netip.Prefix // public clients whose X-Forwarded-* headers are believed

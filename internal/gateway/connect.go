@@ -57,8 +57,18 @@ func (g *Gateway) connect(e Endpoint) upstream {
 // nothing was sent or the request may be repeated. A function is called instead.
 type failOver struct{}
 
-func (failOver) RoundTrip(r *http.Request) (*http.Response, error) {
+// What a candidate fails is sent to stable (R25).
+func (f failOver) RoundTrip(r *http.Request) (*http.Response, error) {
 	x := exchangeOf(r.Context())
+	r = x.keep(r)
+	res, err := f.send(x, r)
+	if again := x.shield(r, res, err); again != nil {
+		return f.send(x, again)
+	}
+	return res, err
+}
+
+func (failOver) send(x *exchange, r *http.Request) (*http.Response, error) {
 	for {
 		if c, ok := x.instance.upstream.(callee); ok {
 			res, again, err := x.call(c, r)

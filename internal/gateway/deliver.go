@@ -165,7 +165,7 @@ func (t *ticket) unclaim() {
 		t.fleet.totals.previewed.Add(^uint64(0))
 		return
 	}
-	t.lane.split.undraw(t.share, t.shard)
+	t.split.undraw(t.share, t.shard)
 }
 
 // invoke calls the version and counts what came of it.
@@ -195,11 +195,11 @@ func (t *ticket) invoke(ctx context.Context, c callee, e Event) (Delivered, erro
 		return d, nil
 	case invocation.Canceled:
 		if t.ended.Load() {
-			t.count(o)
+			t.tally(o)
 			return d, ErrCut
 		}
 		o.aborted = true
-		t.count(o)
+		t.tally(o)
 		if ctx.Err() == nil {
 			return d, context.Canceled
 		}
@@ -210,7 +210,7 @@ func (t *ticket) invoke(ctx context.Context, c callee, e Event) (Delivered, erro
 		d.Failed = done.Failure.Reached()
 	}
 	o.failed = d.Failed
-	t.count(o)
+	t.tally(o)
 	return d, nil
 }
 

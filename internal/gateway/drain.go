@@ -68,13 +68,15 @@ func (d *drain) over(now time.Time) bool {
 	return now.After(last.Add(time.Second))
 }
 
-// startDrains begins and ends the drains that table t asks for. Guarded by mu.
-func (g *Gateway) startDrains(t Table) {
+// startDrains begins and ends the drains that follow from what is split now. Guarded by mu.
+func (g *Gateway) startDrains(s *snapshot) {
 	now := time.Now()
 	weights := map[fleetID]rollout.Weight{}
-	for _, w := range t.Workloads {
-		for _, sh := range w.Split {
-			weights[fleetID{w.Key, sh.Version}] = sh.Weight
+	for k, l := range s.lanes {
+		if sp := l.current(); sp != nil {
+			for _, sh := range sp.shares {
+				weights[fleetID{k, sh.Version}] = sh.Weight
+			}
 		}
 	}
 	begun := false

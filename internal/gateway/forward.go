@@ -122,6 +122,10 @@ func respond(res *http.Response) error {
 	x.head()
 	h := res.Header
 	h.Set(HeaderVersion, x.fleet.version.String())
+	h.Del(HeaderShielded)
+	if x.standsIn {
+		h.Set(HeaderShielded, "1")
+	}
 	if h.Get(headerRequestID) == "" {
 		h.Set(headerRequestID, x.id)
 	}
@@ -204,6 +208,9 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		slog.String("workload", x.lane.key.Workload), slog.String("version", x.fleet.version.String()),
 		slog.String("instance", x.instance.ID), slog.String("request", x.id), slog.Any("error", err))
 	w.Header().Set(HeaderVersion, x.fleet.version.String())
+	if x.standsIn {
+		w.Header().Set(HeaderShielded, "1")
+	}
 	reply(w, x.id, told)
 }
 

@@ -40,6 +40,7 @@ type exchange struct {
 	badBody    atomic.Bool   // its body was not HTTP
 	broke      bool          // the version failed
 	kept       *keptBody     // of a function's request
+	replay     *replay       // of one that stable may have to answer; nil: it has no body, or it is not kept
 	called     called        // a function: how it went
 }
 
@@ -86,7 +87,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	out := r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	if r.ContentLength != 0 {
-		x.body = &clientBody{ReadCloser: r.Body, x: x}
+		x.body = &clientBody{ReadCloser: r.Body, x: x, stall: f.g.cfg.StallTimeout}
 		out.Body = x.body
 	}
 	f.proxy.ServeHTTP(x.out, out)
@@ -130,6 +131,7 @@ func (x *exchange) finish() {
 	o := x.outcome()
 	if x.counted && x.broke {
 		x.fleet.totals.broken.Add(1)
+		x.harm()
 	}
 	x.count(o)
 	x.ticket.finish()

@@ -28,6 +28,7 @@ type Gateway struct {
 	closed     chan struct{} // closed when Serve accepts nothing any more
 	relieved   chan struct{} // closed by Relieve
 	relieve    sync.Once
+	cuts       chan struct{} // holds one when a damage budget was spent
 	windows    ledger
 
 	securePort string // of the TLS listener; set before it is served
@@ -36,6 +37,8 @@ type Gateway struct {
 	applied   bool
 	left      time.Time // when it was relieved
 	fleets    map[fleetID]*fleet
+	budgets   map[rollout.Key]*budget
+	damages   map[attemptID]*damage
 	idle      map[rollout.Key]time.Time
 	queueAges map[rollout.Key]time.Duration
 	addresses addresses
@@ -51,9 +54,12 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		cfg:     c,
 		log:     c.Logger,
-		drained: make(chan struct{}, 1), serving: make(chan struct{}), closed: make(chan struct{}), relieved: make(chan struct{}),
-		fleets: map[fleetID]*fleet{},
-		idle:   map[rollout.Key]time.Time{},
+		drained: make(chan struct{}, 1), cuts: make(chan struct{}, 1),
+		serving: make(chan struct{}), closed: make(chan struct{}), relieved: make(chan struct{}),
+		fleets:  map[fleetID]*fleet{},
+		budgets: map[rollout.Key]*budget{},
+		damages: map[attemptID]*damage{},
+		idle:    map[rollout.Key]time.Time{},
 
 		queueAges: map[rollout.Key]time.Duration{},
 	}
@@ -85,7 +91,7 @@ func (g *Gateway) Apply(t Table) error {
 	g.applied = true
 	// Drains begin when no new request can come, so that none is cut that began
 	// a moment before.
-	g.startDrains(t)
+	g.startDrains(s)
 	return nil
 }
 
@@ -99,22 +105,34 @@ func (g *Gateway) compile(t Table, old *snapshot) *snapshot {
 	for _, f := range g.fleets {
 		f.listed = false
 	}
+	for _, d := range g.damages {
+		d.named = false
+	}
+	g.remember(t.Damage)
+	budgets := make(map[rollout.Key]*budget, len(t.Workloads))
 	lanes := make([]*lane, len(t.Workloads))
 	idle := make(map[rollout.Key]time.Time, len(t.Workloads))
 	for i, w := range t.Workloads {
-		l := &lane{key: w.Key, stable: w.Stable, versions: make(map[rollout.Version]*fleet, len(w.Versions))}
+		l := &lane{key: w.Key, stable: w.Stable, shields500: w.Shield500, budget: g.budgets[w.Key], versions: make(map[rollout.Version]*fleet, len(w.Versions))}
 		for _, v := range w.Versions {
 			f := g.fleet(fleetID{w.Key, v.Version})
 			f.listed, f.length = true, v.Drain
 			l.versions[v.Version] = f
 		}
+		if l.budget == nil {
+			l.budget = &budget{}
+			l.budget.sample(now, 0)
+		}
+		budgets[w.Key] = l.budget
 		l.split = g.splitOf(w, l, old.lanes[w.Key], now)
+		g.limit(w, l, old.lanes[w.Key], now)
 		lanes[i], s.lanes[w.Key] = l, l
 		if idle[w.Key] = g.idle[w.Key]; idle[w.Key].IsZero() {
 			idle[w.Key] = now
 		}
 	}
-	g.idle = idle
+	g.idle, g.budgets = idle, budgets
+	g.forget()
 	maps.DeleteFunc(g.queueAges, func(k rollout.Key, _ time.Duration) bool {
 		return old.lanes[k] != nil && s.lanes[k] == nil
 	})
@@ -133,6 +151,11 @@ func (g *Gateway) splitOf(w Workload, l, old *lane, now time.Time) *split {
 	}
 	if old != nil && old.split != nil && slices.Equal(old.split.shares, sorted(w.Split)) {
 		return old.split
+	}
+	if old != nil && old.split != nil {
+		for i := range old.split.drawn {
+			l.budget.before.Add(old.split.drawn[i].sum())
+		}
 	}
 	sp := newSplit(w.Split, l.versions, now)
 	for _, sh := range sp.shares {

@@ -201,6 +201,11 @@ func (g *Gateway) closeWindows(end time.Time) {
 		}
 	}
 	g.windows.add(end, batch)
+	for _, l := range g.table.Load().lanes {
+		if l.split != nil && l.stable != 0 {
+			l.budget.sample(end, l.drawn())
+		}
+	}
 	g.sweep(end)
 }
 

@@ -59,13 +59,14 @@ func (x *passage) call(c callee) {
 	x.c.missed.Store(x.c.readable || len(x.c.unread()) > x.c.length)
 	x.c.late = time.Time{} // a function has its own
 	r := x.request(ctx)
-	l, id, real := x.c.loop, x.id, !x.preview
+	l, id, real, tried := x.c.loop, x.id, !x.preview, x.onTrial()
 	c.Begin(r, invocation.Call{ID: id, Real: real}, func(res *http.Response, done invocation.Called) {
 		a := functionAnswer{res: res, called: called{done.Failure, done.Cold}, gone: done.Failure == invocation.Stopped}
 		if res != nil && res.Body != nil && !a.gone {
 			a.read()
 		}
-		if a.whole && a.sound() && x.say(k, a) {
+		// What a candidate fails may be for another to answer.
+		if a.whole && a.sound() && (!tried || a.res.StatusCode < http.StatusInternalServerError) && x.say(k, a) {
 			res.Body.Close()
 			stop(nil)
 			return
@@ -262,6 +263,9 @@ func (x *passage) answered(k *call, a functionAnswer) {
 		x.fail(refusal{http.StatusBadGateway, errSilent.Error()})
 		return
 	}
+	if x.shield(a.res.StatusCode, 0) {
+		return
+	}
 	bodiless := x.noteHead(a, l.now)
 	c.phase = relaying
 	if !a.whole && isStream(a.res) {
@@ -315,6 +319,9 @@ func (x *passage) appendAnswer(out []byte, a functionAnswer, bodiless bool, date
 	out = append(out, HeaderVersion+": v"...)
 	out = strconv.AppendInt(out, int64(x.fleet.version), 10)
 	out = append(out, "\r\n"...)
+	if x.standsIn {
+		out = append(out, HeaderShielded+": 1\r\n"...)
+	}
 	if len(h[headerRequestID]) == 0 {
 		out = http1.AppendField(out, headerRequestID, x.id)
 	}
@@ -330,7 +337,7 @@ func (x *passage) appendAnswer(out []byte, a functionAnswer, bodiless bool, date
 }
 
 // gatewaysOwn is what a function does not say of its answer: the gateway does.
-var gatewaysOwn = []string{"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "Trailer", "Te", HeaderVersion}
+var gatewaysOwn = []string{"Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Proxy-Connection", "Upgrade", "Trailer", "Te", HeaderVersion, HeaderShielded}
 
 // streamed is a piece of a function's answer, and its end.
 func (x *passage) streamed(k *call, piece []byte, err error) {

@@ -79,6 +79,9 @@ func (x *passage) appendHead(out []byte) []byte {
 	out = append(out, HeaderVersion+": v"...)
 	out = strconv.AppendInt(out, int64(x.fleet.version), 10)
 	out = append(out, "\r\n"...)
+	if x.standsIn {
+		out = append(out, HeaderShielded+": 1\r\n"...)
+	}
 	if _, ok := res.Value("x-request-id"); !ok {
 		out = http1.AppendField(out, headerRequestID, x.id)
 	}
@@ -93,7 +96,9 @@ func (x *passage) appendHead(out []byte) []byte {
 }
 
 // omitOurs leaves out what only the gateway says.
-func omitOurs(name, _ []byte) bool { return asciiFold(name, HeaderVersion) }
+func omitOurs(name, _ []byte) bool {
+	return asciiFold(name, HeaderVersion) || asciiFold(name, HeaderShielded)
+}
 
 // dateNow is the time as HTTP writes it, made once a second.
 func (l *loop) dateNow() []byte {
@@ -110,6 +115,7 @@ type ownAnswer struct {
 	id          string
 	end, toHEAD bool
 	version     rollout.Version // that has failed; 0: none
+	shielded    bool            // another had failed it before
 }
 
 // appendReply adds what [reply] writes.
@@ -121,6 +127,9 @@ func (l *loop) appendReply(out []byte, r ownAnswer) []byte {
 	out = append(out, "Via: "+via+"\r\n"...)
 	if r.version != 0 {
 		out = http1.AppendField(out, HeaderVersion, r.version.String())
+	}
+	if r.shielded {
+		out = append(out, HeaderShielded+": 1\r\n"...)
 	}
 	if r.status == http.StatusServiceUnavailable {
 		out = append(out, "Retry-After: 1\r\n"...)

@@ -144,14 +144,16 @@ func (x *passage) overdue() {
 // fail answers in place of the version, which has failed.
 func (x *passage) fail(r refusal) {
 	x.broke = true
-	x.reply(r)
+	if !x.shield(r.status, 0) {
+		x.reply(r)
+	}
 }
 
 // reply answers in place of the version.
 func (x *passage) reply(r refusal) {
 	x.status = r.status
 	x.settle()
-	x.c.answer(ownAnswer{id: x.id, refusal: r, end: x.end, toHEAD: x.toHEAD, version: x.fleet.version})
+	x.c.answer(ownAnswer{id: x.id, refusal: r, end: x.end, toHEAD: x.toHEAD, version: x.fleet.version, shielded: x.standsIn})
 }
 
 // drop gives the link up.
@@ -212,6 +214,7 @@ func (x *passage) settle() {
 func (x *passage) account() {
 	if x.counted && x.broke {
 		x.fleet.totals.broken.Add(1)
+		x.harm()
 	}
 	x.count(x.outcome())
 	x.finish()
@@ -354,6 +357,9 @@ func (x *passage) takeHead() bool {
 			c.lost()
 		}
 		return true
+	}
+	if x.shield(x.res.Status, n) {
+		return false
 	}
 	x.headed, x.headAfter, x.status = true, l.now.Sub(x.sent), x.res.Status
 	x.end = x.end || l.g.stopping.Load()

@@ -170,4 +170,9 @@ type totals struct {
 	drained    atomic.Uint64 // streams closed because it lost its traffic (R17)
 	cut        atomic.Uint64 // requests that outlived its drain (R17)
 	broken     atomic.Uint64 // streams that it broke after they had been counted
+
+	// Of a candidate (R25): failures that stable has answered in its place, and those that
+	// were served, by why they were.
+	shielded atomic.Uint64
+	served   [unshieldeds]atomic.Uint64
 }

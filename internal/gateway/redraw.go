@@ -12,17 +12,19 @@ func (t *ticket) redraw(find func(*snapshot) (*lane, rollout.Version, *refusal))
 	if t.ended.Swap(true) { // from here on nobody cuts it
 		return nil, nil
 	}
-	g, old, tried := t.gateway, t.lane, append(t.tried, t.instance)
+	g, tried := t.gateway, append(t.tried, t.instance)
 	t.leave()
 	l, v, ref := find(g.table.Load())
 	switch {
+	case t.standsIn:
+		return t.standAgain(tried)
 	case t.preview:
 		t.fleet.totals.previewed.Add(^uint64(0))
-	case ref == nil && l.split == old.split:
-		next := &ticket{gateway: g, lane: l, share: t.share, shard: t.shard, jitter: t.jitter, tried: tried}
+	case ref == nil && l.current() == t.split:
+		next := &ticket{gateway: g, lane: l, split: t.split, share: t.share, shard: t.shard, jitter: t.jitter, tried: tried}
 		return next, next.take()
 	default:
-		old.split.undraw(t.share, t.shard)
+		t.split.undraw(t.share, t.shard)
 		tried = nil // a version may take calls again
 	}
 	if ref != nil {
@@ -32,4 +34,13 @@ func (t *ticket) redraw(find func(*snapshot) (*lane, rollout.Version, *refusal))
 		return g.preview(l, v, tried)
 	}
 	return g.draw(l, tried)
+}
+
+// standAgain takes another instance of stable for what a candidate has failed.
+func (t *ticket) standAgain(tried []*instance) (*ticket, *refusal) {
+	next := &ticket{gateway: t.gateway, lane: t.lane, split: t.split, share: t.share, shard: t.shard, jitter: t.jitter, fleet: t.fleet, tried: tried, standsIn: true}
+	if next.instance = t.fleet.acquire(tried); next.instance == nil {
+		return next, refuseReady
+	}
+	return next, nil
 }

@@ -33,6 +33,7 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	var clocks sync.WaitGroup
 	clocks.Go(func() { g.closeLoop(work) })
 	clocks.Go(func() { g.drainLoop(work) })
+	clocks.Go(func() { g.cutLoop(work) })
 	fast := newLoops(g)
 	defer fast.end()
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"titrate/internal/rollout"
+	"titrate/internal/world"
 )
 
 // Shares is how a workload's requests and events were split in fact (R15).
@@ -32,6 +33,22 @@ type Observed struct {
 	Drained    uint64 `json:"drained,omitempty"`     // streams closed because it lost its traffic (R17)
 	Cut        uint64 `json:"cut,omitempty"`         // requests that outlived its drain (R17)
 	Broken     uint64 `json:"broken,omitempty"`      // streams that it broke after they had been counted
+
+	// Of a candidate (R25):
+	Shielded uint64     `json:"shielded,omitempty"` // failures that stable answered in its place
+	Served   Unshielded `json:"served,omitzero"`    // failures that clients saw
+}
+
+// Unshielded counts failures of a candidate that clients saw, by why stable did not answer
+// instead.
+type Unshielded = world.Unshielded
+
+// unshielded counts what was served.
+func (t *totals) unshielded() Unshielded {
+	return Unshielded{
+		Sent: t.served[headSent].Load(), Status: t.served[byAnswer].Load(), Method: t.served[byMethod].Load(),
+		Body: t.served[byBody].Load(), Budget: t.served[byBudget].Load(), Stable: t.served[byStable].Load(),
+	}
 }
 
 // Share returns how a workload's requests were split since its weights last
@@ -47,17 +64,19 @@ func (g *Gateway) Share(k rollout.Key) (s Shares, ok bool) {
 			Version: v, Open: f.open.count(),
 			FailedOver: f.totals.failedOver.Load(), Unready: f.totals.unready.Load(), Previewed: f.totals.previewed.Load(),
 			Drained: f.totals.drained.Load(), Cut: f.totals.cut.Load(), Broken: f.totals.broken.Load(),
+			Shielded: f.totals.shielded.Load(), Served: f.totals.unshielded(),
 		})
 	}
 	slices.SortFunc(s.Versions, func(a, b Observed) int { return int(a.Version - b.Version) })
-	if l.split == nil {
+	sp := l.current()
+	if sp == nil {
 		return s, true
 	}
-	s.Since = l.split.since
-	for i, sh := range l.split.shares {
+	s.Since = sp.since
+	for i, sh := range sp.shares {
 		at := slices.IndexFunc(s.Versions, func(o Observed) bool { return o.Version == sh.Version })
 		o := &s.Versions[at]
-		o.Asked, o.Drawn = sh.Weight, l.split.drawn[i].sum()
+		o.Asked, o.Drawn = sh.Weight, sp.drawn[i].sum()
 		s.Requests += o.Drawn
 	}
 	for _, o := range s.Versions {

@@ -28,6 +28,11 @@ type lane struct {
 	versions map[rollout.Version]*fleet
 	stable   rollout.Version // 0: there is none
 	split    *split          // nil: nothing has traffic yet
+
+	budget     *budget // of the shield (R25)
+	shields500 bool
+	damage     *damage // of the rollout's attempt (R26); nil: there is no bound, or nothing to go back to
+	toStable   *split  // beside damage: takes split's place when it is cut
 }
 
 // split gives out the versions of a workload by weight. It is shared by
@@ -128,8 +133,8 @@ func (s *split) failOver(from *fleet, tried []*instance) (*fleet, *instance) {
 func (s *snapshot) served() world.Served {
 	out := world.Served{Stamp: s.stamp, Since: s.since, Split: make(map[string][]world.Share, len(s.lanes))}
 	for k, l := range s.lanes {
-		if l.split != nil {
-			out.Split[k.String()] = slices.Clone(l.split.shares)
+		if sp := l.current(); sp != nil {
+			out.Split[k.String()] = slices.Clone(sp.shares)
 		}
 	}
 	return out

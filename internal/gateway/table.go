@@ -18,6 +18,8 @@ type Table struct {
 	Stamp      world.Stamp
 	Workloads  []Workload
 	PreviewKey []byte // signs preview tokens; empty: no preview is let in
+	// Damage is what a process before this one knew, of [Gateway.Damage] (R26).
+	Damage []world.Damage
 }
 
 // Workload is one workload of one environment, as far as its requests go.
@@ -38,7 +40,9 @@ type Workload struct {
 	// "ANY /{proxy+}", "$default"; with Hosts: on these hosts only.
 	Patterns []string
 	// Stable is the version that gets what another one failed (R25); 0: there is none.
-	Stable rollout.Version
+	Stable    rollout.Version
+	Shield500 bool           // R25: a 500 is a failure that is shielded, too
+	Damage    rollout.Damage // R26: of the rollout's attempt
 }
 
 // Version is one version of a workload.
@@ -49,11 +53,12 @@ type Version struct {
 
 // TableOf returns the part of a wanted world that the gateway has to know.
 func TableOf(w world.Wanted) Table {
-	t := Table{Stamp: w.Stamp, PreviewKey: w.PreviewKey, Workloads: make([]Workload, 0, len(w.Workloads))}
+	t := Table{Stamp: w.Stamp, PreviewKey: w.PreviewKey, Damage: w.Damage, Workloads: make([]Workload, 0, len(w.Workloads))}
 	for _, ww := range w.Workloads {
 		wl := Workload{
 			Key: ww.Key, Worker: ww.Worker, Hosts: ww.Hosts, Routes: ww.Routes,
 			Split: ww.Split, Rollout: ww.Rollout, Attempt: ww.Attempt, Stable: ww.Stable,
+			Shield500: ww.Shield500, Damage: ww.Damage,
 		}
 		if ww.Triggers != nil {
 			wl.Patterns = ww.Triggers.Routes

@@ -52,7 +52,8 @@ type ticket struct {
 	gateway *Gateway
 	lane    *lane
 	fleet   *fleet
-	share   int // of the lane's split, that was drawn
+	split   *split // by which it was drawn
+	share   int    // of split, that was drawn
 	shard   int
 	preview bool // neither drawn nor counted
 	jitter  float64
@@ -64,6 +65,10 @@ type ticket struct {
 	ended   atomic.Bool             // cut
 	stream  atomic.Bool             // lives long: counted at its head, closed while its version drains
 	counted bool
+
+	standsIn bool       // it is stable's, for a candidate that has failed (R25): counted there
+	cause    unshielded // of a candidate: why its failure is served
+	harmed   bool       // that was counted
 }
 
 // admit finds the workload, draws the version, and takes an instance of it. A
@@ -99,6 +104,7 @@ func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 // unready counts a request that was refused for want of a ready instance.
 func (t *ticket) unready(ref *refusal) {
 	t.fleet.totals.unready.Add(1)
+	t.cause = byStable
 	t.count(outcome{status: ref.status, failed: true})
 }
 
@@ -131,24 +137,24 @@ func (g *Gateway) preview(l *lane, v rollout.Version, tried []*instance) (*ticke
 // draw draws a version of a workload and takes an instance of it, beside those tried.
 // A refusal comes with a ticket when a version was drawn and nothing was ready.
 func (g *Gateway) draw(l *lane, tried []*instance) (*ticket, *refusal) {
-	if l.split == nil {
+	sp := l.current()
+	if sp == nil {
 		return nil, refuseSplit
 	}
-	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64(), tried: tried}
-	t.share = l.split.draw(t.shard)
+	t := &ticket{gateway: g, lane: l, split: sp, shard: rand.IntN(shards), jitter: rand.Float64(), tried: tried}
+	t.share = sp.draw(t.shard)
 	return t, t.take()
 }
 
 // take takes an instance of the version that was drawn, or of one that stands in for
 // it (R5), beside those tried.
 func (t *ticket) take() *refusal {
-	split := t.lane.split
-	drawn := split.fleets[t.share]
+	drawn := t.split.fleets[t.share]
 	t.fleet = drawn
 	if t.instance = drawn.acquire(t.tried); t.instance != nil {
 		return nil
 	}
-	if t.fleet, t.instance = split.failOver(drawn, t.tried); t.instance != nil {
+	if t.fleet, t.instance = t.split.failOver(drawn, t.tried); t.instance != nil {
 		drawn.totals.failedOver.Add(1)
 		return nil
 	}
@@ -224,10 +230,25 @@ func (t *ticket) next() bool {
 	return true
 }
 
-// count adds the outcome to the version's account, once; later calls do nothing.
+// count adds the outcome of a request that a client is answered to the version's account,
+// once; later calls do nothing.
 func (t *ticket) count(o outcome) {
-	if t.counted || t.preview {
+	if t.counted || t.preview || t.standsIn {
 		return
+	}
+	t.tally(o)
+	if o.failed {
+		t.harm()
+	}
+}
+
+// tally is count of what no client is answered.
+func (t *ticket) tally(o outcome) {
+	if t.counted || t.preview || t.standsIn {
+		return
+	}
+	if d := t.lane.damage; d != nil && t.onTrial() {
+		d.given[t.shard].n.Add(1)
 	}
 	t.counted = true
 	t.fleet.meter.add(t.shard, o)

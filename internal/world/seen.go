@@ -24,6 +24,8 @@ type Seen struct {
 	// Certificates are those of the hosts that want one; none without a TLS listener.
 	Certificates []Certificate   `json:"certificates,omitempty"`
 	Accessories  []AccessorySeen `json:"accessories,omitempty"`
+	// Cuts are the attempts that have spent their damage budget (R26).
+	Cuts []Damage `json:"cuts,omitempty"`
 }
 
 // Instance is one process of a version.

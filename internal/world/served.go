@@ -47,6 +47,25 @@ type Observed struct {
 	Drawn   uint64          `json:"drawn"` // requests that were drawn freely
 	Open    int             `json:"open"`
 	Recent  Recent          `json:"recent"`
+	// Of a candidate (R25), since the gateway began:
+	Shielded uint64     `json:"shielded,omitempty"` // failures that stable answered in its place
+	Served   Unshielded `json:"served,omitzero"`    // failures that clients saw
+}
+
+// Unshielded counts failures of a candidate that clients saw, by why stable did not answer
+// instead (R25).
+type Unshielded struct {
+	Method uint64 `json:"method,omitempty"` // the request may not be sent twice
+	Body   uint64 `json:"body,omitempty"`   // its body was too large to keep
+	Budget uint64 `json:"budget,omitempty"` // too many were shielded in ten seconds
+	Sent   uint64 `json:"sent,omitempty"`   // the client had the answer's head
+	Status uint64 `json:"status,omitempty"` // the answer's status is none that is shielded: 500, say
+	Stable uint64 `json:"stable,omitempty"` // nothing of stable was ready
+}
+
+// Sum is how many there were.
+func (u Unshielded) Sum() uint64 {
+	return u.Method + u.Body + u.Budget + u.Sent + u.Status + u.Stable
 }
 
 // Recent is what a version did in the last ten seconds.

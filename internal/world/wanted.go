@@ -31,6 +31,9 @@ type Wanted struct {
 	Accessories []Accessory `json:"accessories,omitempty"`
 	// PreviewKey signs preview and version-header tokens (HMAC-SHA-256).
 	PreviewKey []byte `json:"preview_key,omitempty"`
+	// Damage is what the node has seen itself, and keeps beside what it was asked for, so
+	// that a cut outlives its process (R26). What a server says of it is not believed.
+	Damage []Damage `json:"damage,omitempty"`
 }
 
 // Workload is one workload of one environment, with the versions that should
@@ -51,8 +54,12 @@ type Workload struct {
 	Rollout int64 `json:"rollout,omitempty"`
 	Attempt int   `json:"attempt,omitempty"`
 	// Stable is the version that candidates are tried against; 0: none, or it is unknown.
-	// An event that another one fails is delivered to it again (R25).
+	// It answers what another one fails: requests and events (R25).
 	Stable rollout.Version `json:"stable,omitempty"`
+	// Shield500 says that an answer of 500 is such a failure too.
+	Shield500 bool `json:"shield_500,omitempty"`
+	// Damage is what the attempt may break, all of its workloads together (R26).
+	Damage rollout.Damage `json:"damage,omitzero"`
 	// Triggers is what calls the function that the workload is; nil: it is a service.
 	Triggers *rollout.Triggers `json:"triggers,omitempty"`
 }
