@@ -125,6 +125,20 @@ type Version struct {
 	P50      float64 `json:"p50" doc:"milliseconds, over the last ten seconds"`
 	P99      float64 `json:"p99" doc:"milliseconds, over the last ten seconds"`
 	Refused  string  `json:"refused,omitempty" doc:"why it is not tried again"`
+
+	Shielded   uint64     `json:"shielded,omitempty" doc:"failures of the candidate that stable answered in its place, since the gateway began"`
+	Failures   uint64     `json:"served_failures,omitempty" doc:"failures of the candidate that clients saw, since the gateway began"`
+	Unshielded Unshielded `json:"unshielded,omitzero" doc:"these failures, by why stable did not answer instead"`
+}
+
+// Unshielded counts failures of a candidate that clients saw, by why they did.
+type Unshielded struct {
+	Method uint64 `json:"method,omitempty" doc:"the request may not be sent twice"`
+	Body   uint64 `json:"body,omitempty" doc:"the request's body was too large to keep"`
+	Budget uint64 `json:"budget,omitempty" doc:"too many were shielded in ten seconds"`
+	Sent   uint64 `json:"sent,omitempty" doc:"the client had the head of the answer"`
+	Status uint64 `json:"status,omitempty" doc:"the answer's status is none that is shielded, such as 500"`
+	Stable uint64 `json:"stable,omitempty" doc:"nothing of stable was ready"`
 }
 
 // Instance is one process of a version.
@@ -157,6 +171,7 @@ type Rollout struct {
 	Step     int       `json:"step" doc:"from 1"`
 	Weight   float64   `json:"weight" doc:"the candidates' share asked for, percent"`
 	Attempt  int       `json:"attempt"`
+	Damage   string    `json:"damage,omitempty" doc:"failures that an attempt may serve before the gateway takes the traffic back: 50 requests"`
 	Arrived  time.Time `json:"arrived,omitzero" doc:"when the weight had arrived at every member"`
 	Wait     Wait      `json:"wait" doc:"what it waits for"`
 	Pause    *Pause    `json:"pause,omitempty"`

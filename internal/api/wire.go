@@ -105,6 +105,7 @@ func (s *server) wireWorkload(st controller.WorkloadStatus, shares world.Shares)
 				continue
 			}
 			wire.Requests, wire.RPS, wire.Errors = o.Drawn, o.Recent.RPS, 100*o.Recent.Failed
+			wire.Shielded, wire.Failures, wire.Unshielded = o.Shielded, o.Served.Sum(), client.Unshielded(o.Served)
 			wire.P50, wire.P99 = ms(o.Recent.P50), ms(o.Recent.P99)
 			if drawn > 0 {
 				wire.Observed = 100 * float64(o.Drawn) / float64(drawn)
@@ -186,6 +187,9 @@ func (s *server) wireRollout(r rollout.Record) client.Rollout {
 		Phase: string(st.Phase), Outcome: string(st.Outcome), Why: st.Why, Step: st.Step + 1, Weight: percent(st.Weight), Attempt: st.Attempt,
 		Arrived: st.Arrived, Refused: st.Refused, Notices: st.Notices, Opened: r.Opened, Since: st.Since, By: r.By, Revision: r.Revision,
 		Members: []client.Member{}, Steps: []client.Step{},
+	}
+	if p.Damage.Bounds() {
+		out.Damage = p.Damage.String()
 	}
 	switch {
 	case st.NoBaseline:

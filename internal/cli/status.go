@@ -190,6 +190,7 @@ func drawWorkload(w io.Writer, env string, wl client.Workload) {
 		if v.RPS > 0 {
 			fmt.Fprintf(w, "  %.1f rps  %.2f %% errors  p99 %.0f ms", v.RPS, v.Errors, v.P99)
 		}
+		drawShield(w, v)
 		fmt.Fprintln(w)
 	}
 	for _, i := range wl.Instances {

@@ -22,6 +22,7 @@ func (c *Controller) look(l *live, now time.Time) rollout.Seen {
 			seen.Hooks[h.Key] = result
 		}
 	}
+	seen.Cut = c.sight.cut(l.Plan.Rollout, l.State.Attempt)
 	seen.Members = make([]rollout.MemberSeen, len(l.members))
 	for i, m := range l.members {
 		seen.Members[i] = c.lookAt(l, m, now)

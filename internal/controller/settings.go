@@ -9,7 +9,7 @@ import (
 
 // settingsOf is what holds for all versions of a service.
 func settingsOf(s manifest.Service) rollout.Settings {
-	set := rollout.Settings{Instances: s.Scale, Worker: s.Worker, Drain: s.Drain, StartTimeout: s.StartTimeout}
+	set := rollout.Settings{Instances: s.Scale, Worker: s.Worker, Drain: s.Drain, StartTimeout: s.StartTimeout, Shield500: s.Shield500}
 	if s.Host != "" {
 		set.Hosts = []string{s.Host}
 	}

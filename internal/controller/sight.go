@@ -120,6 +120,17 @@ func (s *sight) share(k rollout.Key, v rollout.Version, asked world.Stamp) rollo
 	return w
 }
 
+// cut returns what a gateway did with an attempt that had spent its damage budget; nil:
+// nothing (R26).
+func (s *sight) cut(id int64, attempt int) *rollout.Cut {
+	for _, d := range s.seen.Cuts {
+		if d.Rollout == id && d.Attempt == attempt {
+			return &rollout.Cut{At: d.Cut, Served: d.Served}
+		}
+	}
+	return nil
+}
+
 // concurrency returns how many instances of a function's stable version were at work
 // at a time lately; 0 when that is not known.
 func (c *Controller) concurrency(k rollout.Key) int {

@@ -56,9 +56,7 @@ func compareKeys(a, b rollout.Key) int {
 func (m *memory) workload(w *work, s *secretCache) world.Workload {
 	set := w.settings()
 	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes, Triggers: set.Triggers}
-	if set.Triggers != nil {
-		wl.Stable = w.Stable
-	}
+	wl.Stable, wl.Shield500 = w.Stable, set.Shield500
 	counts := map[rollout.Version]int{}
 	if w.Stable != 0 {
 		counts[w.Stable] = set.Instances
@@ -78,7 +76,7 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 		if l.State.Phase == rollout.Queued {
 			continue
 		}
-		wl.Rollout, wl.Attempt = l.Plan.Rollout, l.State.Attempt
+		wl.Rollout, wl.Attempt, wl.Damage = l.Plan.Rollout, l.State.Attempt, l.Plan.Damage
 		if wl.Worker || w.answers(wish[i].Candidate) {
 			wl.Split = split(wish[i])
 		}

@@ -64,6 +64,7 @@ func (m *machine) Take(ctx context.Context, w world.Wanted) error {
 	case w.Stamp.Less(have):
 		return fmt.Errorf("world %d.%d after %d.%d: %w", w.Stamp.Token, w.Stamp.Revision, have.Token, have.Revision, world.ErrStale)
 	}
+	w.Damage = m.gateway.Damage()
 	if err := m.apply(ctx, w); err != nil {
 		return err
 	}
@@ -75,6 +76,30 @@ func (m *machine) Take(ctx context.Context, w world.Wanted) error {
 	m.mu.Unlock()
 	m.nudge()
 	return nil
+}
+
+// keepCut keeps what the gateway has cut by itself (R26), and tells of it.
+func (m *machine) keepCut() {
+	m.taking.Lock()
+	defer m.taking.Unlock()
+	m.mu.Lock()
+	m.wanted.Damage = m.gateway.Damage()
+	w := m.wanted
+	m.mu.Unlock()
+	if err := m.snapshot.Save(w); err != nil {
+		m.log.Error("keep that a damage budget is spent", slog.Any("error", err)) // the server hears of it all the same
+	}
+	m.nudge()
+}
+
+// cuts are the attempts that have spent their damage budget.
+func (m *machine) cuts() (cuts []world.Damage) {
+	for _, d := range m.gateway.Damage() {
+		if !d.Cut.IsZero() {
+			cuts = append(cuts, d)
+		}
+	}
+	return cuts
 }
 
 // apply gives w to the gateway first: what is to stop loses its traffic before it
@@ -174,7 +199,7 @@ func (m *machine) observation() world.Seen {
 	leaving := m.before.open(context.Background())
 	s := world.Seen{
 		Epoch: m.epoch, Started: m.started, Sandbox: m.confinement, Served: served.Stamp, Since: served.Since,
-		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, Accessories: runs.Accessories, DiskFull: runs.DiskFull, Idle: map[string]time.Time{},
+		Instances: runs.Instances, Fleets: runs.Fleets, Hooks: runs.Hooks, Accessories: runs.Accessories, DiskFull: runs.DiskFull, Idle: map[string]time.Time{}, Cuts: m.cuts(),
 	}
 	if m.stock != nil {
 		s.Certificates = m.stock.Hosts()
@@ -219,6 +244,7 @@ func (m *machine) Shares() []world.Shares {
 		for _, v := range sh.Versions {
 			one.Versions = append(one.Versions, world.Observed{
 				Version: v.Version, Asked: v.Asked, Drawn: v.Drawn, Open: v.Open, Recent: recent[versionKey{k, v.Version}],
+				Shielded: v.Shielded, Served: v.Served,
 			})
 		}
 		out = append(out, one)

@@ -104,6 +104,9 @@ type Service struct {
 	NoDataPasses                             bool // `noData: pass` was written (R11)
 	SourceErrorRollback                      bool // `onSourceError: rollback` was written (R12)
 
+	Damage    rollout.Damage // that one rollout may do (R26)
+	Shield500 bool           // `shield: errors` was written (R25)
+
 	Line int // where the service stands in the file, for messages
 }
 

@@ -28,6 +28,7 @@ const (
 	codeVariable     = "T0326" // name of an environment variable or secret
 	codeChoice       = "T0327" // not one of the words
 	codeStrategy     = "T0330"
+	codeDamage       = "T0590" // a damage budget cannot be read
 	codeStep         = "T0331" // one step cannot be read
 	codeSteps        = "T0332" // the steps do not lead to 100 %
 	codeAlarm        = "T0340"

@@ -150,6 +150,8 @@ func (s Service) rolloutBlocks() []string {
 		line("noDataTimeout", FormatDuration(s.NoDataTimeout)),
 		line("noData", either(s.NoDataPasses, "pass", "hold")),
 		line("onSourceError", either(s.SourceErrorRollback, "rollback", "hold")),
+		line("damage", writeDamage(s.Damage)),
+		line("shield", either(s.Shield500, "errors", "unavailable")),
 		line("rollback", either(s.Gradual, "gradual", "atOnce")),
 	}
 }

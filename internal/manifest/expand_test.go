@@ -70,6 +70,8 @@ services:
     noDataTimeout: 30m
     noData: hold
     onSourceError: hold
+    damage: none
+    shield: unavailable
     rollback: atOnce
 
 environments:

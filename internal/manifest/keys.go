@@ -271,6 +271,14 @@ func planKeys() []Key {
 			Doc: "What a source of metrics that cannot be read means: hold waits, rollback takes the traffic back (R12).",
 		},
 		{
+			Name: "damage", Places: everywhere, kind: damageKind(), Default: "`none`", Example: "damage: 50 requests",
+			Doc: "How many failed requests one rollout may serve. When that many were, the gateway sends the new version's share to stable by itself, for the whole group and for good, and the rollout goes back (R26). A percentage is of the requests that the new versions got, and allows 10 at least. Answers that stable gave instead (shield) spend nothing. In a group the strictest holds.",
+		},
+		{
+			Name: "shield", Places: everywhere, kind: choice([]string{"unavailable", "errors"}, nil), Default: "`unavailable`", Example: "shield: errors",
+			Doc: "Which failures of a new version stable answers in its place, where the request may be sent twice (R25): those to connect, to answer, and 502, 503 and 504; with errors, 500 too.",
+		},
+		{
 			Name: "rollback", Places: everywhere, kind: choice([]string{"atOnce", "gradual"}, nil), Default: "`atOnce`", Example: "rollback: gradual",
 			Doc: "How traffic goes back when a rollout is refused: atOnce, or gradual, through the steps in reverse (R22). An abort is always at once (R6).",
 		},
@@ -364,7 +372,6 @@ func laterKeys() []Key {
 		later(atTop|inEnvironment, "watch with titrate rollout watch, or the event stream", "notify"),
 		later(everywhere, "each request is drawn by weight", "sticky"),
 		later(everywhere, "connections: drain closes them within the drain time", "keepFor"),
-		later(everywhere, "alarms take traffic back", "damage", "shield"),
 		later(ofFunctions, "call it by http, cron, queue or topic", "bucket", "event"),
 		later(inScale, "instances of functions follow their calls", "cpu", "memory", "rps", "queue", "schedule"),
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),

@@ -52,7 +52,8 @@ func (e Environment) inOrder(names []string) []string {
 // group, in the manifest's order. It has no ids, kind, release and versions:
 // they are the caller's. Members of a group have one strategy (R23); of their
 // times the longest holds, they pass without data only if all may, and a lost
-// source of metrics or a gradual way back counts for all if it does for one.
+// source of metrics or a gradual way back counts for all if it does for one, and of their damage
+// budgets the strictest does.
 func (e Environment) Plan(services ...string) rollout.Plan {
 	p := rollout.Plan{
 		App: e.App, Env: e.Name, Kind: rollout.Forward, Attempt: 1, Overlap: e.Overlap,
@@ -82,6 +83,7 @@ func (e Environment) Plan(services ...string) rollout.Plan {
 		p.NoDataPasses = p.NoDataPasses && s.NoDataPasses
 		p.SourceErrorRollback = p.SourceErrorRollback || s.SourceErrorRollback
 		p.Gradual = p.Gradual || s.Gradual
+		p.Damage = p.Damage.Stricter(s.Damage)
 	}
 	p.NoDataPasses = p.NoDataPasses && len(p.Members) > 0
 	return p

@@ -98,6 +98,8 @@ func (c candidate) rollouts(s *Service, start time.Duration) {
 	s.NoDataTimeout = pick(defaultNoDataTimeout, "noDataTimeout", l...)
 	s.NoDataPasses = pick("", "noData", l...) == "pass"
 	s.SourceErrorRollback = pick("", "onSourceError", l...) == "rollback"
+	s.Damage = pick(rollout.Damage{}, "damage", l...)
+	s.Shield500 = pick("", "shield", l...) == "errors"
 }
 
 // instances is the scale of a service; what defaults and environments say of

@@ -27,6 +27,7 @@ func TestMostSpecificWins(t *testing.T) {
 		{"bake", [4]string{"1m", "2m", "3m", "4m"}, func(s Service) string { return FormatDuration(s.Bake) }},
 		{"drain", [4]string{"1m", "2m", "3m", "4m"}, func(s Service) string { return FormatDuration(s.Drain) }},
 		{"startTimeout", [4]string{"1m", "2m", "3m", "4m"}, func(s Service) string { return FormatDuration(s.StartTimeout) }},
+		{"damage", [4]string{"1 request", "20 requests", "0.5%", "none"}, func(s Service) string { return writeDamage(s.Damage) }},
 		{"noDataTimeout", [4]string{"1m", "2m", "3m", "4m"}, func(s Service) string { return FormatDuration(s.NoDataTimeout) }},
 		{"rollout", [4]string{"AllAtOnce", "blueGreen", "Canary10Percent5Minutes", "Canary20Percent5Minutes"}, func(s Service) string { return s.Strategy }},
 		{"env", [4]string{"{ A: a }", "{ A: b }", "{ A: c }", "{ A: d }"}, func(s Service) string { return "{ A: " + s.Env["A"] + " }" }},

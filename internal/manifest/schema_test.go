@@ -103,7 +103,7 @@ func TestTableOfKeys(t *testing.T) {
 	}
 	// The keys that this version promises to serve.
 	promised := strings.Fields("titrate app defaults services environments deploy build port health host route env secrets scale worker " +
-		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError image run registries limits memory cpu processes readOnly " +
+		"rollout alarms hooks together bake drain overlap startTimeout noDataTimeout noData onSourceError damage shield image run registries limits memory cpu processes readOnly " +
 		"functions waves queues runtime handler timeout probe http cron queue batch topic")
 	for _, name := range promised {
 		if !slices.Contains(KeyNames(), name) {
@@ -111,7 +111,7 @@ func TestTableOfKeys(t *testing.T) {
 		}
 	}
 	// The rest of the language.
-	for _, name := range strings.Fields("budget notify sticky damage from soak approve window freeze target expires bucket event") {
+	for _, name := range strings.Fields("budget notify sticky from soak approve window freeze target expires bucket event") {
 		if !slices.ContainsFunc(Keys(), func(k Key) bool { return k.Name == name && k.Later != "" }) {
 			t.Errorf("%s is not known", name)
 		}

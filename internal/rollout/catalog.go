@@ -117,10 +117,11 @@ type Settings struct {
 	Routes       []string         `json:"routes,omitempty"`
 	Drain        time.Duration    `json:"drain"`
 	StartTimeout time.Duration    `json:"start_timeout"`
-	Scale        Scale            `json:"scale,omitzero"`     // of a function
-	Triggers     *Triggers        `json:"triggers,omitempty"` // of a function; nil: a service
-	Alarms       []analysis.Alarm `json:"alarms,omitempty"`   // of a function: what its calls are held against when no rollout judges them
-	Together     []string         `json:"together,omitempty"` // the group it moves with, itself included (R23)
+	Scale        Scale            `json:"scale,omitzero"`       // of a function
+	Triggers     *Triggers        `json:"triggers,omitempty"`   // of a function; nil: a service
+	Alarms       []analysis.Alarm `json:"alarms,omitempty"`     // of a function: what its calls are held against when no rollout judges them
+	Shield500    bool             `json:"shield_500,omitempty"` // R25: stable answers what a candidate answers with 500, too
+	Together     []string         `json:"together,omitempty"`   // the group it moves with, itself included (R23)
 	// Asked is the version that the newest release means, whether it may be tried or not
 	// (R9); 0: it was not kept when these were written.
 	Asked Version `json:"asked,omitempty"`

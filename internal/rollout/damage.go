@@ -1,6 +1,10 @@
 package rollout
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
 
 // Damage bounds how many failed requests one attempt of a rollout may have served (R26).
 // The zero value bounds nothing.
@@ -42,11 +46,37 @@ func (d Damage) Stricter(o Damage) Damage {
 func (d Damage) String() string {
 	switch {
 	case d.Requests > 0 && d.Share > 0:
-		return strconv.FormatUint(d.Requests, 10) + " requests or " + d.Share.String()
+		return requests(d.Requests) + " or " + d.Share.String()
 	case d.Requests > 0:
-		return strconv.FormatUint(d.Requests, 10) + " requests"
+		return requests(d.Requests)
 	case d.Share > 0:
 		return d.Share.String()
 	}
 	return "none"
+}
+
+// Cut is what a gateway did by itself when a damage budget was spent.
+type Cut struct {
+	At     time.Time `json:"at"`
+	Served uint64    `json:"served"` // failures
+}
+
+// damageFaults reports that the gateway has taken the traffic already: whatever is asked
+// for, this attempt gets none any more (R26). Nobody can waive it.
+func (l *look) damageFaults(yield func(fault) bool) bool {
+	if l.seen.Cut == nil {
+		return true
+	}
+	return yield(fault{
+		cause: "damage", member: -1,
+		why: fmt.Sprintf("the damage budget (%s) is spent: %s failed for users, and the gateway sent all traffic back to stable at %s",
+			l.plan.Damage, requests(l.seen.Cut.Served), l.seen.Cut.At.UTC().Format("15:04:05 UTC")),
+	})
+}
+
+func requests(n uint64) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return strconv.FormatUint(n, 10) + " requests"
 }

@@ -44,6 +44,7 @@ type Plan struct {
 	NoDataTimeout time.Duration `json:"no_data_timeout"` // R11
 	HookTimeout   time.Duration `json:"hook_timeout"`    // R24
 	MaxRestarts   int           `json:"max_restarts"`    // restarts of candidates in one attempt that end it (R14)
+	Damage        Damage        `json:"damage,omitzero"` // failures that an attempt may serve (R26)
 
 	NoDataPasses        bool `json:"no_data_passes,omitempty"`        // `noData: pass` was written (R11)
 	SourceErrorRollback bool `json:"source_error_rollback,omitempty"` // `onSourceError: rollback` was written (R12)

@@ -128,7 +128,7 @@ func fullLook() rollout.Look {
 			Hooks:    map[string]rollout.HookResult{"k": {Running: true, Exit: 1, TimedOut: true, Lost: true, Log: "no"}},
 			Commands: []rollout.Command{{ID: 9, Verb: rollout.Resume, By: "ada", Weight: 100, Step: 1, For: time.Minute, Reason: "done"}},
 			Ahead:    true, Newer: &rollout.Newer{Rollout: 8, Release: 43, Overlap: rollout.OverlapNext, Urgent: true, Covers: true},
-			Unwatched: at,
+			Cut: &rollout.Cut{At: at, Served: 50}, Unwatched: at,
 		},
 	}
 }

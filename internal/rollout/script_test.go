@@ -152,6 +152,8 @@ func (r *script) planLine(line string) {
 			for s := range strings.SplitSeq(value, ",") {
 				p.Steps = append(p.Steps, r.step(s))
 			}
+		case "damage":
+			p.Damage.Requests = uint64(r.number(value))
 		case "waves":
 			p.Waves = r.number(value)
 		case "bake":
@@ -286,6 +288,9 @@ func (r *script) happens(word string) {
 	}
 	key, value, given := strings.Cut(word, "=")
 	switch key {
+	case "cut":
+		r.seen.Cut = &rollout.Cut{At: r.start, Served: uint64(r.number(value))}
+		return
 	case "ahead", "alone":
 		r.seen.Ahead = key == "ahead"
 		return

@@ -15,6 +15,10 @@ type Seen struct {
 	Ahead    bool                  `json:"ahead,omitempty"`    // a rollout opened earlier, sharing a workload, has no outcome yet
 	Newer    *Newer                `json:"newer,omitempty"`    // the newest rollout that waits behind this one and covers a workload of it
 
+	// Cut is when the gateway took all traffic from the candidates of this attempt, since it
+	// had spent its damage budget, and how many failures it had served then (R26).
+	Cut *Cut `json:"cut,omitempty"`
+
 	// Unwatched is since when nobody has watched the world, at the first look after
 	// a break such as a server that was down. Nothing is observed at that look.
 	Unwatched time.Time `json:"unwatched,omitzero"`

@@ -57,7 +57,7 @@ func (l *look) faults(s State) iter.Seq[fault] {
 			f.asks = (f.asks || l.plan.Kind == Rollback && s.Took) && !s.gap(l.plan)
 			return yield(f)
 		}
-		_ = l.hookFaults(s, report) && l.healthFaults(s, report) && l.alarmFaults(s, report)
+		_ = l.damageFaults(yield) && l.hookFaults(s, report) && l.healthFaults(s, report) && l.alarmFaults(s, report)
 	}
 }
 
