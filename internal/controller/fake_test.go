@@ -38,6 +38,7 @@ type hands struct {
 	hooks    map[string]rollout.HookResult
 	stamps   []world.Stamp
 	tasks    map[string]world.TaskSeen // by accessory: how far what was asked of it has come
+	cuts     []world.Damage            // R26
 	barren   bool                      // no accessory ever comes up
 }
 
@@ -73,7 +74,7 @@ func (h *hands) seen(now time.Time) (world.Seen, world.Served) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.sequence++
-	s := world.Seen{Sequence: h.sequence, Epoch: "1", Stamp: h.wanted.Stamp, Served: h.wanted.Stamp, Since: now, Hooks: maps.Clone(h.hooks)}
+	s := world.Seen{Sequence: h.sequence, Epoch: "1", Stamp: h.wanted.Stamp, Served: h.wanted.Stamp, Since: now, Hooks: maps.Clone(h.hooks), Cuts: slices.Clone(h.cuts)}
 	served := world.Served{Stamp: h.wanted.Stamp, Since: now, Split: map[string][]world.Share{}}
 	for _, w := range h.wanted.Workloads {
 		served.Split[w.Key.String()] = w.Split

@@ -76,7 +76,10 @@ func (m *memory) workload(w *work, s *secretCache) world.Workload {
 		if l.State.Phase == rollout.Queued {
 			continue
 		}
-		wl.Rollout, wl.Attempt, wl.Damage = l.Plan.Rollout, l.State.Attempt, l.Plan.Damage
+		wl.Rollout, wl.Attempt = l.Plan.Rollout, l.State.Attempt
+		if l.Plan.Kind != rollout.Rollback { // what it leaves was bad too, and a person chose (R8)
+			wl.Damage = l.Plan.Damage
+		}
 		if wl.Worker || w.answers(wish[i].Candidate) {
 			wl.Split = split(wish[i])
 		}

@@ -78,16 +78,28 @@ func (m *machine) Take(ctx context.Context, w world.Wanted) error {
 	return nil
 }
 
-// keepCut keeps what the gateway has cut by itself (R26), and tells of it.
-func (m *machine) keepCut() {
+// harmed reports whether candidates with a damage budget have failed more requests than is
+// kept.
+func (m *machine) harmed() bool {
+	m.mu.Lock()
+	kept := m.wanted.Damage
+	m.mu.Unlock()
+	return !slices.EqualFunc(kept, m.gateway.Damage(), func(a, b world.Damage) bool {
+		return a.Rollout == b.Rollout && a.Attempt == b.Attempt && a.Served == b.Served
+	})
+}
+
+// keepDamage keeps what the gateway has seen, and has cut by itself (R26), and tells of it.
+func (m *machine) keepDamage() {
 	m.taking.Lock()
 	defer m.taking.Unlock()
 	m.mu.Lock()
-	m.wanted.Damage = m.gateway.Damage()
 	w := m.wanted
+	w.Damage = m.gateway.Damage()
+	m.wanted = w
 	m.mu.Unlock()
 	if err := m.snapshot.Save(w); err != nil {
-		m.log.Error("keep that a damage budget is spent", slog.Any("error", err)) // the server hears of it all the same
+		m.log.Error("keep what a candidate has broken", slog.Any("error", err)) // the server hears of it all the same
 	}
 	m.nudge()
 }
@@ -96,6 +108,7 @@ func (m *machine) keepCut() {
 func (m *machine) cuts() (cuts []world.Damage) {
 	for _, d := range m.gateway.Damage() {
 		if !d.Cut.IsZero() {
+			d.Given = 0 // it would make every look differ
 			cuts = append(cuts, d)
 		}
 	}
@@ -154,9 +167,14 @@ func (m *machine) observe(ctx context.Context) error {
 	}
 	tick := time.NewTicker(observeEvery)
 	defer tick.Stop()
+	var kept time.Time
 	for {
 		_, changed := m.supervisor.Seen()
 		m.look(m.observation)
+		if now := time.Now(); now.Sub(kept) > time.Second && m.harmed() {
+			kept = now
+			m.keepDamage()
+		}
 		select {
 		case <-ctx.Done():
 			return nil

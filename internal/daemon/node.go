@@ -142,7 +142,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	}
 	m.before = &before{m: m}
 	m.door = newEventDoor(m.events.Handler(), func() string { return m.gateway.OwnAddr() }, func() <-chan struct{} { return m.gateway.Closed() })
-	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.door, OnCut: m.keepCut}
+	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.door, OnCut: m.keepDamage}
 	if m.stock != nil {
 		running, err := ReadRunning(string(dir))
 		if err != nil {

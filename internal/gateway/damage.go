@@ -25,7 +25,8 @@ type damage struct {
 	attemptID
 	limit  rollout.Damage
 	served atomic.Uint64 // failures
-	given  tally         // requests that were drawn on candidates; kept for a share only
+	had    uint64        // requests that candidates were given before this process
+	given  tally         // and in it
 	cut    atomic.Bool
 	wake   chan<- struct{}
 
@@ -39,7 +40,7 @@ type damage struct {
 // time: whatever is drawn from then on is stable's.
 func (d *damage) note() {
 	n := d.served.Add(1)
-	if !d.limit.Spent(n, d.given.sum) || d.cut.Swap(true) {
+	if !d.limit.Spent(n, d.requests) || d.cut.Swap(true) {
 		return
 	}
 	select {
@@ -47,6 +48,9 @@ func (d *damage) note() {
 	default:
 	}
 }
+
+// requests is how many the candidates have had.
+func (d *damage) requests() uint64 { return d.had + d.given.sum() }
 
 // current is the split by which requests are drawn: stable alone, once the damage budget
 // is spent.
@@ -89,7 +93,7 @@ func (g *Gateway) remember(known []world.Damage) {
 		id := attemptID{k.Rollout, k.Attempt}
 		d := g.damages[id]
 		if d == nil {
-			d = &damage{attemptID: id, limit: k.Limit, wake: g.cuts}
+			d = &damage{attemptID: id, limit: k.Limit, had: k.Given, wake: g.cuts}
 			d.served.Store(k.Served)
 			g.damages[id] = d
 		}
@@ -127,7 +131,7 @@ func (g *Gateway) Damage() []world.Damage {
 	defer g.mu.Unlock()
 	out := make([]world.Damage, 0, len(g.damages))
 	for _, d := range g.damages {
-		k := world.Damage{Rollout: d.rollout, Attempt: d.attempt, Limit: d.limit, Served: d.served.Load()}
+		k := world.Damage{Rollout: d.rollout, Attempt: d.attempt, Limit: d.limit, Served: d.served.Load(), Given: d.requests()}
 		if d.cut.Load() {
 			k.Cut = d.cutAt(g.cfg.Clock())
 		}
@@ -142,7 +146,7 @@ func (g *Gateway) Damage() []world.Damage {
 // cutAt is when it was cut: now, unless that is known. Guarded by Gateway.mu.
 func (d *damage) cutAt(now time.Time) time.Time {
 	if d.at.IsZero() {
-		d.at = now.Round(0)
+		d.at = now.Round(0).UTC()
 	}
 	return d.at
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -15,7 +14,7 @@ func (x *exchange) keep(r *http.Request) *http.Request {
 	if !x.onTrial() || r.Body == nil || r.Body == http.NoBody || r.ContentLength > shieldedBody || !x.safe() {
 		return r
 	}
-	x.replay = &replay{from: r.Body}
+	x.replay = &replay{from: r.Body, turn: make(chan struct{}, 1)}
 	return x.replay.in(r)
 }
 
@@ -68,7 +67,7 @@ func again(r *http.Request) *http.Request {
 // replay is a short body of a client's, from which more than one request can be sent: one
 // after the other, though what sends the one before may still be about to read.
 type replay struct {
-	mu   sync.Mutex
+	turn chan struct{} // holds a token while one of them reads; guards what follows
 	from io.Reader
 	read int // of it
 	kept []byte
@@ -79,8 +78,8 @@ type replay struct {
 
 // in is the request with the body from its beginning; bodies before it end.
 func (b *replay) in(r *http.Request) *http.Request {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.turn <- struct{}{}
+	defer b.leave()
 	b.last = &replayed{of: b}
 	out := again(r)
 	out.Body, out.GetBody = b.last, b.untouched
@@ -89,8 +88,8 @@ func (b *replay) in(r *http.Request) *http.Request {
 
 // untouched gives the body out again, to an attempt that follows one that has read nothing.
 func (b *replay) untouched() (io.ReadCloser, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.turn <- struct{}{}
+	defer b.leave()
 	if b.read > 0 || b.err != nil {
 		return nil, errSent
 	}
@@ -100,15 +99,24 @@ func (b *replay) untouched() (io.ReadCloser, error) {
 // errSent is a body that cannot be sent again.
 var errSent = errors.New("part of the body has been sent")
 
-// whole reports whether what has come of the body is kept.
+// whole reports whether what has come of the body is kept. One of which the rest is still
+// waited for is none that is whole.
 func (b *replay) whole() bool {
 	if b == nil {
 		return false
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	late := time.NewTimer(bodyComes)
+	defer late.Stop()
+	select {
+	case b.turn <- struct{}{}:
+	case <-late.C:
+		return false
+	}
+	defer b.leave()
 	return !b.long
 }
+
+func (b *replay) leave() { <-b.turn }
 
 // replayed is the body of one request.
 type replayed struct {
@@ -118,8 +126,8 @@ type replayed struct {
 
 func (p *replayed) Read(to []byte) (int, error) {
 	b := p.of
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.turn <- struct{}{}
+	defer b.leave()
 	if p != b.last {
 		return 0, http.ErrBodyReadAfterClose
 	}
