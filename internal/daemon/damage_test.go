@@ -59,7 +59,7 @@ func TestR26_aCutNeedsNoServerAndOutlivesTheNode(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- m.gateway.Serve(ctx, gateway.Listeners{Public: public, Internal: internal}) }()
 	for n := range 6 {
-		res, err := http.Post("http://"+public.Addr().String()+"/", "text/plain", strings.NewReader("x")) //nolint:noctx // it ends by itself
+		res, err := http.Post("http://"+public.Addr().String()+"/", "text/plain", strings.NewReader("x"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -40,72 +40,75 @@ func (r *rig) candidateOf(k rollout.Key) rollout.Weight {
 
 func TestR26_theGatewayAloneStopsWhatBreaksTooMuch(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, headers ...string) {
-		payments := rollout.Key{App: "cofe", Env: "production", Workload: "payments"}
-		var told atomic.Int64
-		r := newRig(t, Config{OnCut: func() { told.Add(1) }})
-		for _, k := range []rollout.Key{orders, payments} {
-			r.SetInstances(k, 1, []Endpoint{newBackend(t, "a", says("stable")).Endpoint})
-			r.SetInstances(k, 2, []Endpoint{newBackend(t, "b", fails(503)).Endpoint})
-		}
-		limit := rollout.Damage{Requests: 50}
-		r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(1, limit))
-
-		const clients = 8
-		var failed, answered atomic.Uint64
-		var work sync.WaitGroup
-		for range clients {
-			work.Go(func() {
-				for range 100 {
-					req := r.plainPost() // which cannot be shielded
-					for i := 0; i < len(headers); i += 2 {
-						req.Header.Set(headers[i], headers[i+1])
-					}
-					res, err := r.client.Do(req)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					res.Body.Close()
-					if answered.Add(1); res.StatusCode != http.StatusOK {
-						failed.Add(1)
-					}
-				}
-			})
-		}
-		work.Wait()
-		if n := failed.Load(); n < 50 || n > 50+clients {
-			t.Errorf("clients saw %d failures, of at most 50 and those under way", n)
-		}
-		if o := r.of(t, 2); o.Asked != 0 || o.Drawn != 0 {
-			t.Errorf("after the cut the candidate has %+v", o)
-		}
-		eventually(t, "the cut is told", func() bool { return told.Load() == 1 })
-		if d := r.Damage(); len(d) != 1 || d[0].Rollout != 7 || d[0].Attempt != 1 || d[0].Served != failed.Load() || d[0].Cut.IsZero() {
-			t.Errorf("%d failures are reported as %+v", failed.Load(), d)
-		}
-
-		// For the whole group, and whatever is written later.
-		r.split(t, map[rollout.Version]rollout.Weight{1: 1, 2: 9999}, second(payments), attempt(1, rollout.Damage{}))
-		if a, b := r.candidateOf(orders), r.candidateOf(payments); a != 0 || b != 0 {
-			t.Errorf("after a later table of the attempt the candidates have %s and %s", a, b)
-		}
-		for _, path := range []string{"/", "/second"} {
-			if status, v, _ := r.do(t, "POST", r.url(path), strings.NewReader("x"), headers...); status != 200 || v != "v1" {
-				t.Errorf("%s is answered with %d by %s", path, status, v)
+	for name, headers := range fronts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			payments := rollout.Key{App: "cofe", Env: "production", Workload: "payments"}
+			var told atomic.Int64
+			r := newRig(t, Config{OnCut: func() { told.Add(1) }})
+			for _, k := range []rollout.Key{orders, payments} {
+				r.SetInstances(k, 1, []Endpoint{newBackend(t, "a", says("stable")).Endpoint})
+				r.SetInstances(k, 2, []Endpoint{newBackend(t, "b", fails(503)).Endpoint})
 			}
-		}
+			limit := rollout.Damage{Requests: 50}
+			r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(1, limit))
 
-		// Another attempt has its own.
-		r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(2, limit))
-		if w := r.candidateOf(orders); w != 5000 {
-			t.Errorf("the next attempt has %s", w)
-		}
-		r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(1, limit))
-		if w := r.candidateOf(orders); w != 0 {
-			t.Errorf("the first attempt has %s again", w)
-		}
-	})
+			const clients = 8
+			var failed, answered atomic.Uint64
+			var work sync.WaitGroup
+			for range clients {
+				work.Go(func() {
+					for range 100 {
+						req := r.plainPost() // which cannot be shielded
+						for i := 0; i < len(headers); i += 2 {
+							req.Header.Set(headers[i], headers[i+1])
+						}
+						res, err := r.client.Do(req)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						res.Body.Close()
+						if answered.Add(1); res.StatusCode != http.StatusOK {
+							failed.Add(1)
+						}
+					}
+				})
+			}
+			work.Wait()
+			if n := failed.Load(); n < 50 || n > 50+clients {
+				t.Errorf("clients saw %d failures, of at most 50 and those under way", n)
+			}
+			if o := r.of(t, 2); o.Asked != 0 || o.Drawn != 0 {
+				t.Errorf("after the cut the candidate has %+v", o)
+			}
+			eventually(t, "the cut is told", func() bool { return told.Load() == 1 })
+			if d := r.Damage(); len(d) != 1 || d[0].Rollout != 7 || d[0].Attempt != 1 || d[0].Served != failed.Load() || d[0].Cut.IsZero() {
+				t.Errorf("%d failures are reported as %+v", failed.Load(), d)
+			}
+
+			// For the whole group, and whatever is written later.
+			r.split(t, map[rollout.Version]rollout.Weight{1: 1, 2: 9999}, second(payments), attempt(1, rollout.Damage{}))
+			if a, b := r.candidateOf(orders), r.candidateOf(payments); a != 0 || b != 0 {
+				t.Errorf("after a later table of the attempt the candidates have %s and %s", a, b)
+			}
+			for _, path := range []string{"/", "/second"} {
+				if status, v, _ := r.do(t, "POST", r.url(path), strings.NewReader("x"), headers...); status != 200 || v != "v1" {
+					t.Errorf("%s is answered with %d by %s", path, status, v)
+				}
+			}
+
+			// Another attempt has its own.
+			r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(2, limit))
+			if w := r.candidateOf(orders); w != 5000 {
+				t.Errorf("the next attempt has %s", w)
+			}
+			r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000}, second(payments), attempt(1, limit))
+			if w := r.candidateOf(orders); w != 0 {
+				t.Errorf("the first attempt has %s again", w)
+			}
+		})
+	}
 }
 
 func TestR26_theNextProcessKnowsOfTheCut(t *testing.T) {

@@ -18,15 +18,9 @@ import (
 // trial makes v1 stable beside a candidate v2.
 func trial(t *Table) { t.Workloads[0].Stable = 1 }
 
-// bothFronts runs a test with headers that leave a request to the loops, and with such as
-// move it to net/http.
-func bothFronts(t *testing.T, test func(t *testing.T, headers ...string)) {
-	for name, headers := range map[string][]string{"loops": nil, "net/http": {HeaderVersion, "v2"}} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, headers...)
-		})
-	}
+// fronts are headers that leave a request to the loops, and such as move it to net/http.
+func fronts() map[string][]string {
+	return map[string][]string{"loops": nil, "net/http": {HeaderVersion, "v2"}}
 }
 
 // of returns what was observed of a version.
@@ -45,7 +39,12 @@ func (r *rig) of(t *testing.T, v rollout.Version) Observed {
 // onTrial is a rig with a stable v1 that has been asked so often, and a candidate v2.
 func onTrial(t *testing.T, weight rollout.Weight, candidate http.HandlerFunc, change ...func(*Table)) (r *rig, stable *backend) {
 	t.Helper()
-	r = newRig(t, Config{ResponseTimeout: 300 * time.Millisecond})
+	return onTrialWith(t, Config{}, weight, candidate, change...)
+}
+
+func onTrialWith(t *testing.T, c Config, weight rollout.Weight, candidate http.HandlerFunc, change ...func(*Table)) (r *rig, stable *backend) {
+	t.Helper()
+	r = newRig(t, c)
 	stable = newBackend(t, "a", func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Titrate-Shielded", "forged")
@@ -69,55 +68,58 @@ func fails(status int) http.HandlerFunc {
 
 func TestR25_nobodySeesACandidateThatFailsEveryGet(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, headers ...string) {
-		var asked atomic.Uint64
-		r, _ := onTrial(t, 1000, func(w http.ResponseWriter, _ *http.Request) {
-			asked.Add(1)
-			w.WriteHeader(http.StatusServiceUnavailable)
-		})
-		var clients sync.WaitGroup
-		var shielded atomic.Uint64
-		const requests = 1500
-		for range 5 {
-			clients.Go(func() {
-				for range requests / 5 {
-					req := r.plainGet()
-					for i := 0; i < len(headers); i += 2 {
-						req.Header.Set(headers[i], headers[i+1])
-					}
-					res, err := r.client.Do(req)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					body, err := io.ReadAll(res.Body)
-					res.Body.Close()
-					if err != nil || res.StatusCode != 200 || string(body) != "stable " || res.Header.Get(HeaderVersion) != "v1" {
-						t.Errorf("a client sees %d %q by %s: %v", res.StatusCode, body, res.Header.Get(HeaderVersion), err)
-					}
-					switch res.Header.Get(HeaderShielded) {
-					case "1":
-						shielded.Add(1)
-					case "":
-					default:
-						t.Errorf("a version says %s", res.Header[HeaderShielded])
-					}
-				}
+	for name, headers := range fronts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Uint64
+			r, _ := onTrial(t, 1000, func(w http.ResponseWriter, _ *http.Request) {
+				asked.Add(1)
+				w.WriteHeader(http.StatusServiceUnavailable)
 			})
-		}
-		clients.Wait()
-		o, n := r.of(t, 2), asked.Load()
-		if n == 0 || o.Shielded != n || shielded.Load() != n || o.Drawn != n || o.Served.Sum() != 0 {
-			t.Errorf("of %d failures clients were told of %d, and this was counted: %+v", n, shielded.Load(), o)
-		}
-		if w := r.sum(2); w.Requests != n || w.Failed != n || w.Status[5] != n {
-			t.Errorf("the candidate's account of %d failures: %d requests, %d failed, %d with 5xx", n, w.Requests, w.Failed, w.Status[5])
-		}
-		if w := r.sum(1); w.Requests != 400+requests-n || w.Failed != 0 {
-			t.Errorf("stable's windows hold %d requests, %d were its own", w.Requests, 400+requests-n)
-		}
-		eventually(t, "all is given back", func() bool { return r.Open(orders, 1)+r.Open(orders, 2) == 0 && r.inFlight.Load() == 0 })
-	})
+			var clients sync.WaitGroup
+			var shielded atomic.Uint64
+			const requests = 1500
+			for range 5 {
+				clients.Go(func() {
+					for range requests / 5 {
+						req := r.plainGet()
+						for i := 0; i < len(headers); i += 2 {
+							req.Header.Set(headers[i], headers[i+1])
+						}
+						res, err := r.client.Do(req)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						body, err := io.ReadAll(res.Body)
+						res.Body.Close()
+						if err != nil || res.StatusCode != 200 || string(body) != "stable " || res.Header.Get(HeaderVersion) != "v1" {
+							t.Errorf("a client sees %d %q by %s: %v", res.StatusCode, body, res.Header.Get(HeaderVersion), err)
+						}
+						switch res.Header.Get(HeaderShielded) {
+						case "1":
+							shielded.Add(1)
+						case "":
+						default:
+							t.Errorf("a version says %s", res.Header[HeaderShielded])
+						}
+					}
+				})
+			}
+			clients.Wait()
+			o, n := r.of(t, 2), asked.Load()
+			if n == 0 || o.Shielded != n || shielded.Load() != n || o.Drawn != n || o.Served.Sum() != 0 {
+				t.Errorf("of %d failures clients were told of %d, and this was counted: %+v", n, shielded.Load(), o)
+			}
+			if w := r.sum(2); w.Requests != n || w.Failed != n || w.Status[5] != n {
+				t.Errorf("the candidate's account of %d failures: %d requests, %d failed, %d with 5xx", n, w.Requests, w.Failed, w.Status[5])
+			}
+			if w := r.sum(1); w.Requests != 400+requests-n || w.Failed != 0 {
+				t.Errorf("stable's windows hold %d requests, %d were its own", w.Requests, 400+requests-n)
+			}
+			eventually(t, "all is given back", func() bool { return r.Open(orders, 1)+r.Open(orders, 2) == 0 && r.inFlight.Load() == 0 })
+		})
+	}
 }
 
 func TestR25_whateverBreaksBeforeTheHeadIsShielded(t *testing.T) {
@@ -132,10 +134,6 @@ func TestR25_whateverBreaksBeforeTheHeadIsShielded(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 nonsense\r\n\r\n")
 		c.Close()
 	}
-	late := func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body) //nolint:errcheck // else the server does not see the gateway leave
-		<-r.Context().Done()
-	}
 	early := func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		w.WriteHeader(http.StatusBadGateway)
@@ -144,41 +142,64 @@ func TestR25_whateverBreaksBeforeTheHeadIsShielded(t *testing.T) {
 		w.WriteHeader(http.StatusGatewayTimeout)
 		w.Write(bytes.Repeat([]byte("x"), 100_000))
 	}
-	for name, candidate := range map[string]http.HandlerFunc{"reset": broken, "no HTTP": garbage, "no answer": late, "after a 103": early, "a long answer": long} {
+	for name, candidate := range map[string]http.HandlerFunc{"reset": broken, "no HTTP": garbage, "after a 103": early, "a long answer": long} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothFronts(t, func(t *testing.T, headers ...string) {
-				r, _ := onTrial(t, rollout.Full, candidate)
-				for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
-					headers := append([]string{"Idempotency-Key", "k"}, headers...)
-					status, v, body := r.do(t, method, r.url("/"), strings.NewReader("an order"), headers...)
-					if status != 200 || v != "v1" || body != "stable an order" {
-						t.Errorf("%s: a client sees %d %q by %s", method, status, body, v)
+			for name, headers := range fronts() {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					r, _ := onTrial(t, rollout.Full, candidate)
+					for _, method := range []string{"GET", "PUT", "DELETE", "POST"} {
+						headers := append([]string{"Idempotency-Key", "k"}, headers...)
+						status, v, body := r.do(t, method, r.url("/"), strings.NewReader("an order"), headers...)
+						if status != 200 || v != "v1" || body != "stable an order" {
+							t.Errorf("%s: a client sees %d %q by %s", method, status, body, v)
+						}
 					}
-				}
-				if o, w := r.of(t, 2), r.sum(2); o.Shielded != 4 || o.Served.Sum() != 0 || w.Failed != 4 {
-					t.Errorf("counted are %+v, and %d failed", o, w.Failed)
-				}
-			})
+					if o, w := r.of(t, 2), r.sum(2); o.Shielded != 4 || o.Served.Sum() != 0 || w.Failed != 4 {
+						t.Errorf("counted are %+v, and %d failed", o, w.Failed)
+					}
+				})
+			}
 		})
 	}
+	t.Run("no answer", func(t *testing.T) {
+		t.Parallel()
+		for name, headers := range fronts() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r, _ := onTrialWith(t, Config{ResponseTimeout: time.Second}, rollout.Full, func(_ http.ResponseWriter, r *http.Request) {
+					<-r.Context().Done()
+				})
+				if status, v, body := r.get(t, "/", headers...); status != 200 || v != "v1" {
+					t.Errorf("a client sees %d %q by %s", status, body, v)
+				}
+				if o, w := r.of(t, 2), r.sum(2); o.Shielded != 1 || w.Status[5] != 1 {
+					t.Errorf("counted are %+v, and %d times 5xx", o, w.Status[5])
+				}
+			})
+		}
+	})
 	t.Run("cannot be connected to", func(t *testing.T) {
 		t.Parallel()
-		bothFronts(t, func(t *testing.T, headers ...string) {
-			r, _ := onTrial(t, rollout.Full, nil)
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.Close()
-			r.SetInstances(orders, 2, []Endpoint{{ID: "c", Addr: l.Addr().String()}})
-			if status, v, body := r.get(t, "/", headers...); status != 200 || v != "v1" {
-				t.Errorf("a client sees %d %q by %s", status, body, v)
-			}
-			if o := r.of(t, 2); o.Shielded != 1 {
-				t.Errorf("counted are %+v", o)
-			}
-		})
+		for name, headers := range fronts() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				r, _ := onTrial(t, rollout.Full, nil)
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				l.Close()
+				r.SetInstances(orders, 2, []Endpoint{{ID: "c", Addr: l.Addr().String()}})
+				if status, v, body := r.get(t, "/", headers...); status != 200 || v != "v1" {
+					t.Errorf("a client sees %d %q by %s", status, body, v)
+				}
+				if o := r.of(t, 2); o.Shielded != 1 {
+					t.Errorf("counted are %+v", o)
+				}
+			})
+		}
 	})
 }
 
@@ -203,67 +224,76 @@ func TestR25_whatCannotBeShieldedIsServedAndSaysWhy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bothFronts(t, func(t *testing.T, headers ...string) {
-				r, stable := onTrial(t, rollout.Full, c.candidate)
-				before := stable.hits.Load()
-				req, err := http.NewRequestWithContext(t.Context(), c.method, r.url("/"), bytes.NewReader(make([]byte, c.body)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i := 0; i < len(headers); i += 2 {
-					req.Header.Set(headers[i], headers[i+1])
-				}
-				res, err := r.client.Do(req)
-				if err == nil { // it may break off before its head has left
-					io.Copy(io.Discard, res.Body) //nolint:errcheck // likewise
-					res.Body.Close()
-					if res.Header.Get(HeaderVersion) != "v2" || res.Header.Get(HeaderShielded) != "" {
-						t.Errorf("a client sees %d by %s", res.StatusCode, res.Header.Get(HeaderVersion))
+			for name, headers := range fronts() {
+				t.Run(name, func(t *testing.T) {
+					t.Parallel()
+					r, stable := onTrial(t, rollout.Full, c.candidate)
+					before := stable.hits.Load()
+					req, err := http.NewRequestWithContext(t.Context(), c.method, r.url("/"), bytes.NewReader(make([]byte, c.body)))
+					if err != nil {
+						t.Fatal(err)
 					}
-				}
-				if stable.hits.Load() != before {
-					t.Error("stable was asked")
-				}
-				eventually(t, "it is counted", func() bool { return r.of(t, 2).Served.Sum() > 0 })
-				if o, w := r.of(t, 2), r.sum(2); o.Served != c.want || o.Shielded != 0 || w.Failed != 1 {
-					t.Errorf("counted are %+v, and %d failed", o, w.Failed)
-				}
-			})
+					for i := 0; i < len(headers); i += 2 {
+						req.Header.Set(headers[i], headers[i+1])
+					}
+					res, err := r.client.Do(req)
+					if err == nil { // it may break off before its head has left
+						io.Copy(io.Discard, res.Body)
+						res.Body.Close()
+						if res.Header.Get(HeaderVersion) != "v2" || res.Header.Get(HeaderShielded) != "" {
+							t.Errorf("a client sees %d by %s", res.StatusCode, res.Header.Get(HeaderVersion))
+						}
+					}
+					if stable.hits.Load() != before {
+						t.Error("stable was asked")
+					}
+					eventually(t, "it is counted", func() bool { return r.of(t, 2).Served.Sum() > 0 })
+					if o, w := r.of(t, 2), r.sum(2); o.Served != c.want || o.Shielded != 0 || w.Failed != 1 {
+						t.Errorf("counted are %+v, and %d failed", o, w.Failed)
+					}
+				})
+			}
 		})
 	}
 }
 
 func TestR25_aServiceMayHaveItsFiveHundredsShielded(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, headers ...string) {
-		r, _ := onTrial(t, rollout.Full, fails(500), func(t *Table) { t.Workloads[0].Shield500 = true })
-		if status, v, _ := r.get(t, "/", headers...); status != 200 || v != "v1" {
-			t.Errorf("a client sees %d by %s", status, v)
-		}
-	})
+	for name, headers := range fronts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := onTrial(t, rollout.Full, fails(500), func(t *Table) { t.Workloads[0].Shield500 = true })
+			if status, v, _ := r.get(t, "/", headers...); status != 200 || v != "v1" {
+				t.Errorf("a client sees %d by %s", status, v)
+			}
+		})
+	}
 }
 
 func TestR25_whatStableFailsIsItsOwn(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, headers ...string) {
-		r := newRig(t, Config{})
-		r.SetInstances(orders, 1, []Endpoint{newBackend(t, "a", fails(502)).Endpoint})
-		r.SetInstances(orders, 2, []Endpoint{newBackend(t, "b", fails(503)).Endpoint})
-		r.split(t, map[rollout.Version]rollout.Weight{1: 0, 2: rollout.Full}, trial)
-		if status, v, _ := r.get(t, "/", headers...); status != 502 || v != "v1" {
-			t.Errorf("a client sees %d by %s", status, v)
-		}
-		if w := r.sum(1); w.Requests != 0 {
-			t.Errorf("stable's windows hold %d requests", w.Requests)
-		}
-		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full, 2: 0}, trial)
-		if status, v, _ := r.get(t, "/", headers...); status != 502 || v != "v1" {
-			t.Errorf("a client of stable sees %d by %s", status, v)
-		}
-		if o := r.of(t, 1); o.Shielded != 0 || o.Served.Sum() != 0 {
-			t.Errorf("stable has no shield: %+v", o)
-		}
-	})
+	for name, headers := range fronts() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{})
+			r.SetInstances(orders, 1, []Endpoint{newBackend(t, "a", fails(502)).Endpoint})
+			r.SetInstances(orders, 2, []Endpoint{newBackend(t, "b", fails(503)).Endpoint})
+			r.split(t, map[rollout.Version]rollout.Weight{1: 0, 2: rollout.Full}, trial)
+			if status, v, _ := r.get(t, "/", headers...); status != 502 || v != "v1" {
+				t.Errorf("a client sees %d by %s", status, v)
+			}
+			if w := r.sum(1); w.Requests != 0 {
+				t.Errorf("stable's windows hold %d requests", w.Requests)
+			}
+			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full, 2: 0}, trial)
+			if status, v, _ := r.get(t, "/", headers...); status != 502 || v != "v1" {
+				t.Errorf("a client of stable sees %d by %s", status, v)
+			}
+			if o := r.of(t, 1); o.Shielded != 0 || o.Served.Sum() != 0 {
+				t.Errorf("stable has no shield: %+v", o)
+			}
+		})
+	}
 }
 
 func TestR25_theShieldHasABudget(t *testing.T) {
