@@ -28,6 +28,9 @@ func drawRollout(w io.Writer, r client.Rollout, now time.Time) {
 		fmt.Fprintf(w, " ▲ %s\n", n)
 	}
 	drawAlarms(w, r)
+	if r.Damage != "" && !r.Over() {
+		fmt.Fprintf(w, " damage budget: %s; when so many failed for users the gateway takes the traffic back by itself\n", r.Damage)
+	}
 	well := func(m client.Member) string {
 		if m.Failure != "" || m.Ready < m.Instances {
 			return ""

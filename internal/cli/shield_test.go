@@ -3,6 +3,7 @@ package cli
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"titrate/client"
 )
@@ -22,5 +23,16 @@ func TestR25_statusSaysWhatBecameOfFailures(t *testing.T) {
 	}
 	if strings.Count(out.String(), "shielded") != 2 {
 		t.Errorf("stable has no shield:\n%s", out.String())
+	}
+}
+
+func TestR26_aRolloutShowsItsDamageBudget(t *testing.T) {
+	t.Parallel()
+	for _, r := range []client.Rollout{{Damage: "50 requests"}, {Damage: "50 requests", Outcome: "promoted"}, {}} {
+		var out strings.Builder
+		drawRollout(&out, r, time.Now())
+		if got, want := strings.Contains(out.String(), "damage budget: 50 requests"), r.Damage != "" && r.Outcome == ""; got != want {
+			t.Errorf("%+v is shown as\n%s", r, out.String())
+		}
 	}
 }
