@@ -36,7 +36,7 @@ func (r *rig) of(t *testing.T, v rollout.Version) Observed {
 	return Observed{}
 }
 
-// onTrial is a rig with a stable v1 that has been asked so often, and a candidate v2.
+// onTrial is a rig with a stable v1 and a candidate v2.
 func onTrial(t *testing.T, weight rollout.Weight, candidate http.HandlerFunc, change ...func(*Table)) (r *rig, stable *backend) {
 	t.Helper()
 	return onTrialWith(t, Config{}, weight, candidate, change...)
@@ -52,12 +52,6 @@ func onTrialWith(t *testing.T, c Config, weight rollout.Weight, candidate http.H
 	})
 	r.SetInstances(orders, 1, []Endpoint{stable.Endpoint})
 	r.SetInstances(orders, 2, []Endpoint{newBackend(t, "b", candidate).Endpoint})
-	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full, 2: -1}, trial)
-	for range 400 { // the budget is a share of these
-		if status, _, body := r.get(t, "/"); status != 200 {
-			t.Fatalf("stable says %d %s", status, body)
-		}
-	}
 	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full - weight, 2: weight}, append([]func(*Table){trial}, change...)...)
 	return r, stable
 }
@@ -72,10 +66,16 @@ func TestR25_nobodySeesACandidateThatFailsEveryGet(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asked atomic.Uint64
-			r, _ := onTrial(t, 1000, func(w http.ResponseWriter, _ *http.Request) {
+			r, _ := onTrial(t, 0, func(w http.ResponseWriter, _ *http.Request) {
 				asked.Add(1)
 				w.WriteHeader(http.StatusServiceUnavailable)
 			})
+			for range 400 { // the budget is a share of these
+				if status, _, body := r.get(t, "/"); status != 200 {
+					t.Fatalf("stable says %d %s", status, body)
+				}
+			}
+			r.split(t, map[rollout.Version]rollout.Weight{1: 9000, 2: 1000}, trial)
 			var clients sync.WaitGroup
 			var shielded atomic.Uint64
 			const requests = 1500
