@@ -201,6 +201,9 @@ func (l *leaving) begin(ctx context.Context, parts *parts, dir folder, token str
 			return
 		}
 		l.begun.Store(true)
+		l.m.taking.Lock()
+		l.m.handedOver = true
+		l.m.taking.Unlock()
 		parts.start(ctx, "word to the next node", func(ctx context.Context) error {
 			return serveHTTP(ctx, on, node.NewLeavingHandler(l, token))
 		})

@@ -41,7 +41,8 @@ type machine struct {
 	https       HTTPS
 	stock       *certificate.Stock // nil: no TLS
 
-	taking sync.Mutex // one world at a time: applied, persisted, then acknowledged
+	taking     sync.Mutex // one world at a time: applied, persisted, then acknowledged
+	handedOver bool       // to the next node: nothing is persisted any more; guarded by taking
 
 	mu       sync.Mutex
 	wanted   world.Wanted
@@ -93,6 +94,9 @@ func (m *machine) harmed() bool {
 func (m *machine) keepDamage() {
 	m.taking.Lock()
 	defer m.taking.Unlock()
+	if m.handedOver { // the snapshot is the next node's
+		return
+	}
 	m.mu.Lock()
 	w := m.wanted
 	w.Damage = m.gateway.Damage()
