@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"titrate/internal/invocation"
-	"titrate/internal/rollout"
 )
 
 // callee is how the front reaches a version of a function: it is called, in the place
@@ -72,7 +71,7 @@ func (x *exchange) move() error {
 		x.cut() // there is nothing to give to another
 		return errCut
 	}
-	next, ref := x.redraw(func(s *snapshot) (*lane, rollout.Version, *refusal) {
+	next, ref := x.redraw(func(s *snapshot) (way, *refusal) {
 		return s.find(x.front.arrival(x.in), x.gateway.cfg)
 	})
 	switch {

@@ -21,9 +21,15 @@ type dialError struct{ error }
 func (e *dialError) Unwrap() error { return e.error }
 
 // pool is an instance's connections.
-type pool struct{ *http.Transport }
+type pool struct {
+	*http.Transport
+	patient *http.Transport // for routes that have a timeout of their own
+}
 
-func (p pool) close() { p.CloseIdleConnections() }
+func (p pool) close() {
+	p.CloseIdleConnections()
+	p.patient.CloseIdleConnections()
+}
 
 // connect makes the connections of an instance; a function needs none.
 func (g *Gateway) connect(e Endpoint) upstream {
@@ -33,7 +39,7 @@ func (g *Gateway) connect(e Endpoint) upstream {
 	dialer := net.Dialer{Timeout: g.cfg.ConnectTimeout}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
-	return pool{&http.Transport{
+	t := &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, addr)
 			if err != nil {
@@ -48,7 +54,10 @@ func (g *Gateway) connect(e Endpoint) upstream {
 		ResponseHeaderTimeout:  g.cfg.ResponseTimeout,
 		ExpectContinueTimeout:  time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
-	}}
+	}
+	patient := t.Clone()
+	patient.ResponseHeaderTimeout = 0
+	return pool{t, patient}
 }
 
 // failOver sends an exchange's request to the instance of its ticket, and to
@@ -82,7 +91,13 @@ func (failOver) send(x *exchange, r *http.Request) (*http.Response, error) {
 			panic("gateway: an instance of another front")
 		}
 		r.URL.Host = x.instance.Addr
-		res, err := p.RoundTrip(r)
+		var res *http.Response
+		var err error
+		if d := x.route.timeout(); d > 0 {
+			res, err = x.within(d, p, r)
+		} else {
+			res, err = p.RoundTrip(r)
+		}
 		var dial *dialError
 		if err == nil || !errors.As(err, &dial) || r.Context().Err() != nil || !x.next() {
 			return res, err

@@ -36,9 +36,9 @@ func (f *front) controls(w http.ResponseWriter, r *http.Request, id string) bool
 		f.control.ServeHTTP(w, r)
 	case f.leads(w, r, id):
 	case f.plain:
-		reply(w, id, refusal{http.StatusServiceUnavailable, "this host is served over HTTPS only, and has no valid certificate yet: titrate certificate ls"})
+		reply(w, id, refusal{status: http.StatusServiceUnavailable, reason: "this host is served over HTTPS only, and has no valid certificate yet: titrate certificate ls"})
 	default:
-		reply(w, id, refusal{http.StatusForbidden, "this host is served over HTTPS only"})
+		reply(w, id, refusal{status: http.StatusForbidden, reason: "this host is served over HTTPS only"})
 	}
 	return true
 }
@@ -70,7 +70,7 @@ func newControl(c Control, log *slog.Logger) http.Handler {
 			if r.Context().Err() == nil {
 				log.Warn("the server cannot be asked", slog.Any("error", err))
 			}
-			reply(w, requestID(r.Header), refusal{http.StatusBadGateway, "the server does not answer; it is started again, and traffic flows on without it"})
+			reply(w, requestID(r.Header), refusal{status: http.StatusBadGateway, reason: "the server does not answer; it is started again, and traffic flows on without it"})
 		},
 	}
 }

@@ -87,7 +87,7 @@ func (g *Gateway) deliver(ctx context.Context, k rollout.Key, e Event) (Delivere
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	find := func(s *snapshot) (*lane, rollout.Version, *refusal) { return s.called(k, e) }
+	find := func(s *snapshot) (way, *refusal) { return s.called(k, e) }
 	t, ref := g.claim(find)
 	if ref != nil {
 		g.inFlight.Add(-1)
@@ -120,30 +120,30 @@ func (g *Gateway) deliver(ctx context.Context, k rollout.Key, e Event) (Delivere
 }
 
 // called says whose event it is, and which version is meant; 0: one is drawn.
-func (s *snapshot) called(k rollout.Key, e Event) (*lane, rollout.Version, *refusal) {
+func (s *snapshot) called(k rollout.Key, e Event) (way, *refusal) {
 	l := s.lanes[k]
 	switch {
 	case l == nil:
-		return nil, 0, refuseRoute
+		return way{}, refuseRoute
 	case !e.Stable:
-		return l, e.Version, nil
+		return way{lane: l, version: e.Version}, nil
 	case l.stable == 0:
-		return nil, 0, refuseVersion
+		return way{}, refuseVersion
 	}
-	return l, l.stable, nil
+	return way{lane: l, version: l.stable}, nil
 }
 
 // claim draws by the newest table until an instance is found or the table stays.
-func (g *Gateway) claim(find func(*snapshot) (*lane, rollout.Version, *refusal)) (*ticket, *refusal) {
+func (g *Gateway) claim(find func(*snapshot) (way, *refusal)) (*ticket, *refusal) {
 	for s := g.table.Load(); ; {
 		var t *ticket
-		l, v, ref := find(s)
+		w, ref := find(s)
 		switch {
 		case ref != nil:
-		case v != 0:
-			t, ref = g.preview(l, v, nil)
+		case w.version != 0:
+			t, ref = g.preview(w, nil)
 		default:
-			t, ref = g.draw(l, nil)
+			t, ref = g.draw(w, nil)
 		}
 		now := g.table.Load()
 		if ref == nil {

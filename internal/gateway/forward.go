@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,9 @@ func rewrite(p *httputil.ProxyRequest) {
 	out.URL.Scheme = "http"
 	out.URL.RawQuery = withoutQuery(p.In.URL.RawQuery, PreviewParam) // else as it came, even where Go could not read it
 	out.Host = p.In.Host
+	if x.route != nil && x.route.rewrites {
+		x.rewrite(out)
+	}
 	out.Header.Set(headerRequestID, x.id)
 	out.Header.Add("Via", via)
 	out.Header.Del(HeaderVersion)
@@ -69,6 +73,18 @@ func rewrite(p *httputil.ProxyRequest) {
 		if len(out.Trailer) > 0 {
 			b.trailer = out.Trailer
 		}
+	}
+}
+
+// rewrite puts the route's path and host in place of those that came.
+func (x *exchange) rewrite(out *http.Request) {
+	if to := x.route.rewritten(x.front.arrival(x.in)); to != "" {
+		if path, err := url.PathUnescape(to); err == nil {
+			out.URL.Path, out.URL.RawPath = path, to
+		}
+	}
+	if to := x.route.asHost(); to != "" {
+		out.Host = to
 	}
 }
 
@@ -119,8 +135,11 @@ func (g *Gateway) trustsAddr(remote netip.Addr) bool {
 // respond changes the head of the version's response.
 func respond(res *http.Response) error {
 	x := exchangeOf(res.Request.Context())
-	x.head()
+	if !x.head() {
+		return errLate
+	}
 	h := res.Header
+	x.route.change(h)
 	h.Set(HeaderVersion, x.fleet.version.String())
 	h.Del(HeaderShielded)
 	if x.standsIn {
@@ -187,22 +206,24 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	case x.out.hijacked:
 		return // the tunnel never came to be; there is nobody to tell
 	case x.ended.Load():
-		reply(w, x.id, refusal{http.StatusServiceUnavailable, "cut: " + errCut.Error()})
+		reply(w, x.id, refusal{status: http.StatusServiceUnavailable, reason: "cut: " + errCut.Error()})
 		return
 	case x.badBody.Load():
-		reply(w, x.id, refusal{http.StatusBadRequest, "the request's body is not valid HTTP"})
+		reply(w, x.id, refusal{status: http.StatusBadRequest, reason: "the request's body is not valid HTTP"})
 		return
+	case x.late.Load() == tooLate:
+		err = errLate
 	case x.gone() || isCanceled(err):
 		panic(http.ErrAbortHandler)
 	}
 	x.broke = true
-	told := refusal{http.StatusBadGateway, "the version broke the connection"}
+	told := refusal{status: http.StatusBadGateway, reason: "the version broke the connection"}
 	var dial *dialError
 	switch {
 	case errors.As(err, &dial):
 		told.reason = "no instance of the version could be connected to"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		told = refusal{http.StatusGatewayTimeout, "the version did not answer in time"}
+		told = refusal{status: http.StatusGatewayTimeout, reason: "the version did not answer in time"}
 	}
 	x.gateway.log.Debug("request failed", slog.String("app", x.lane.key.App), slog.String("env", x.lane.key.Env),
 		slog.String("workload", x.lane.key.Workload), slog.String("version", x.fleet.version.String()),

@@ -42,6 +42,8 @@ type exchange struct {
 	kept       *keptBody     // of a function's request
 	replay     *replay       // of one that stable may have to answer; nil: it has no body, or it is not kept
 	called     called        // a function: how it went
+	clock      atomic.Pointer[time.Timer]
+	late       atomic.Int32 // where the route has a timeout: whether that or the head came first
 }
 
 type exchangeKey struct{}
@@ -55,14 +57,14 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if r.Method == http.MethodConnect {
-		reply(w, id, refusal{http.StatusMethodNotAllowed, "this gateway opens no tunnels to elsewhere"})
+		reply(w, id, refusal{status: http.StatusMethodNotAllowed, reason: "this gateway opens no tunnels to elsewhere"})
 		return
 	}
 	if f.proves(w, r) || f.controls(w, r, id) || f.leads(w, r, id) || f.own(w, r) {
 		return
 	}
 	if !printable(r.Header.Get("Upgrade")) {
-		reply(w, id, refusal{http.StatusBadRequest, "the Upgrade header names no protocol"})
+		reply(w, id, refusal{status: http.StatusBadRequest, reason: "the Upgrade header names no protocol"})
 		return
 	}
 	t, ref := f.g.admit(f.arrival(r))
@@ -98,6 +100,7 @@ func (f *front) arrival(r *http.Request) arrival {
 	a := arrival{
 		internal: f.internal, method: r.Method, host: r.Host, path: r.URL.Path,
 		version: r.Header.Get(HeaderVersion), token: r.Header.Get(HeaderPreview),
+		head: (*netHead)(r), secure: r.TLS != nil || f.g.trusts(r.RemoteAddr) && r.Header.Get("X-Forwarded-Proto") == "https",
 	}
 	if r.URL.RawPath != "" {
 		a.raw = r.URL.EscapedPath()
@@ -173,7 +176,15 @@ func printable(s string) bool {
 	return true
 }
 
-// head notes that the version's response head has come.
-func (x *exchange) head() {
+// head notes that the version's response head has come; false: its route's timeout was
+// first.
+func (x *exchange) head() bool {
+	if !x.late.CompareAndSwap(0, inTime) && x.late.Load() == tooLate {
+		return false
+	}
+	if c := x.clock.Load(); c != nil {
+		c.Stop()
+	}
 	x.headed, x.headAfter = true, time.Since(x.began)-time.Duration(x.uploading.Load())
+	return true
 }

@@ -126,6 +126,7 @@ func (g *Gateway) compile(t Table, old *snapshot) *snapshot {
 		budgets[w.Key] = l.budget
 		l.split = g.splitOf(w, l, old.lanes[w.Key], now)
 		g.limit(w, l, old.lanes[w.Key], now)
+		l.matches, l.maintenance = matchesOf(w, l), w.Maintenance
 		lanes[i], s.lanes[w.Key] = l, l
 		if idle[w.Key] = g.idle[w.Key]; idle[w.Key].IsZero() {
 			idle[w.Key] = now

@@ -33,6 +33,15 @@ func hostName(s string) (string, bool) {
 	return s, true
 }
 
+// hostPattern is hostName, which may also be a wildcard: "*." before a name.
+func hostPattern(s string) (string, bool) {
+	if suffix, ok := wildcard(s); ok {
+		n, ok := hostName(suffix[1:])
+		return "*." + n, ok
+	}
+	return hostName(s)
+}
+
 // isPort reports whether s is empty or ":" and at most five digits.
 func isPort(s string) bool {
 	if s == "" {

@@ -16,7 +16,6 @@ import (
 
 	"titrate/internal/http1"
 	"titrate/internal/invocation"
-	"titrate/internal/rollout"
 )
 
 const (
@@ -260,7 +259,7 @@ func (x *passage) answered(k *call, a functionAnswer) {
 		c.lost()
 		return
 	case a.res == nil, a.res.StatusCode < http.StatusOK, a.res.StatusCode > 599:
-		x.fail(refusal{http.StatusBadGateway, errSilent.Error()})
+		x.fail(refusal{status: http.StatusBadGateway, reason: errSilent.Error()})
 		return
 	}
 	if x.shield(a.res.StatusCode, 0) {
@@ -392,10 +391,10 @@ func (x *passage) goOn() {
 func (x *passage) move() {
 	a, ok := x.c.arrivalOf()
 	if !ok {
-		x.reply(refusal{http.StatusBadRequest, "the path cannot be read"})
+		x.reply(refusal{status: http.StatusBadRequest, reason: "the path cannot be read"})
 		return
 	}
-	next, ref := x.redraw(func(s *snapshot) (*lane, rollout.Version, *refusal) { return s.find(a, x.gateway.cfg) })
+	next, ref := x.redraw(func(s *snapshot) (way, *refusal) { return s.find(a, x.gateway.cfg) })
 	switch {
 	case ref == nil && next == nil: // it was cut, which is on its way
 	case ref == nil:

@@ -191,7 +191,7 @@ func (c *client) refuse(err error) {
 	if !ok {
 		e = &http1.Error{Status: 400, Why: err.Error()}
 	}
-	c.answer(ownAnswer{id: newRequestID(), refusal: refusal{e.Status, e.Why}, end: true})
+	c.answer(ownAnswer{id: newRequestID(), refusal: refusal{status: e.Status, reason: e.Why}, end: true})
 }
 
 // answer answers in place of a version. The connection ends with it, or goes on.
@@ -358,6 +358,10 @@ func asciiFold(name []byte, as string) bool {
 func (c *client) arrivalOf() (arrival, bool) {
 	r := c.req
 	a := arrival{internal: c.door.internal, local: c.local, method: methodName(r.Method), host: string(r.Host), path: string(r.Path)}
+	a.head = (*loopHead)(r)
+	if c.loop.g.trustsAddr(c.remote.Addr()) {
+		a.secure = a.head.has("x-forwarded-proto", "https")
+	}
 	if strings.IndexByte(a.path, '%') >= 0 {
 		u, err := url.ParseRequestURI(a.path)
 		if err != nil {

@@ -18,10 +18,10 @@ func (x *passage) appendRequest(out []byte) []byte {
 		omit = omitTrusted
 	}
 	length := r.Length
-	out = r.Append(out, http1.Framing{Length: length}, omit)
+	host, proto := r.Host, []byte("http")
+	out = x.appendAs(out, http1.Framing{Length: length}, omit)
 	out = http1.AppendField(out, headerRequestID, x.id)
 	out = append(out, "Via: "+via+"\r\nX-Forwarded-For: "...)
-	host, proto := r.Host, []byte("http")
 	if trusted {
 		out, host, proto = appendBefore(out, r, host, proto)
 	}
@@ -34,6 +34,26 @@ func (x *passage) appendRequest(out []byte) []byte {
 		out = append(out, body[len(body)-int(length):]...)
 	}
 	return out
+}
+
+// appendAs adds the head with the path and the host that the route puts in place of those
+// that came.
+func (x *passage) appendAs(out []byte, f http1.Framing, omit http1.Omit) []byte {
+	r := x.c.req
+	if x.route == nil || !x.route.rewrites {
+		return r.Append(out, f, omit)
+	}
+	path, host := r.Path, r.Host
+	defer func() { r.Path, r.Host = path, host }() // as it came, for whoever is asked next
+	if a, ok := x.c.arrivalOf(); ok {
+		if to := x.route.rewritten(a); to != "" {
+			r.Path = []byte(to)
+		}
+	}
+	if to := x.route.asHost(); to != "" {
+		r.Host = []byte(to)
+	}
+	return r.Append(out, f, omit)
 }
 
 // appendBefore adds who is believed to have asked before the client did, and returns for
@@ -75,7 +95,11 @@ func omitTrusted(name, _ []byte) bool {
 func (x *passage) appendHead(out []byte) []byte {
 	res := &x.res
 	framing := http1.Framing{Length: res.Length, Chunked: x.chunked}
-	out = res.Append(out, framing, omitOurs)
+	if x.route != nil && x.route.changes {
+		out = x.appendChanged(out, framing)
+	} else {
+		out = res.Append(out, framing, omitOurs)
+	}
 	out = append(out, HeaderVersion+": v"...)
 	out = strconv.AppendInt(out, int64(x.fleet.version), 10)
 	out = append(out, "\r\n"...)
@@ -93,6 +117,20 @@ func (x *passage) appendHead(out []byte) []byte {
 		out = append(out, "Connection: close\r\n"...)
 	}
 	return http1.AppendEnd(out)
+}
+
+// appendChanged adds the version's head with what the route does to it.
+func (x *passage) appendChanged(out []byte, framing http1.Framing) []byte {
+	out = x.res.Append(out, framing, func(name, value []byte) bool {
+		return omitOurs(name, value) || x.route.drops(string(name))
+	})
+	for name, value := range x.route.spec.ResponseHeaders.Set {
+		out = http1.AppendField(out, name, value)
+	}
+	for name, value := range x.route.spec.ResponseHeaders.Add {
+		out = http1.AppendField(out, name, value)
+	}
+	return out
 }
 
 // omitOurs leaves out what only the gateway says.
@@ -120,9 +158,10 @@ type ownAnswer struct {
 
 // appendReply adds what [reply] writes.
 func (l *loop) appendReply(out []byte, r ownAnswer) []byte {
-	body := replyBody(r.id, r.refusal)
+	kind, body := r.content(r.id)
 	out = http1.AppendStatusLine(out, r.status, http.StatusText(r.status))
-	out = append(out, "Content-Type: application/problem+json\r\nCache-Control: no-store\r\n"...)
+	out = http1.AppendField(out, "Content-Type", kind)
+	out = append(out, "Cache-Control: no-store\r\n"...)
 	out = http1.AppendField(out, headerRequestID, r.id)
 	out = append(out, "Via: "+via+"\r\n"...)
 	if r.version != 0 {
@@ -131,8 +170,11 @@ func (l *loop) appendReply(out []byte, r ownAnswer) []byte {
 	if r.shielded {
 		out = append(out, HeaderShielded+": 1\r\n"...)
 	}
-	if r.status == http.StatusServiceUnavailable {
-		out = append(out, "Retry-After: 1\r\n"...)
+	if after := r.retryAfter(); after != "" {
+		out = http1.AppendField(out, "Retry-After", after)
+	}
+	if r.location != "" {
+		out = http1.AppendField(out, "Location", r.location)
 	}
 	out = http1.AppendField(out, "Date", l.dateNow())
 	out = http1.AppendFraming(out, http1.Framing{Length: int64(len(body))})

@@ -96,11 +96,14 @@ func (x *passage) send(fresh bool) {
 			break
 		}
 		if !x.next() {
-			x.fail(refusal{http.StatusBadGateway, "no instance of the version could be connected to"})
+			x.fail(refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
 			return
 		}
 	}
 	c.late = l.now.Add(l.g.cfg.ResponseTimeout)
+	if d := x.route.timeout(); d > 0 {
+		c.late = l.now.Add(d)
+	}
 	l.out = x.appendRequest(l.out[:0])
 	if !x.k.write(l.out) && !x.k.readable {
 		x.broken()
@@ -111,7 +114,7 @@ func (x *passage) send(fresh bool) {
 func (x *passage) unconnected() {
 	x.k = nil
 	if !x.next() {
-		x.fail(refusal{http.StatusBadGateway, "no instance of the version could be connected to"})
+		x.fail(refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
 		return
 	}
 	x.send(false)
@@ -127,7 +130,7 @@ func (x *passage) broken() {
 		x.again = false
 		x.send(true)
 	case x.c.phase == waiting:
-		x.fail(refusal{http.StatusBadGateway, "the version broke the connection"})
+		x.fail(refusal{status: http.StatusBadGateway, reason: "the version broke the connection"})
 	default: // the client must see that something is missing
 		x.broke = true
 		x.settle()
@@ -138,7 +141,7 @@ func (x *passage) broken() {
 // overdue is a version that does not answer.
 func (x *passage) overdue() {
 	x.drop()
-	x.fail(refusal{http.StatusGatewayTimeout, "the version did not answer in time"})
+	x.fail(refusal{status: http.StatusGatewayTimeout, reason: "the version did not answer in time"})
 }
 
 // fail answers in place of the version, which has failed.
@@ -180,7 +183,7 @@ func (x *passage) cutOff() {
 		x.over(x.lastOf())
 	case x.c.phase == waiting:
 		x.end = true
-		x.reply(refusal{http.StatusServiceUnavailable, "cut: " + errCut.Error()})
+		x.reply(refusal{status: http.StatusServiceUnavailable, reason: "cut: " + errCut.Error()})
 	default:
 		x.settle()
 		x.c.close()

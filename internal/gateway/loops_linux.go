@@ -238,7 +238,7 @@ func (c *client) move() {
 	d, l := c.door, c.loop
 	if d.moved.shut.Load() { // nobody accepts it any more
 		c.length = c.to - c.from
-		c.answer(ownAnswer{id: newRequestID(), refusal: refusal{http.StatusServiceUnavailable, "the gateway is ending: send it again"}, end: true})
+		c.answer(ownAnswer{id: newRequestID(), refusal: refusal{status: http.StatusServiceUnavailable, reason: "the gateway is ending: send it again"}, end: true})
 		return
 	}
 	prefix := append([]byte(nil), c.unread()...)

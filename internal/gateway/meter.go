@@ -167,6 +167,7 @@ type totals struct {
 	failedOver atomic.Uint64 // drawn on it, answered by another version because it had nothing ready (R5)
 	unready    atomic.Uint64 // drawn on it, refused with 503 because no version had
 	previewed  atomic.Uint64 // reached it by a preview address, the version header or an event that was for it: in no window
+	matched    atomic.Uint64 // sent to it by a match rule, past the draw
 	drained    atomic.Uint64 // streams closed because it lost its traffic (R17)
 	cut        atomic.Uint64 // requests that outlived its drain (R17)
 	broken     atomic.Uint64 // streams that it broke after they had been counted

@@ -108,9 +108,9 @@ func (p *patterns) order(host string, prefixes []route) (lost []string) {
 	}
 	covered := func(cs []claim) {
 		c := cs[0]
-		i := slices.IndexFunc(prefixes, func(r route) bool { return under(c.stem, r.prefix) })
+		i := slices.IndexFunc(prefixes, func(r route) bool { return under(c.stem, r.path) })
 		if i >= 0 && prefixes[i].lane != c.lane && (c.bound || !prefixes[i].bound) {
-			lost = append(lost, fmt.Sprintf("route %s on %s of %s is taken by %s/ of %s", c.key, host, c.lane.key, prefixes[i].prefix, prefixes[i].lane.key))
+			lost = append(lost, fmt.Sprintf("route %s on %s of %s is taken by %s/ of %s", c.key, host, c.lane.key, prefixes[i].path, prefixes[i].lane.key))
 		}
 	}
 	var walk func(b *branch)
@@ -137,20 +137,23 @@ func (p *patterns) order(host string, prefixes []route) (lost []string) {
 	return lost
 }
 
-func rank(bound bool) int {
-	if bound {
-		return 0
+// rank puts what is so before what is not.
+func rank(so bool) int { return either(so, 0, 1) }
+
+func either[T any](yes bool, a, b T) T {
+	if yes {
+		return a
 	}
-	return 1
+	return b
 }
 
 // query is a request on its way to its workload.
 type query struct {
-	method  string
-	wants   string // of a CORS preflight: the method of the request that it is for
+	arrival
 	escaped bool   // parts have to be decoded
 	any     bool   // whatever the method
 	first   *lane  // the best that has no version yet
+	route   *route // that was taken; nil: one that does nothing but lead there
 }
 
 // take returns the lane that is to be asked, nil when none of the claims has a version.

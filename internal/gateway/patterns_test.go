@@ -52,7 +52,7 @@ func arriving(tb testing.TB, method, target string, headers ...string) arrival {
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
-	return (&front{}).arrival(r)
+	return (&front{g: &Gateway{}}).arrival(r)
 }
 
 func nameOf(l *lane) string {
@@ -351,7 +351,7 @@ func FuzzPatterns(f *testing.F) {
 		}
 		r, lost := newRoutes(ws, lanes)
 		m, _ := want.Match(method, u.EscapedPath())
-		got := nameOf(r.find("h", (&front{}).arrival(&http.Request{Method: method, URL: u, Header: http.Header{}})))
+		got := nameOf(r.find("h", (&front{g: &Gateway{}}).arrival(&http.Request{Method: method, URL: u, Header: http.Header{}})))
 		if got != m.Function || len(lost) > 0 {
 			t.Errorf("%s %q goes to %q, its host says %q; %v", method, target, got, m.Function, lost)
 		}

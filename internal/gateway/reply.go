@@ -14,15 +14,19 @@ const headerRequestID = "X-Request-Id"
 // id, so that a person can look it up.
 func reply(w http.ResponseWriter, id string, r refusal) {
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	kind, body := r.content(id)
+	h.Set("Content-Type", kind)
 	h.Set("Cache-Control", "no-store")
 	h.Set(headerRequestID, id)
 	h.Set("Via", via)
-	if r.status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+	if after := r.retryAfter(); after != "" {
+		h.Set("Retry-After", after)
+	}
+	if r.location != "" {
+		h.Set("Location", r.location)
 	}
 	w.WriteHeader(r.status)
-	w.Write(replyBody(id, r)) //nolint:errcheck // the client may have left; nothing is owed to it then
+	w.Write(body) //nolint:errcheck // the client may have left; nothing is owed to it then
 }
 
 func replyBody(id string, r refusal) []byte {

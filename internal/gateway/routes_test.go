@@ -31,6 +31,11 @@ func compiled(t *testing.T, lines ...string) (routes, []string) {
 	return newRoutes(ws, lanes)
 }
 
+func (r routes) find(host string, a arrival) *lane {
+	l, _ := r.lookup(host, a)
+	return l
+}
+
 func TestRoutes(t *testing.T) {
 	t.Parallel()
 	r, lost := compiled(

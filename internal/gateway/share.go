@@ -30,6 +30,7 @@ type Observed struct {
 	FailedOver uint64 `json:"failed_over,omitempty"` // drawn on it, answered by another version: it had nothing ready (R5)
 	Unready    uint64 `json:"unready,omitempty"`     // drawn on it, refused with 503: no version had
 	Previewed  uint64 `json:"previewed,omitempty"`   // reached it by preview address or header, or by an event that was for it
+	Matched    uint64 `json:"matched,omitempty"`     // sent to it by a match rule, not drawn
 	Drained    uint64 `json:"drained,omitempty"`     // streams closed because it lost its traffic (R17)
 	Cut        uint64 `json:"cut,omitempty"`         // requests that outlived its drain (R17)
 	Broken     uint64 `json:"broken,omitempty"`      // streams that it broke after they had been counted
@@ -63,7 +64,7 @@ func (g *Gateway) Share(k rollout.Key) (s Shares, ok bool) {
 		s.Versions = append(s.Versions, Observed{
 			Version: v, Open: f.open.count(),
 			FailedOver: f.totals.failedOver.Load(), Unready: f.totals.unready.Load(), Previewed: f.totals.previewed.Load(),
-			Drained: f.totals.drained.Load(), Cut: f.totals.cut.Load(), Broken: f.totals.broken.Load(),
+			Matched: f.totals.matched.Load(), Drained: f.totals.drained.Load(), Cut: f.totals.cut.Load(), Broken: f.totals.broken.Load(),
 			Shielded: f.totals.shielded.Load(), Served: f.totals.unshielded(),
 		})
 	}

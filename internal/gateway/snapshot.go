@@ -28,6 +28,9 @@ type lane struct {
 	versions map[rollout.Version]*fleet
 	stable   rollout.Version // 0: there is none
 	split    *split          // nil: nothing has traffic yet
+	matches  *matches        // nil: every request is drawn
+
+	maintenance *rollout.Maintenance // nil: its versions answer
 
 	budget     *budget // of the shield (R25)
 	shields500 bool

@@ -26,7 +26,7 @@ type Table struct {
 type Workload struct {
 	Key    rollout.Key
 	Worker bool     // takes no requests: has no routes and no internal address
-	Hosts  []string // exact host names, without port
+	Hosts  []string // host names, without port; "*.shop.example" takes those below it
 	Routes []string // path prefixes, on whole segments; with Hosts: on these hosts only
 	// Versions are those that may be reached at all: a version without a share
 	// is reachable by preview only.
@@ -43,6 +43,12 @@ type Workload struct {
 	Stable    rollout.Version
 	Shield500 bool           // R25: a 500 is a failure that is shielded, too
 	Damage    rollout.Damage // R26: of the rollout's attempt
+	// Paths are routes beside those of Routes and Patterns, and Match what sends
+	// requests to the version that is tried.
+	Paths []rollout.Route
+	Match []rollout.Match
+	// Maintenance answers all of its requests; nil: its versions do.
+	Maintenance *rollout.Maintenance
 }
 
 // Version is one version of a workload.
@@ -59,6 +65,7 @@ func TableOf(w world.Wanted) Table {
 			Key: ww.Key, Worker: ww.Worker, Hosts: ww.Hosts, Routes: ww.Routes,
 			Split: ww.Split, Rollout: ww.Rollout, Attempt: ww.Attempt, Stable: ww.Stable,
 			Shield500: ww.Shield500, Damage: ww.Damage,
+			Paths: ww.Paths, Match: ww.Match, Maintenance: ww.Maintenance,
 		}
 		if ww.Triggers != nil {
 			wl.Patterns = ww.Triggers.Routes
@@ -98,13 +105,23 @@ func (w Workload) validate() error {
 		return errors.New("app, environment and workload must all have a name")
 	}
 	for _, h := range w.Hosts {
-		if n, ok := hostName(h); !ok || n != strings.ToLower(h) {
+		if n, ok := hostPattern(h); !ok || n != strings.ToLower(h) {
 			return fmt.Errorf("%q is not a host name without port", h)
 		}
 	}
 	for _, r := range w.Routes {
 		if !strings.HasPrefix(r, "/") || strings.ContainsAny(r, "?#") {
 			return fmt.Errorf("%q is not a path prefix", r)
+		}
+	}
+	for _, r := range w.Paths {
+		if err := r.Validate(); err != nil {
+			return fmt.Errorf("route %s: %w", r.Path, err)
+		}
+	}
+	for _, m := range w.Match {
+		if err := m.Validate(); err != nil {
+			return err
 		}
 	}
 	for _, p := range w.Patterns {

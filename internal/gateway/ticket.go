@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync/atomic"
+	"time"
 
 	"titrate/internal/rollout"
 )
@@ -22,25 +23,31 @@ type arrival struct {
 	wants    string // the method that a CORS preflight asks for
 	version  string // header Titrate-Version
 	token    string // header Titrate-Preview
+	head     head   // the rest; nil: nothing is known of it
+	secure   bool   // came over TLS
 	link     string // token in the address or its cookie; for preview hosts only
 }
 
 // refusal is a request that reaches no instance, and the answer it gets.
 type refusal struct {
-	status int
-	reason string
+	status   int
+	reason   string
+	location string        // of a redirect
+	page     string        // HTML, in place of the reason
+	closed   bool          // on purpose: retry says for how long
+	retry    time.Duration // 0: nothing is known of it
 }
 
 var (
-	refuseHost     = &refusal{http.StatusBadRequest, "the Host header names no host"}
-	refuseRoute    = &refusal{http.StatusNotFound, "no workload is routed here"}
-	refuseInternal = &refusal{http.StatusNotFound, "no workload has this internal address"}
-	refuseToken    = &refusal{http.StatusForbidden, "the preview token is missing, forged or expired"}
-	refuseVersion  = &refusal{http.StatusNotFound, "this version is not kept any more"}
-	refuseSplit    = &refusal{http.StatusServiceUnavailable, "no version of this workload takes traffic yet"}
-	refuseReady    = &refusal{http.StatusServiceUnavailable, "no instance is ready"}
-	refuseEmpty    = &refusal{http.StatusServiceUnavailable, "the gateway has no routing table yet"}
-	refuseFull     = &refusal{http.StatusServiceUnavailable, "too many requests are under way"}
+	refuseHost     = &refusal{status: http.StatusBadRequest, reason: "the Host header names no host"}
+	refuseRoute    = &refusal{status: http.StatusNotFound, reason: "no workload is routed here"}
+	refuseInternal = &refusal{status: http.StatusNotFound, reason: "no workload has this internal address"}
+	refuseToken    = &refusal{status: http.StatusForbidden, reason: "the preview token is missing, forged or expired"}
+	refuseVersion  = &refusal{status: http.StatusNotFound, reason: "this version is not kept any more"}
+	refuseSplit    = &refusal{status: http.StatusServiceUnavailable, reason: "no version of this workload takes traffic yet"}
+	refuseReady    = &refusal{status: http.StatusServiceUnavailable, reason: "no instance is ready"}
+	refuseEmpty    = &refusal{status: http.StatusServiceUnavailable, reason: "the gateway has no routing table yet"}
+	refuseFull     = &refusal{status: http.StatusServiceUnavailable, reason: "too many requests are under way"}
 )
 
 // errCut ends what outlives its version's drain.
@@ -56,6 +63,9 @@ type ticket struct {
 	share   int    // of split, that was drawn
 	shard   int
 	preview bool // neither drawn nor counted
+	aimed   bool // a match has said which share: not drawn
+	apart   bool // in no window
+	route   *route
 	jitter  float64
 
 	instance *instance
@@ -111,20 +121,20 @@ func (t *ticket) unready(ref *refusal) {
 // place routes by one snapshot. A refusal comes with a ticket when a version was
 // drawn and nothing was ready.
 func (g *Gateway) place(a arrival, s *snapshot) (*ticket, *refusal) {
-	l, v, ref := s.find(a, g.cfg)
+	w, ref := s.find(a, g.cfg)
 	switch {
 	case ref != nil:
 		return nil, ref
-	case v != 0:
-		return g.preview(l, v, nil)
+	case w.version != 0:
+		return g.preview(w, nil)
 	}
-	return g.draw(l, nil)
+	return g.draw(w, nil)
 }
 
 // preview takes an instance of the version that was asked for, beside those tried.
-func (g *Gateway) preview(l *lane, v rollout.Version, tried []*instance) (*ticket, *refusal) {
-	t := &ticket{gateway: g, lane: l, shard: rand.IntN(shards), jitter: rand.Float64(), preview: true, tried: tried}
-	if t.fleet = l.versions[v]; t.fleet == nil {
+func (g *Gateway) preview(w way, tried []*instance) (*ticket, *refusal) {
+	t := &ticket{gateway: g, lane: w.lane, route: w.route, shard: rand.IntN(shards), jitter: rand.Float64(), preview: true, tried: tried}
+	if t.fleet = w.lane.versions[w.version]; t.fleet == nil {
 		return nil, refuseVersion
 	}
 	if t.instance = t.fleet.acquire(tried); t.instance == nil {
@@ -134,15 +144,22 @@ func (g *Gateway) preview(l *lane, v rollout.Version, tried []*instance) (*ticke
 	return t, nil
 }
 
-// draw draws a version of a workload and takes an instance of it, beside those tried.
-// A refusal comes with a ticket when a version was drawn and nothing was ready.
-func (g *Gateway) draw(l *lane, tried []*instance) (*ticket, *refusal) {
+// draw draws a version of a workload, unless a match has said which, and takes an
+// instance of it, beside those tried. When the damage budget is spent a match says nothing
+// any more. A refusal comes with a ticket when a version was drawn and nothing was ready.
+func (g *Gateway) draw(w way, tried []*instance) (*ticket, *refusal) {
+	l := w.lane
 	sp := l.current()
 	if sp == nil {
 		return nil, refuseSplit
 	}
-	t := &ticket{gateway: g, lane: l, split: sp, shard: rand.IntN(shards), jitter: rand.Float64(), tried: tried}
-	t.share = sp.draw(t.shard)
+	t := &ticket{gateway: g, lane: l, split: sp, route: w.route, shard: rand.IntN(shards), jitter: rand.Float64(), tried: tried}
+	if w.aimed && sp == l.split {
+		t.aimed, t.apart, t.share = true, w.apart, w.share
+		sp.fleets[t.share].totals.matched.Add(1)
+	} else {
+		t.share = sp.draw(t.shard)
+	}
 	return t, t.take()
 }
 
@@ -163,17 +180,17 @@ func (t *ticket) take() *refusal {
 
 // find says which lane an arrival is for, and which version when it asks for one
 // and may.
-func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref *refusal) {
+func (s *snapshot) find(a arrival, cfg Config) (w way, ref *refusal) {
 	if s.lanes == nil {
-		return nil, 0, refuseEmpty
+		return w, refuseEmpty
 	}
 	host, ok := hostName(a.host)
 	if !ok {
-		return nil, 0, refuseHost
+		return w, refuseHost
 	}
 	if a.internal {
-		if l = s.internal[a.local]; l == nil {
-			return nil, 0, refuseInternal
+		if w.lane = s.internal[a.local]; w.lane == nil {
+			return w, refuseInternal
 		}
 	} else {
 		if _, named := s.routes.hosts[host]; !named {
@@ -185,29 +202,36 @@ func (s *snapshot) find(a arrival, cfg Config) (l *lane, v rollout.Version, ref 
 				return s.asked(k, v, token, cfg)
 			}
 		}
-		if l = s.routes.find(host, a); l == nil {
-			return nil, 0, refuseRoute
+		if w.lane, w.route = s.routes.lookup(host, a); w.lane == nil {
+			return w, refuseRoute
 		}
 	}
-	if a.version == "" || a.token == "" {
-		return l, 0, nil // the header alone asks for nothing: it is stripped
+	if a.version == "" || a.token == "" { // the header alone asks for nothing: it is stripped
+		if ref = w.instead(a); ref == nil {
+			w.aim(a)
+		}
+		return w, ref
 	}
-	if v, ok = parseVersion(a.version); !ok {
-		return nil, 0, refuseToken
+	v, ok := parseVersion(a.version)
+	if !ok {
+		return w, refuseToken
 	}
-	return s.asked(l.key, v, a.token, cfg)
+	route := w.route
+	w, ref = s.asked(w.lane.key, v, a.token, cfg)
+	w.route = route
+	return w, ref
 }
 
 // asked lets in who may reach a version past the split.
-func (s *snapshot) asked(k rollout.Key, v rollout.Version, token string, cfg Config) (*lane, rollout.Version, *refusal) {
+func (s *snapshot) asked(k rollout.Key, v rollout.Version, token string, cfg Config) (way, *refusal) {
 	if VerifyPreview(s.previewKey, k, v, token, cfg.Clock()) != nil {
-		return nil, 0, refuseToken
+		return way{}, refuseToken
 	}
 	l := s.lanes[k]
 	if l == nil {
-		return nil, 0, refuseVersion
+		return way{}, refuseVersion
 	}
-	return l, v, nil
+	return way{lane: l, version: v}, nil
 }
 
 // begin registers the request, so that it can be cut by cancel.
@@ -250,8 +274,9 @@ func (t *ticket) tally(o outcome) {
 	if d := t.lane.damage; d != nil && t.onTrial() {
 		d.given[t.shard].n.Add(1)
 	}
-	t.counted = true
-	t.fleet.meter.add(t.shard, o)
+	if t.counted = true; !t.apart {
+		t.fleet.meter.add(t.shard, o)
+	}
 }
 
 // finish gives everything back. The outcome must have been counted before.

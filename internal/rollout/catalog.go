@@ -115,6 +115,9 @@ type Settings struct {
 	Worker       bool             `json:"worker,omitempty"`
 	Hosts        []string         `json:"hosts,omitempty"`
 	Routes       []string         `json:"routes,omitempty"`
+	Paths        []Route          `json:"paths,omitempty"` // routes beside those
+	Match        []Match          `json:"match,omitempty"`
+	Maintenance  *Maintenance     `json:"maintenance,omitempty"`
 	Drain        time.Duration    `json:"drain"`
 	StartTimeout time.Duration    `json:"start_timeout"`
 	Scale        Scale            `json:"scale,omitzero"`       // of a function

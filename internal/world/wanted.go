@@ -41,7 +41,7 @@ type Wanted struct {
 type Workload struct {
 	Key    rollout.Key `json:"key"`
 	Worker bool        `json:"worker,omitempty"`
-	Hosts  []string    `json:"hosts,omitempty"`  // exact host names routed here, without port
+	Hosts  []string    `json:"hosts,omitempty"`  // host names routed here, without port; "*." before one takes those below it
 	Routes []string    `json:"routes,omitempty"` // path prefixes routed here, on whole segments; with Hosts: on these hosts only
 	Fleets []Fleet     `json:"fleets"`
 	// Ports are those at which its versions listen, as they know them: fellow workloads
@@ -62,6 +62,11 @@ type Workload struct {
 	Damage rollout.Damage `json:"damage,omitzero"`
 	// Triggers is what calls the function that the workload is; nil: it is a service.
 	Triggers *rollout.Triggers `json:"triggers,omitempty"`
+	// Paths are routes beside Routes; Match sends requests to the version that is tried.
+	Paths []rollout.Route `json:"paths,omitempty"`
+	Match []rollout.Match `json:"match,omitempty"`
+	// Maintenance answers all of its requests; nil: its versions do.
+	Maintenance *rollout.Maintenance `json:"maintenance,omitempty"`
 }
 
 // Share is a version's part of a workload's traffic.
