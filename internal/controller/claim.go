@@ -44,16 +44,35 @@ func neighbour(k, beside rollout.Key) string {
 // "" when there is no such place.
 func shared(a, b rollout.Settings) string {
 	for _, host := range b.Hosts {
-		if !slices.Contains(a.Hosts, host) {
+		if !slices.ContainsFunc(a.Hosts, func(h string) bool { return overlap(h, host) }) {
 			continue
 		}
-		for _, route := range b.Routes {
-			if slices.ContainsFunc(a.Routes, func(r string) bool { return within(r, route) || within(route, r) }) {
+		for _, route := range pathsOf(b) {
+			if slices.ContainsFunc(pathsOf(a), func(r string) bool { return within(r, route) || within(route, r) }) {
 				return host + route
 			}
 		}
 	}
 	return ""
+}
+
+// overlap reports whether there is a host name that both have: a wildcard has those
+// below it.
+func overlap(a, b string) bool {
+	below := func(name, wild string) bool {
+		suffix, ok := strings.CutPrefix(wild, "*")
+		return ok && strings.HasSuffix(name, suffix)
+	}
+	return a == b || below(a, b) || below(b, a)
+}
+
+// pathsOf are the paths that settings route.
+func pathsOf(s rollout.Settings) []string {
+	out := slices.Clone(s.Routes)
+	for _, r := range s.Paths {
+		out = append(out, r.Path)
+	}
+	return out
 }
 
 // within reports whether path lies below route, segment by segment, or is it.
@@ -73,18 +92,23 @@ func (m *memory) yield(all []world.Workload) {
 		}
 		heir := func(w world.Workload) bool {
 			of := m.works[w.Key]
-			return w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && !of.outstays() && samePlace(w.Hosts, w.Routes, o.Hosts, o.Routes) &&
+			return w.Key.App == o.Key.App && w.Key.Env == o.Key.Env && !of.outstays() && samePlace(w, *o) &&
 				slices.ContainsFunc(w.Split, func(s world.Share) bool { return of.answers(s.Version) })
 		}
 		if slices.ContainsFunc(all, heir) {
-			o.Hosts, o.Routes = nil, nil
+			o.Hosts, o.Routes, o.Paths = nil, nil, nil
 		}
 	}
 }
 
 // samePlace reports whether two workloads answer on one host and route.
-func samePlace(hostsA, routesA, hostsB, routesB []string) bool {
-	return len(hostsA) > 0 && slices.Equal(hostsA, hostsB) && slices.Equal(routesA, routesB)
+func samePlace(a, b world.Workload) bool {
+	return len(a.Hosts) > 0 && slices.Equal(a.Hosts, b.Hosts) && slices.Equal(a.Routes, b.Routes) && samePaths(a.Paths, b.Paths)
+}
+
+// samePaths reports whether two workloads' further routes take the same requests.
+func samePaths(a, b []rollout.Route) bool {
+	return slices.EqualFunc(a, b, func(a, b rollout.Route) bool { return slices.Equal(a.Claims(), b.Claims()) })
 }
 
 // says reports whether the manifest gives a workload the place that it has.
@@ -92,5 +116,5 @@ func says(app manifest.App, w *work) bool {
 	e, _ := app.Environment(w.Key.Env)
 	s, there := e.Service(w.Key.Workload)
 	set, now := settingsOf(s), w.settings()
-	return there && slices.Equal(set.Hosts, now.Hosts) && slices.Equal(set.Routes, now.Routes)
+	return there && slices.Equal(set.Hosts, now.Hosts) && slices.Equal(set.Routes, now.Routes) && samePaths(set.Paths, now.Paths)
 }

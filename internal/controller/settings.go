@@ -13,6 +13,7 @@ func settingsOf(s manifest.Service) rollout.Settings {
 	if s.Host != "" {
 		set.Hosts = []string{s.Host}
 	}
+	set.Paths, set.Match, set.Maintenance = s.Routes, s.Match, s.Maintenance
 	if s.Route != "" {
 		set.Routes = []string{s.Route}
 	}
@@ -32,7 +33,7 @@ func holding(s rollout.Settings) rollout.Settings {
 	if b := s.Before; b != nil {
 		s.Instances = max(s.Instances, b.Instances)
 		if s.Worker && !b.Worker {
-			s.Worker, s.Hosts, s.Routes = false, b.Hosts, b.Routes
+			s.Worker, s.Hosts, s.Routes, s.Paths = false, b.Hosts, b.Routes, b.Paths
 		}
 	}
 	s.Before = nil
@@ -63,7 +64,7 @@ func (m *memory) settle(ch *rollout.Change, l *live, w *work, i int) {
 	record, held := w.WorkloadRecord, w.settings()
 	held.Instances = l.Plan.Members[i].Instances
 	if v := w.versions[l.Plan.Members[i].Candidate]; v != nil && v.Config.Worker {
-		held.Worker, held.Hosts, held.Routes = true, nil, nil
+		held.Worker, held.Hosts, held.Routes, held.Paths = true, nil, nil, nil
 	}
 	record.Settings.Before = spared(held, record.Settings)
 	ch.Workloads = append(ch.Workloads, record)

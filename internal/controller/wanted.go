@@ -55,7 +55,7 @@ func compareKeys(a, b rollout.Key) int {
 // moves its traffic; the others only keep a version until it has drained.
 func (m *memory) workload(w *work, s *secretCache) world.Workload {
 	set := w.settings()
-	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes, Triggers: set.Triggers}
+	wl := world.Workload{Key: w.Key, Worker: set.Worker, Hosts: set.Hosts, Routes: set.Routes, Triggers: set.Triggers, Paths: set.Paths, Match: set.Match, Maintenance: set.Maintenance}
 	wl.Stable, wl.Shield500 = w.Stable, set.Shield500
 	counts := map[rollout.Version]int{}
 	if w.Stable != 0 {

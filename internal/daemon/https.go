@@ -195,7 +195,11 @@ func (h HTTPS) hosts(w world.Wanted) []string {
 	}
 	for _, ww := range w.Workloads {
 		if !ww.Worker {
-			out = append(out, ww.Hosts...)
+			for _, host := range ww.Hosts {
+				if !strings.HasPrefix(host, "*.") { // a CA proves those by DNS alone
+					out = append(out, host)
+				}
+			}
 		}
 	}
 	return out

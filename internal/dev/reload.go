@@ -198,6 +198,7 @@ func (d *dev) version(a *app, s manifest.Service, built pipeline.Artifact, at ti
 	if s.Host != "" {
 		v.route.Hosts = a.hosts(s)
 	}
+	v.route.Paths = s.Routes
 	if s.Route != "" {
 		v.route.Routes = []string{s.Route}
 	}

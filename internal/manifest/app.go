@@ -73,16 +73,20 @@ func (d Deploy) Takes(branch, defaultBranch string) bool {
 // Function, one that is called by events.
 type Service struct {
 	Name   string
-	Repo   string // the further repository of the app that it is built from; empty: the manifest's own
-	Build  Build  // the same in every environment; means nothing with an Image
-	Image  string // the image that it runs, as written; empty: it is built
-	Run    Run    // the same in every environment
-	Port   int    // what the service listens on when it ignores $PORT; 0: it reads $PORT
-	Health string // path that answers 2xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
-	Worker bool   // takes no requests
-	Host   string // host routed to it from outside; empty: none
-	Route  string // path prefix on Host that is routed to it: "/" for everything; empty exactly when Host is, and of a function, which has routes in its triggers
-	Env    map[string]string
+	Repo   string          // the further repository of the app that it is built from; empty: the manifest's own
+	Build  Build           // the same in every environment; means nothing with an Image
+	Image  string          // the image that it runs, as written; empty: it is built
+	Run    Run             // the same in every environment
+	Port   int             // what the service listens on when it ignores $PORT; 0: it reads $PORT
+	Health string          // path that answers 2xx when ready; empty: ready when it accepts connections, or, a worker, when it runs
+	Worker bool            // takes no requests
+	Host   string          // host routed to it from outside; empty: none
+	Route  string          // path prefix on Host that is routed to it: "/" for everything; empty when Host is, where Routes stand instead, and of a function, which has routes in its triggers
+	Routes []rollout.Route // beside Route, on Host
+	Match  []rollout.Match
+	// Maintenance answers its requests; nil: it does.
+	Maintenance *rollout.Maintenance
+	Env         map[string]string
 	// Addresses are the variables whose value is where another service of the
 	// environment is reached.
 	Addresses map[string]rollout.Address

@@ -59,6 +59,9 @@ const (
 	codeEvent        = "T0388" // an event that is not JSON
 	codeForFunctions = "T0389" // what only functions have, where there is none
 
+	codeRoute = "T0595" // of a service's routes
+	codeMatch = "T0596" // of what is sent to a candidate
+
 	warnNoDataPass = "T0380"
 	warnNoAlarms   = "T0381"
 	warnUnreached  = "T0382"

@@ -153,6 +153,8 @@ func (s Service) rolloutBlocks() []string {
 		line("damage", writeDamage(s.Damage)),
 		line("shield", either(s.Shield500, "errors", "unavailable")),
 		line("rollback", either(s.Gradual, "gradual", "atOnce")),
+		s.matchBlock(),
+		line("maintenance", writeMaintenance(s.Maintenance)),
 	}
 }
 
@@ -165,9 +167,13 @@ func (s Service) outside() string {
 		return line("host", none)
 	}
 	if s.Function != nil {
-		return line("host", s.Host)
+		return line("host", scalar(s.Host))
 	}
-	return line("host", s.Host) + line("route", scalar(s.Route))
+	route := none
+	if s.Route != "" {
+		route = scalar(s.Route)
+	}
+	return line("host", scalar(s.Host)) + line("route", route) + s.routesBlock()
 }
 
 func (s Service) runLine() string {

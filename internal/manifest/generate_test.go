@@ -24,7 +24,7 @@ func manifests() *rapid.Generator[string] {
 				b.WriteString("  mail: { worker: true, scale: 2 }\n")
 				continue
 			}
-			fmt.Fprintf(&b, "  %s: { %s%s route: /%s }\n", s, drawSettings(t, s), drawBuild(t), s)
+			fmt.Fprintf(&b, "  %s: { %s%s route: /%s%s }\n", s, drawSettings(t, s), drawBuild(t), s, drawRoutes(t, s))
 		}
 		functions := []string{"fn", "jobs/nightly", "api/[id]/get"}[:rapid.IntRange(0, 3).Draw(t, "functions")]
 		if len(functions) > 0 {
@@ -55,6 +55,15 @@ func manifests() *rapid.Generator[string] {
 	})
 }
 
+// drawRoutes draws routes below a service's own.
+func drawRoutes(t *rapid.T, s string) string {
+	return strings.ReplaceAll(rapid.SampledFrom([]string{
+		"", ", routes: none", ", routes: { path: /S/, exact: true, methods: GET }", ", routes: [{ path: /S, methods: [GET, PUT], headers: { X-A: 1, b: 'x: y' }, query: { 'a b': \"\", q: true }, timeout: 5s }]",
+		", routes: [{ path: /S/a, rewrite: { prefix: /, host: x.y } }, { path: /S/b, redirect: { scheme: https, host: a.b, prefix: /, status: 308 } }, { path: /S/c, redirect: { path: /x } }]",
+		", routes: [{ path: /S/a, maintenance: true }, { path: /S/b, responseHeaders: { set: { A: b }, add: { C: 'd, e' }, remove: [F, g] }, maintenance: { retryAfter: 1h } }]",
+	}).Draw(t, "routes"), "S", s)
+}
+
 func drawBuild(t *rapid.T) string {
 	return rapid.SampledFrom([]string{
 		"", " volumes: { data: { path: /var/lib/app, shared: true }, a-b: { path: /x, shared: true } },", " image: 'localhost:5000/a/b:1.2', readOnly: true,", " image: 'oci:images/x', run: ./x y,", " run: [node, 'a b', 1, true, \"\"],", " build: services/x,", " build: { dir: web, command: 'npm ci && npm run build', output: dist, run: \"node 'a b'.js\" },",
@@ -67,6 +76,8 @@ func drawSettings(t *rapid.T, label string) string {
 		{"port: 8080"},
 		{"health: /healthz", "health: none", `health: "/a%20b"`},
 		{"env: { A: 1, B: 'x: \"y\"' }", "env: { C: \"tab\\tnewline\\n☕ \\u202e\", D: \"\" }", "env: { A: true, E: ~/x }"},
+		{"match: { header: 'x-beta: 1', apart: true }", "match: [{ cookie: a=b, share: 12.5% }, { cookie: user }]", "match: none"},
+		{"maintenance: true", "maintenance: false", "maintenance: { page: '<p>\"a\" ☕', retryAfter: 90s }"},
 		{"secrets: [S1]", "secrets: [S2, S3]", "secrets: []"},
 		{"scale: 3"},
 		{"limits: { memory: 256MB, cpu: 0.5, processes: 200 }", "limits: { memory: 1.5GB }", "limits: { memory: none, cpu: 2 }", "limits: { cpu: 0.125, processes: none }", "limits:"},

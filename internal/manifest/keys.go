@@ -38,6 +38,12 @@ const (
 	inTimer // functions.X.cron
 	inTaken // functions.X.queue
 	inQueue // queues.X
+	inRoute // services.X.routes
+	inRewrite
+	inRedirect
+	inMaintenance
+	inResponseHeaders
+	inMatch // services.X.match
 )
 
 // settings are the places that say how services run, the least specific first.
@@ -78,6 +84,12 @@ func (p Place) String() string {
 		{inTimer, "cron"},
 		{inTaken, "queue"},
 		{inQueue, "queues.X"},
+		{inRoute, "a route"},
+		{inRewrite, "rewrite"},
+		{inRedirect, "redirect"},
+		{inMaintenance, "maintenance"},
+		{inResponseHeaders, "responseHeaders"},
+		{inMatch, "match"},
 	}
 	var names []string
 	for _, a := range all {
@@ -107,7 +119,7 @@ type Key struct {
 // Keys returns the table: every key that a manifest may hold, now or later.
 func Keys() []Key {
 	var all []Key
-	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), volumeKeys(), functionKeys(), functionNestedKeys(), laterKeys()} {
+	for _, part := range [][]Key{topKeys(), accessoryKeys(), backupKeys(), serviceKeys(), planKeys(), environmentKeys(), nestedKeys(), addressKeys(), volumeKeys(), functionKeys(), functionNestedKeys(), routeKeys(), laterKeys()} {
 		all = append(all, part...)
 	}
 	return all
@@ -150,7 +162,7 @@ func topKeys() []Key {
 }
 
 func serviceKeys() []Key {
-	hostDoc := "The host name that reaches the service from outside. In defaults or an environment it is the host of every service with a route, and of an app's only service. Every environment but production (where there is none of that name: but the last) answers under its own name before it: uat.shop.localhost; a host written under environments stands as written."
+	hostDoc := "The host name that reaches the service from outside. In defaults or an environment it is the host of every service with a route, and of an app's only service. Every environment but production (where there is none of that name: but the last) answers under its own name before it: uat.shop.localhost; a host written under environments stands as written. *.shop.localhost takes every name below shop.localhost that no service names itself."
 	return []Key{
 		{
 			Name: "build", Places: inDefaults | inService | inFunction, kind: buildKind(), Default: "`.`, the repository's root", Example: "build: services/orders",
@@ -178,12 +190,12 @@ func serviceKeys() []Key {
 			Doc: "The path that answers 2xx when an instance is ready for traffic: a redirect is no answer. It is asked every second, and every 5 s of an instance that has been well for half a minute and that nobody asks anything.",
 		},
 		{
-			Name: "host", Places: everywhere, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^[a-z0-9.-]+$`}, CheckHost)),
+			Name: "host", Places: everywhere, kind: orNone(text(codeHost, "a host name such as shop.localhost", map[string]any{"pattern": `^(\*\.)?[a-z0-9.-]+$`}, checkHosts)),
 			Default: "`APP.localhost` for services with a route and for an app's only service", Example: "host: shop.localhost", Doc: hostDoc,
 		},
 		{
 			Name: "route", Places: inService | inOverride, kind: orNone(text(codePath, "a path such as /orders", map[string]any{"pattern": "^/|^none$"}, checkRoute)),
-			Default: "`/` for a service with a host; otherwise the service is not reached from outside", Example: "route: /orders",
+			Default: "`/` for a service with a host and no routes; otherwise the service is not reached from outside", Example: "route: /orders",
 			Doc: "The path prefix that reaches the service from outside, on whole segments: /orders takes /orders and /orders/7, not /ordersets.",
 		},
 		{

@@ -45,7 +45,7 @@ func CheckHost(s string) error {
 	case strings.Contains(s, ":"):
 		return errors.New("a host stands without port")
 	case strings.Contains(s, "*"):
-		return errors.New("wildcards are not served")
+		return errors.New("a wildcard stands alone at the beginning: *.shop.localhost")
 	case len(s) > 253:
 		return errors.New("longer than 253 characters")
 	case s != strings.ToLower(s):
@@ -60,6 +60,11 @@ func CheckHost(s string) error {
 		}
 	}
 	return nil
+}
+
+// checkHosts says what is wrong with a host name, or with *. and one.
+func checkHosts(s string) error {
+	return CheckHost(strings.TrimPrefix(s, "*."))
 }
 
 // checkURLPath says what is wrong with a path that requests are matched with or

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"titrate/internal/rollout"
 )
 
 // primary is the environment whose hosts stand as they are written: production,
@@ -27,8 +29,12 @@ func (f *file) reach(env *Environment, e section, own map[string][]said) {
 	// Written for all environments: below the environment's name, except in the
 	// primary one.
 	inherited := func(host string) string {
-		if host == "" {
+		name, wild := strings.CutPrefix(host, "*.")
+		switch {
+		case host == "":
 			return ""
+		case wild:
+			return "*." + prefix + name
 		}
 		return prefix + host
 	}
@@ -40,6 +46,7 @@ func (f *file) reach(env *Environment, e section, own map[string][]said) {
 		}
 		if s.Function == nil {
 			s.Route = pick("", "route", append(says, there...)...)
+			s.Routes = pick([]rollout.Route(nil), "routes", append(says, there...)...)
 		}
 		s.Host = inherited(pick("", "host", says...))
 		if _, silent := lastSaid("host", there...); !silent {
@@ -82,12 +89,15 @@ func (f *file) wantsHost(s *Service) bool {
 	if s.Function != nil {
 		return len(s.Function.Triggers.Routes) > 0
 	}
-	return !s.Worker && (s.Route != "" || len(f.services) == 1)
+	return !s.Worker && (s.Route != "" || len(s.Routes) > 0 || len(f.services) == 1)
 }
 
 // whichHost reports a workload with routes that several hosts could be meant for.
 func (f *file) whichHost(env *Environment, s *Service, says []layer, hosts []string) {
 	key, has := "route", "a route"
+	if s.Route == "" {
+		key = "routes"
+	}
 	if s.Function != nil {
 		key, has = "http", "http"
 	}
@@ -121,11 +131,12 @@ func lastSaid(key string, layers ...layer) (e entry, silent bool) {
 	return entry{}, true
 }
 
-// finishRoute makes host and route of a service stand together: both, or neither.
+// finishRoute makes host and routes of a service stand together: both, or neither.
 func (s *Service) finishRoute() {
 	switch {
 	case s.Host == "" || s.Function != nil:
-		s.Route = ""
+		s.Route, s.Routes = "", nil
+	case s.Route == "" && len(s.Routes) > 0:
 	case s.Route == "":
 		s.Route = "/"
 	case s.Route != "/":
@@ -136,8 +147,7 @@ func (s *Service) finishRoute() {
 // distinct reports services that answer on the same host and route, in one
 // environment or in two.
 func (f *file) distinct(app *App) {
-	type place struct{ host, route string }
-	taken := map[place]string{}
+	taken := map[claim]string{}
 	misnamed := slices.ContainsFunc(f.unread, func(p Problem) bool { return p.Code == codeName })
 	for i, env := range app.Environments {
 		for j, s := range env.Services {
@@ -149,19 +159,42 @@ func (f *file) distinct(app *App) {
 				f.tooLong(i, j, s.Host, who, misnamed)
 				continue
 			}
-			if other, ok := taken[place{s.Host, s.Route}]; ok {
-				at, problem := f.routeOf(i, j), Problem{
-					Code: codeRouteTaken, Message: fmt.Sprintf("%s%s leads to %s already, not to %s", s.Host, s.Route, other, who),
-					Hint: "give one of them another host or route",
-				}
-				problem.Path = at.path
-				f.r.fault(at.key, problem)
-				continue
+			if f.claims(s, who, taken, f.routeOf(i, j)) {
+				f.tooLong(i, j, s.Host, who, misnamed)
 			}
-			taken[place{s.Host, s.Route}] = who
-			f.tooLong(i, j, s.Host, who, misnamed)
 		}
 	}
+}
+
+// claim is what one service at most may have.
+type claim struct{ host, requests string }
+
+// claims takes the places of a service, and reports the first that is taken.
+func (f *file) claims(s Service, who string, taken map[claim]string, at pair) bool {
+	var all []string
+	if s.Route != "" {
+		all = rollout.Route{Path: s.Route}.Claims()
+	}
+	for _, r := range s.Routes {
+		all = append(all, r.Claims()...)
+	}
+	for i, requests := range all {
+		other, ok := taken[claim{s.Host, requests}]
+		if !ok {
+			taken[claim{s.Host, requests}] = who
+			continue
+		}
+		shown := s.Host + " " + requests
+		if i == 0 && s.Route != "" {
+			shown = s.Host + s.Route
+		}
+		f.r.fault(at.key, Problem{
+			Code: codeRouteTaken, Path: at.path, Message: fmt.Sprintf("%s leads to %s already, not to %s", shown, other, who),
+			Hint: "give one of them another host or route",
+		})
+		return false
+	}
+	return true
 }
 
 // tooLong reports a host that no name server would take.
@@ -178,7 +211,7 @@ func (f *file) routeOf(environment, workload int) pair {
 	e, w := f.environments[environment], f.all[workload]
 	all := append([]layer{f.defaults, e.says}, layersOf(w.says)...)
 	for _, l := range slices.Backward(append(all, layersOf(f.own[environment][w.name])...)) {
-		for _, key := range []string{"route", "host"} {
+		for _, key := range []string{"routes", "route", "host"} {
 			if at, ok := l[key]; ok {
 				return at.pair
 			}

@@ -84,6 +84,18 @@ func (k Key) nested() Place {
 		return either(k.Places&ofFunctions != 0, inScale, 0)
 	case "http":
 		return inHTTP
+	case "routes":
+		return either(k.Places&inService != 0, inRoute, 0)
+	case "rewrite":
+		return inRewrite
+	case "redirect":
+		return inRedirect
+	case "maintenance":
+		return inMaintenance
+	case "responseHeaders":
+		return inResponseHeaders
+	case "match":
+		return inMatch
 	case "cors":
 		return inCORS
 	case "jwt":

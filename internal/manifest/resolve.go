@@ -80,7 +80,7 @@ func (c candidate) resolve() Service {
 	s.Alarms = c.alarms(kind)
 	if s.Worker {
 		c.refuseRequests()
-		s.Port, s.Health = 0, ""
+		s.Port, s.Health, s.Match, s.Maintenance = 0, "", nil, nil
 	}
 	return s
 }
@@ -97,6 +97,8 @@ func (c candidate) rollouts(s *Service, start time.Duration) {
 	s.StartTimeout = pick(start, "startTimeout", l...)
 	s.NoDataTimeout = pick(defaultNoDataTimeout, "noDataTimeout", l...)
 	s.NoDataPasses = pick("", "noData", l...) == "pass"
+	s.Match = pick([]rollout.Match(nil), "match", l...)
+	s.Maintenance = pick((*rollout.Maintenance)(nil), "maintenance", l...)
 	s.SourceErrorRollback = pick("", "onSourceError", l...) == "rollback"
 	s.Damage = pick(rollout.Damage{}, "damage", l...)
 	s.Shield500 = pick("", "shield", l...) == "errors"
@@ -180,8 +182,8 @@ func (c candidate) hooks() rollout.Hooks {
 // environments say is meant for the others.
 func (c candidate) refuseRequests() {
 	for _, l := range c.own() {
-		for _, key := range []string{"host", "route", "port", "health"} {
-			if e, ok := l[key]; ok && e.value != "" {
+		for _, key := range []string{"host", "route", "routes", "port", "health", "match", "maintenance"} {
+			if e, ok := l[key]; ok && e.value != "" && !nothing(e.value) {
 				c.f.r.fault(e.key, Problem{Code: codeWorker, Path: e.path, Message: c.workload.name + " is a worker: it takes no requests", Hint: "remove " + key + ", or worker"})
 			}
 		}

@@ -36,6 +36,12 @@ func definitions() []definition {
 		{"timer", inTimer, map[string]any{"required": []string{"cron"}}},
 		{"taken", inTaken, map[string]any{"required": []string{"name"}}},
 		{"queue", inQueue, nil},
+		{"route", inRoute, map[string]any{"required": []string{"path"}}},
+		{"rewrite", inRewrite, map[string]any{"minProperties": 1}},
+		{"redirect", inRedirect, map[string]any{"minProperties": 1}},
+		{"maintenance", inMaintenance, nil},
+		{"responseHeaders", inResponseHeaders, map[string]any{"minProperties": 1}},
+		{"match", inMatch, map[string]any{"minProperties": 1}},
 		{"registry", inRegistry, map[string]any{"required": []string{"username", "password"}}},
 	}
 }

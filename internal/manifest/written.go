@@ -171,6 +171,18 @@ func below(rest []string, here Place) Place {
 		return inTimer
 	case "queue", "queue.[]":
 		return inTaken
+	case "maintenance", "routes.[].maintenance":
+		return inMaintenance
+	case "routes.[]":
+		return inRoute
+	case "routes.[].rewrite":
+		return inRewrite
+	case "routes.[].redirect":
+		return inRedirect
+	case "routes.[].responseHeaders":
+		return inResponseHeaders
+	case "match", "match.[]":
+		return inMatch
 	case "rollout":
 		return inRollout
 	case "rollout.blueGreen":

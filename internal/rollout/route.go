@@ -1,8 +1,12 @@
 package rollout
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,4 +103,28 @@ func (m Match) Validate() error {
 		return fmt.Errorf("the share of a match is %s", m.Share)
 	}
 	return nil
+}
+
+// Claims are what requests must be for the route, one for each method, as people write
+// it. Two routes of one host that have one in common can never both match: the paths of
+// a prefix end with a slash.
+func (r Route) Claims() []string {
+	out := r.Path
+	if !r.Exact {
+		out = strings.TrimRight(out, "/") + "/"
+	}
+	for _, name := range slices.SortedFunc(maps.Keys(r.Headers), func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) }) {
+		out += " " + strings.ToLower(name) + ": " + r.Headers[name]
+	}
+	for i, name := range slices.Sorted(maps.Keys(r.Query)) {
+		out += map[bool]string{true: "?", false: "&"}[i == 0] + url.QueryEscape(name) + "=" + url.QueryEscape(r.Query[name])
+	}
+	if len(r.Methods) == 0 {
+		return []string{out}
+	}
+	var all []string
+	for _, m := range r.Methods {
+		all = append(all, m+" "+out)
+	}
+	return all
 }
