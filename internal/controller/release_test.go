@@ -8,6 +8,7 @@ import (
 
 	"titrate/internal/controller"
 	"titrate/internal/rollout"
+	"titrate/internal/world"
 )
 
 func effects(d controller.Delivered) map[string]controller.EffectKind {
@@ -400,8 +401,41 @@ func TestR28_noAppTakesThePlaceOfAnother(t *testing.T) {
 		_, err := p.Deliver(t.Context(), delivery(t, strings.Replace(thief, "/orders", route, 1), map[string]string{"web": "w1"}))
 		wantKind(t, err, controller.Conflict)
 	}
+	for _, place := range []string{
+		"host: '*.localhost', route: /orders", "host: cofe.localhost, routes: { path: /orders/open, methods: PATCH }",
+		"host: '*.localhost', routes: [{ path: /x }, { path: /, exact: true, redirect: { host: apple.localhost } }]",
+	} {
+		_, err := p.Deliver(t.Context(), delivery(t, strings.Replace(thief, "host: cofe.localhost, route: /orders", place, 1), map[string]string{"web": "w1"}))
+		wantKind(t, err, controller.Conflict)
+	}
 	for _, route := range []string{"/apples", "/ordersheet"} {
 		p.deliver(strings.Replace(thief, "/orders", route, 1), map[string]string{"web": "w1"})
+	}
+}
+
+func TestRoutesAreForTheGatewayWithThePush(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	p.first()
+	text := "titrate: 1\napp: apple\nservices:\n  web: { build: ., host: '*.apple.localhost', route: /, routes: { path: /old, redirect: { prefix: /new } }, match: { header: x-beta } SHUT }\n"
+	d := p.deliver(strings.Replace(text, "SHUT", "", 1), map[string]string{"web": "w1"})
+	p.ended(d.Rollouts[0], rollout.Promoted)
+	web := func() (out world.Workload) {
+		for _, w := range p.Wanted().Workloads {
+			if w.Key.App == "apple" {
+				out = w
+			}
+		}
+		return out
+	}
+	if w := web(); len(w.Paths) != 1 || w.Paths[0].Redirect == nil || len(w.Match) != 1 || w.Stable != 1 || w.Maintenance != nil || w.Hosts[0] != "*.apple.localhost" {
+		t.Errorf("the gateway is told: %+v", w)
+	}
+	if d = p.deliver(strings.Replace(text, "SHUT", ", maintenance: true", 1), map[string]string{"web": "w1"}); len(d.Rollouts) > 0 {
+		t.Error("maintenance is a rollout")
+	}
+	if web().Maintenance == nil {
+		t.Error("maintenance did not arrive")
 	}
 }
 

@@ -141,13 +141,9 @@ func TestPlainRequestsAllocateNothingForRoutes(t *testing.T) {
 	}
 }
 
-// on sends a request on each front: plain ones are the loops', those that ask for 100
-// (Continue) are net/http's.
-func onBoth(t *testing.T, do func(t *testing.T, more ...string)) {
-	t.Helper()
-	t.Run("loops", func(t *testing.T) { do(t) })
-	t.Run("net", func(t *testing.T) { do(t, "Upgrade", "moves-to-net-http") })
-}
+// fronts are the headers that lead to each front: plain requests are the loops', those
+// with an Upgrade are net/http's.
+func fronts() [][]string { return [][]string{nil, {"Upgrade", "moves-to-net-http"}} }
 
 // respond returns what came of a request.
 func (r *rig) respond(t *testing.T, method, path string, headers ...string) (*http.Response, string) {
@@ -193,7 +189,7 @@ func TestRewrites(t *testing.T) {
 		rollout.Route{Path: "/old", Rewrite: &rollout.Rewrite{Prefix: text("/new/er")}},
 		rollout.Route{Path: "/one", Exact: true, Rewrite: &rollout.Rewrite{Prefix: text("/uno")}},
 	))
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		for target, want := range map[string]string{
 			"/v1":              "inside.example / h",
 			"/v1/a?b=c&d":      "inside.example /a?b=c&d h",
@@ -206,7 +202,7 @@ func TestRewrites(t *testing.T) {
 				t.Errorf("%s is asked as %q, not %q", target, body, want)
 			}
 		}
-	})
+	}
 }
 
 func TestRedirects(t *testing.T) {
@@ -221,7 +217,7 @@ func TestRedirects(t *testing.T) {
 		rollout.Route{Path: "/path", Redirect: &rollout.Redirect{Path: "/there", Status: 302}},
 		rollout.Route{Path: "/prefix", Redirect: &rollout.Redirect{Prefix: text("/"), Status: 307}},
 	))
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		for target, want := range map[string]string{
 			"/x":                  "200 ",
 			"/tls/x?y=z":          "301 https://h/tls/x?y=z",
@@ -239,7 +235,7 @@ func TestRedirects(t *testing.T) {
 		if n := r.sum(1).Requests; n > 2 {
 			t.Errorf("redirects are counted as the version's: %d", n)
 		}
-	})
+	}
 }
 
 func TestMaintenanceAnswersWithAPage(t *testing.T) {
@@ -249,7 +245,7 @@ func TestMaintenanceAnswersWithAPage(t *testing.T) {
 	r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
 	closed := rollout.Maintenance{Page: "<p>Back at nine", RetryAfter: 90 * time.Second}
 	route := routed(rollout.Route{Path: "/shut", Maintenance: &closed}, rollout.Route{Path: "/"})
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full}, route)
 		if _, body := r.respond(t, "GET", "/", more...); body != "served" {
 			t.Errorf("%q", body)
@@ -263,7 +259,7 @@ func TestMaintenanceAnswersWithAPage(t *testing.T) {
 		if res.StatusCode != 503 || !strings.Contains(body, "Under maintenance") || res.Header.Get("Retry-After") != "" {
 			t.Errorf("%d %q %v", res.StatusCode, body, res.Header)
 		}
-	})
+	}
 	if n := r.sum(1).Requests; n != 2 {
 		t.Errorf("%d requests are counted as the version's, not 2", n)
 	}
@@ -282,7 +278,7 @@ func TestRoutesHaveTimeouts(t *testing.T) {
 	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full}, routed(
 		rollout.Route{Path: "/never", Timeout: time.Millisecond}, rollout.Route{Path: "/", Timeout: time.Hour},
 	))
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		res, body := r.respond(t, "GET", "/never", more...)
 		if res.StatusCode != 504 || !strings.Contains(body, "in time") {
 			t.Errorf("%d %q", res.StatusCode, body)
@@ -290,7 +286,7 @@ func TestRoutesHaveTimeouts(t *testing.T) {
 		if res, body = r.respond(t, "GET", "/", more...); res.StatusCode != 200 || body != "served" {
 			t.Errorf("%d %q", res.StatusCode, body)
 		}
-	})
+	}
 	if w := r.sum(1); w.Requests != 4 || w.Failed != 2 {
 		t.Errorf("counted: %+v", w)
 	}
@@ -307,14 +303,14 @@ func TestRoutesChangeHeadersOfAnswers(t *testing.T) {
 	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full}, routed(rollout.Route{Path: "/", ResponseHeaders: &rollout.HeaderChange{
 		Remove: []string{"x-gone"}, Set: map[string]string{"x-old": "new"}, Add: map[string]string{"X-More": "2"},
 	}}))
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		res, _ := r.respond(t, "GET", "/", more...)
 		for name, want := range map[string]string{"X-Gone": "", "X-Old": "new", "X-More": "1,2", "X-Stays": "1"} {
 			if got := strings.Join(res.Header.Values(name), ","); got != want {
 				t.Errorf("%s is %q, not %q", name, got, want)
 			}
 		}
-	})
+	}
 }
 
 // tries is a split between a stable version 1 and a candidate 2, with match rules.
@@ -335,7 +331,7 @@ func TestR16_aMatchSendsRequestsToTheCandidate(t *testing.T) {
 	)
 	weights := map[rollout.Version]rollout.Weight{1: 9999, 2: 1}
 	r.split(t, weights, rules)
-	onBoth(t, func(t *testing.T, more ...string) {
+	for _, more := range fronts() {
 		for range 5 {
 			for want, header := range map[string][]string{"v2": {"X-Beta", "1"}, "v2 ": {"Cookie", "a=b; beta=yes"}, "v1": {"X-Old", "any"}} {
 				if _, got, _ := r.get(t, "/", append(header, more...)...); got != strings.TrimSpace(want) {
@@ -343,7 +339,7 @@ func TestR16_aMatchSendsRequestsToTheCandidate(t *testing.T) {
 				}
 			}
 		}
-	})
+	}
 	s, _ := r.Share(orders)
 	if s.Requests != 0 || s.Off || s.Versions[0].Matched != 10 || s.Versions[1].Matched != 20 {
 		t.Errorf("shares: %+v", s)

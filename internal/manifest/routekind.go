@@ -3,7 +3,6 @@ package manifest
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -34,7 +33,7 @@ func nothing(v any) bool {
 	return false
 }
 
-// table reads a mapping with a definition of its own; make may report more.
+// tableOf is a mapping with a definition of its own; read may report more.
 func tableOf[T any](accepts, definition string, in Place, read func(r *reader, l layer, n *yaml.Node, at string) T) kind {
 	return kind{
 		accepts: accepts, schema: map[string]any{"$ref": "#/definitions/" + definition},
@@ -138,7 +137,7 @@ func redirectKind() kind {
 	return tableOf("{ scheme, host, path, prefix, status }", "redirect", inRedirect, func(r *reader, l layer, n *yaml.Node, at string) *rollout.Redirect {
 		d := &rollout.Redirect{
 			Scheme: pick("", "scheme", l), Host: pick("", "host", l), Path: pick("", "path", l), Prefix: optionalPath(l, "prefix"),
-			Status: pick(http.StatusFound, "status", l),
+			Status: pick(302, "status", l),
 		}
 		switch {
 		case d.Scheme == "" && d.Host == "" && d.Path == "" && d.Prefix == nil:
@@ -152,7 +151,7 @@ func redirectKind() kind {
 
 // statusKind is the status of a redirect.
 func statusKind() kind {
-	all := []int{http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect}
+	all := []int{301, 302, 307, 308}
 	accepts := "301, 302, 307 or 308"
 	return kind{accepts: accepts, schema: map[string]any{"enum": all}, read: func(r *reader, n *yaml.Node, at string) (any, bool) {
 		v, ok := r.number(n, at, accepts, all[0], all[3])
@@ -258,10 +257,10 @@ func checkField(s string) error {
 // checkAnswerField says what is wrong with the name of a header of answers that is to be
 // changed: those of the connection and of the gateway are not the service's (RFC 9110, 7.6.1).
 func checkAnswerField(s string) error {
-	switch http.CanonicalHeaderKey(s) {
-	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Content-Length":
+	switch strings.ToLower(s) {
+	case "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "content-length":
 		return errors.New("how an answer is sent is the connection's")
-	case "Date", "Via", "X-Request-Id", "Titrate-Version", "Titrate-Shielded":
+	case "date", "via", "x-request-id", "titrate-version", "titrate-shielded":
 		return fmt.Errorf("%s is the gateway's", s)
 	}
 	return checkField(s)
