@@ -86,12 +86,16 @@ func loadBy(by *http.Transport, gateway, host string, rate int) *load {
 
 // ask makes one request and returns what the answer said, or its status when it
 // is a failure.
-func ask(client *http.Client, gateway, host, path string) (string, error) {
+func ask(client *http.Client, gateway, host, path string, headers ...string) (string, error) {
 	req, err := http.NewRequest(http.MethodGet, gateway+path, nil)
 	if err != nil {
 		return "", err
 	}
 	req.Host = host
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		req.Header.Set(name, value)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return "", err
@@ -138,12 +142,12 @@ func (l *load) stop() string {
 // commandGet asks the gateway for a path of app.localhost until the answer (or
 // the status of a failure) is as given.
 func commandGet(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) < 2 || len(args) > 3 {
-		ts.Fatalf("usage: get PATH ANSWER|~PATTERN [HOST]")
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: get PATH ANSWER|~PATTERN [HOST ['NAME: VALUE']...]")
 	}
-	host := "app.localhost"
-	if len(args) == 3 {
-		host = args[2]
+	host, headers := "app.localhost", []string(nil)
+	if len(args) > 2 {
+		host, headers = args[2], args[3:]
 	}
 	pattern, search := strings.CutPrefix(args[1], "~")
 	wanted, err := regexp.Compile(pattern)
@@ -151,7 +155,7 @@ func commandGet(ts *testscript.TestScript, neg bool, args []string) {
 	client := &http.Client{Timeout: time.Minute}
 	defer client.CloseIdleConnections()
 	until(ts, func() (string, bool) {
-		got, err := ask(client, running(ts).Gateway, host, args[0])
+		got, err := ask(client, running(ts).Gateway, host, args[0], headers...)
 		if err != nil {
 			got = err.Error()
 		}

@@ -265,7 +265,7 @@ func (m *machine) Shares() []world.Shares {
 		one := world.Shares{Key: k, Since: sh.Since, Off: sh.Off}
 		for _, v := range sh.Versions {
 			one.Versions = append(one.Versions, world.Observed{
-				Version: v.Version, Asked: v.Asked, Drawn: v.Drawn, Open: v.Open, Recent: recent[versionKey{k, v.Version}],
+				Version: v.Version, Asked: v.Asked, Drawn: v.Drawn, Matched: v.Matched, Open: v.Open, Recent: recent[versionKey{k, v.Version}],
 				Shielded: v.Shielded, Served: v.Served,
 			})
 		}

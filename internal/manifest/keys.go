@@ -389,7 +389,7 @@ func laterKeys() []Key {
 		later(inEnvironment, "deploy each environment from its branch", "from", "soak", "approve", "window", "freeze"),
 		later(inEnvironment, "releases run on this machine", "target"),
 		later(inEnvironment, "environments stay until they are removed", "expires"),
-		later(inStep, "a step is a share of the traffic", "header"),
+		later(inStep, "match, beside rollout, sends requests with a header to the new version", "header"),
 		later(inAlarm, "name a metric", "prometheus", "cloudwatch", "url"),
 		later(inAlarm, "alarms are judged over all of a service's requests", "route", "sequential"),
 	} {

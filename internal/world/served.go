@@ -44,7 +44,8 @@ type Shares struct {
 type Observed struct {
 	Version rollout.Version `json:"version"`
 	Asked   rollout.Weight  `json:"asked"`
-	Drawn   uint64          `json:"drawn"` // requests that were drawn freely
+	Drawn   uint64          `json:"drawn"`             // requests that were drawn freely
+	Matched uint64          `json:"matched,omitempty"` // sent to it by a match rule, past the draw; since the node began
 	Open    int             `json:"open"`
 	Recent  Recent          `json:"recent"`
 	// Of a candidate (R25), since the gateway began:
