@@ -62,9 +62,6 @@ type ticket struct {
 	split   *split // by which it was drawn
 	share   int    // of split, that was drawn
 	shard   int
-	preview bool // neither drawn nor counted
-	aimed   bool // a match has said which share: not drawn
-	apart   bool // in no window
 	route   *route
 	jitter  float64
 
@@ -74,6 +71,9 @@ type ticket struct {
 	cancel  context.CancelCauseFunc // ends the request from any goroutine
 	ended   atomic.Bool             // cut
 	stream  atomic.Bool             // lives long: counted at its head, closed while its version drains
+	preview bool                    // neither drawn nor counted
+	aimed   bool                    // a match has said which share: not drawn
+	apart   bool                    // in no window
 	counted bool
 
 	standsIn bool       // it is stable's, for a candidate that has failed (R25): counted there
