@@ -66,11 +66,13 @@ func overlap(a, b string) bool {
 	return a == b || below(a, b) || below(b, a)
 }
 
-// pathsOf are the paths that settings route.
+// pathsOf are the paths that settings route, each once.
 func pathsOf(s rollout.Settings) []string {
 	out := slices.Clone(s.Routes)
 	for _, r := range s.Paths {
-		out = append(out, r.Path)
+		if !slices.Contains(out, r.Path) {
+			out = append(out, r.Path)
+		}
 	}
 	return out
 }

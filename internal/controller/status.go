@@ -129,6 +129,9 @@ func (c *Controller) status(w *work) WorkloadStatus {
 		Key: w.Key, Stable: w.Stable, Wanted: set.Instances, Refused: w.refused(), Orphaned: w.Orphaned, Hosts: set.Hosts, Routes: set.Routes,
 		Instances: []world.Instance{}, Versions: []VersionStatus{},
 	}
+	if len(s.Routes) == 0 {
+		s.Routes = pathsOf(set)
+	}
 	wanted := c.memory.workload(w, &c.secrets)
 	for _, f := range wanted.Fleets {
 		s.Versions = append(s.Versions, c.versionStatus(w, wanted, f))

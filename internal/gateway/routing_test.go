@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -176,6 +177,53 @@ func routed(paths ...rollout.Route) func(*Table) {
 }
 
 func text(s string) *string { return &s }
+
+func TestBothFrontsReadWhatRoutesAskFor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, Config{})
+	b := newBackend(t, "a", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.URL.Path) })
+	r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
+	to := func(s string) *rollout.Rewrite { return &rollout.Rewrite{Prefix: text(s)} }
+	r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full}, routed(
+		rollout.Route{Path: "/", Rewrite: to("/plain")},
+		rollout.Route{Path: "/", Methods: []string{"DELETE"}, Rewrite: to("/method")},
+		rollout.Route{Path: "/", Headers: map[string]string{"X-A": "1"}, Rewrite: to("/header")},
+		rollout.Route{Path: "/", Headers: map[string]string{"X-A": "1, 2"}, Rewrite: to("/list")},
+		rollout.Route{Path: "/", Query: map[string]string{"q": "é"}, Rewrite: to("/query")},
+	))
+	for _, more := range fronts() {
+		for _, c := range []struct {
+			method, target, want string
+			headers              []string
+		}{
+			{"GET", "/?q=e", "/plain", []string{"X-A", "2"}},
+			{"DELETE", "/", "/method", nil},
+			{"GET", "/", "/header", []string{"x-a", "1"}},
+			{"GET", "/", "/list", []string{"X-A", "1", "x-a", "2"}},
+			{"GET", "/?a=b&q=%C3%A9", "/query", nil},
+		} {
+			if _, body := r.respond(t, c.method, c.target, append(c.headers, more...)...); body != c.want+"/" {
+				t.Errorf("%s %s %q %q is asked as %q, not %q", c.method, c.target, c.headers, more, body, c.want)
+			}
+		}
+	}
+}
+
+func TestRedirectsBelieveTrustedProxiesAboutTheScheme(t *testing.T) {
+	t.Parallel()
+	for name, trusted := range map[string][]netip.Prefix{"trusted": {mustPrefix(t, "127.0.0.0/8")}, "not trusted": nil} {
+		r := newRig(t, Config{TrustedProxy: trusted})
+		b := newBackend(t, "a", says("served"))
+		r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
+		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full}, routed(rollout.Route{Path: "/", Redirect: &rollout.Redirect{Scheme: "https", Status: 308}}))
+		for _, more := range fronts() {
+			res, body := r.respond(t, "GET", "/", append(more, "X-Forwarded-Proto", "https", "Host", "h")...)
+			if served := body == "served"; served != (trusted != nil) || !served && res.Header.Get("Location") != "https://h/" {
+				t.Errorf("%s: %d %q %q", name, res.StatusCode, body, res.Header.Get("Location"))
+			}
+		}
+	}
+}
 
 func TestRewrites(t *testing.T) {
 	t.Parallel()
