@@ -123,6 +123,7 @@ func (f *front) arrival(r *http.Request) arrival {
 // finish counts the outcome, unless it was counted at its head, and gives the
 // ticket back. It also runs when the handler panics, as it does to break off.
 func (x *exchange) finish() {
+	x.stopClock()
 	x.out.extend() // the server flushes after the handler, perhaps long after the last write
 	if x.body != nil {
 		x.body.over.Store(true)
@@ -182,9 +183,7 @@ func (x *exchange) head() bool {
 	if !x.late.CompareAndSwap(0, inTime) && x.late.Load() == tooLate {
 		return false
 	}
-	if c := x.clock.Load(); c != nil {
-		c.Stop()
-	}
+	x.stopClock()
 	x.headed, x.headAfter = true, time.Since(x.began)-time.Duration(x.uploading.Load())
 	return true
 }

@@ -24,6 +24,13 @@ func (lateError) Temporary() bool { return false }
 
 var errLate error = lateError{}
 
+// stopClock ends the wait for the head.
+func (x *exchange) stopClock() {
+	if c := x.clock.Load(); c != nil {
+		c.Stop()
+	}
+}
+
 // within sends a request of whose answer the head has to come within d of the request's
 // end.
 func (x *exchange) within(d time.Duration, p pool, r *http.Request) (*http.Response, error) {
