@@ -142,10 +142,6 @@ func TestPlainRequestsAllocateNothingForRoutes(t *testing.T) {
 	}
 }
 
-// fronts are the headers that lead to each front: plain requests are the loops', those
-// with an Upgrade are net/http's.
-func fronts() [][]string { return [][]string{nil, {"Upgrade", "moves-to-net-http"}} }
-
 // respond returns what came of a request.
 func (r *rig) respond(t *testing.T, method, path string, headers ...string) (*http.Response, string) {
 	t.Helper()
