@@ -33,6 +33,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	_ = x.out.control.SetReadDeadline(began.Add(b.stall))
 	n, err := b.ReadCloser.Read(p)
 	x.uploading.Add(int64(time.Since(began)))
+	x.received.Add(int64(n))
 	if err == nil || errors.Is(err, http.ErrBodyReadAfterClose) {
 		return n, err
 	}
@@ -81,6 +82,7 @@ func (b *versionBody) Read(p []byte) (int, error) {
 	began := time.Now()
 	n, err := b.ReadCloser.Read(p)
 	x.waited += time.Since(began)
+	x.answered.Add(int64(n))
 	if err == nil || errors.Is(err, io.EOF) {
 		return n, err
 	}
@@ -91,7 +93,7 @@ func (b *versionBody) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if !x.gone() {
-		x.broke = true
+		x.broke, x.fault = true, faultBody
 	}
 	return n, err
 }
@@ -99,6 +101,19 @@ func (b *versionBody) Read(p []byte) (int, error) {
 // tunnel is the version's end of an upgraded connection.
 type tunnel struct {
 	io.ReadWriteCloser
+	x *exchange
+}
+
+func (t tunnel) Read(p []byte) (int, error) {
+	n, err := t.ReadWriteCloser.Read(p)
+	t.x.answered.Add(int64(n))
+	return n, err
+}
+
+func (t tunnel) Write(p []byte) (int, error) {
+	n, err := t.ReadWriteCloser.Write(p)
+	t.x.received.Add(int64(n))
+	return n, err
 }
 
 // CloseWrite passes the client's half-close on where the connection can.

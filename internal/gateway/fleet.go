@@ -32,11 +32,12 @@ type fleetID struct {
 // it, what it did. It outlives routing tables.
 type fleet struct {
 	fleetID
-	ready  atomic.Pointer[[]*instance] // never nil; replaced whole
-	drain  atomic.Pointer[drain]       // nil: keeps its connections
-	open   registry
-	meter  meter
-	totals totals
+	ready    atomic.Pointer[[]*instance] // never nil; replaced whole
+	drain    atomic.Pointer[drain]       // nil: keeps its connections
+	open     registry
+	meter    meter
+	totals   totals
+	accounts accounts
 
 	// Below, guarded by Gateway.mu.
 	all    []*instance    // ready ones, and those that still have requests
@@ -141,6 +142,8 @@ type registry struct {
 	shards [shards]struct {
 		mu   sync.Mutex
 		open map[*ticket]struct{}
+
+		started, ended uint64 // since the gateway began
 	}
 }
 
@@ -152,13 +155,29 @@ func (r *registry) add(t *ticket) {
 		s.open = map[*ticket]struct{}{}
 	}
 	s.open[t] = struct{}{}
+	s.started++
 }
 
 func (r *registry) remove(t *ticket) {
 	s := &r.shards[t.shard]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.open, t)
+	if _, ok := s.open[t]; ok {
+		delete(s.open, t)
+		s.ended++
+	}
+}
+
+// flow is how many there were, how many have ended, and how many are open: the first is
+// the sum of the others.
+func (r *registry) flow() (started, ended uint64, open int) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		started, ended, open = started+s.started, ended+s.ended, open+len(s.open)
+		s.mu.Unlock()
+	}
+	return started, ended, open
 }
 
 func (r *registry) count() (n int) {

@@ -161,7 +161,7 @@ func respond(res *http.Response) error {
 		x.count(outcome{called: x.called, status: res.StatusCode, failed: x.called.failure.Reached(), latency: x.latency()})
 	}
 	if rw, ok := res.Body.(io.ReadWriteCloser); ok && res.StatusCode == http.StatusSwitchingProtocols {
-		res.Body = tunnel{rw}
+		res.Body = tunnel{rw, x}
 	} else {
 		res.Body = &versionBody{ReadCloser: res.Body, x: x}
 	}
@@ -217,12 +217,15 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	x.broke = true
+	x.fault = faultBroken
 	told := refusal{status: http.StatusBadGateway, reason: "the version broke the connection"}
 	var dial *dialError
 	switch {
 	case errors.As(err, &dial):
+		x.fault = faultConnect
 		told.reason = "no instance of the version could be connected to"
 	case errors.As(err, &timeout) && timeout.Timeout():
+		x.fault = faultTimeout
 		told = refusal{status: http.StatusGatewayTimeout, reason: "the version did not answer in time"}
 	}
 	x.gateway.log.Debug("request failed", slog.String("app", x.lane.key.App), slog.String("env", x.lane.key.Env),

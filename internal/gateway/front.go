@@ -36,9 +36,12 @@ type exchange struct {
 	headAfter  time.Duration
 	headed     bool
 	waited     time.Duration // for the version's body
+	received   atomic.Int64  // bytes of bodies from the client
+	answered   atomic.Int64  // and from the version
 	clientGone atomic.Bool   // reading from it or writing to it failed
 	badBody    atomic.Bool   // its body was not HTTP
 	broke      bool          // the version failed
+	fault      fault         // how
 	kept       *keptBody     // of a function's request
 	replay     *replay       // of one that stable may have to answer; nil: it has no body, or it is not kept
 	called     called        // a function: how it went
@@ -138,12 +141,13 @@ func (x *exchange) finish() {
 		x.harm()
 	}
 	x.count(o)
+	x.moved(o)
 	x.ticket.finish()
 }
 
 // outcome says what came of the exchange so far.
 func (x *exchange) outcome() outcome {
-	o := outcome{called: x.called, status: x.out.status, latency: x.latency()}
+	o := outcome{called: x.called, status: x.out.status, latency: x.latency(), fault: x.fault, in: x.received.Load(), out: x.answered.Load()}
 	if x.broke || x.called.failure.Reached() || o.status >= 500 && !x.ended.Load() {
 		o.failed = true
 	} else {

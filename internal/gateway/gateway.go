@@ -172,10 +172,21 @@ func (g *Gateway) fleet(id fleetID) *fleet {
 	f := g.fleets[id]
 	if f == nil {
 		f = newFleet(id)
+		f.accounts.names = g.routeNames(id.key)
 		g.fleets[id] = f
 	}
 	f.left = time.Time{}
 	return f
+}
+
+// routeNames are those of a workload's other versions, or new ones. Guarded by mu.
+func (g *Gateway) routeNames(k rollout.Key) *routeNames {
+	for id, f := range g.fleets {
+		if id.key == k {
+			return f.accounts.names
+		}
+	}
+	return &routeNames{}
 }
 
 // SetInstances says which instances of a version are ready: these and no others.

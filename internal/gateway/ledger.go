@@ -213,6 +213,7 @@ func (g *Gateway) closeWindows(end time.Time) {
 type liveFleet struct {
 	*fleet
 	live     bool
+	share    rollout.Weight
 	queueAge time.Duration // of a version with traffic
 }
 
@@ -222,7 +223,7 @@ func (g *Gateway) inOrder() []liveFleet {
 	defer g.mu.Unlock()
 	fs := make([]liveFleet, 0, len(g.fleets))
 	for _, f := range g.fleets {
-		at := liveFleet{fleet: f, live: f.weight > 0 || len(*f.ready.Load()) > 0}
+		at := liveFleet{fleet: f, share: f.weight, live: f.weight > 0 || len(*f.ready.Load()) > 0}
 		if f.weight > 0 {
 			at.queueAge = g.queueAges[f.key]
 		}

@@ -259,7 +259,7 @@ func (x *passage) answered(k *call, a functionAnswer) {
 		c.lost()
 		return
 	case a.res == nil, a.res.StatusCode < http.StatusOK, a.res.StatusCode > 599:
-		x.fail(refusal{status: http.StatusBadGateway, reason: errSilent.Error()})
+		x.fail(faultBroken, refusal{status: http.StatusBadGateway, reason: errSilent.Error()})
 		return
 	}
 	if x.shield(a.res.StatusCode, 0) {
@@ -291,6 +291,9 @@ func (x *passage) noteHead(a functionAnswer, now time.Time) (bodiless bool) {
 	bodiless = x.toHEAD || x.status == http.StatusNoContent || x.status == http.StatusNotModified
 	x.chunked = !bodiless && !a.whole && a.res.ContentLength < 0
 	x.left = max(0, a.res.ContentLength)
+	if !bodiless {
+		x.carried = int64(len(a.body))
+	}
 	return bodiless
 }
 
@@ -348,6 +351,7 @@ func (x *passage) streamed(k *call, piece []byte, err error) {
 		x.waited += l.now.Sub(x.since)
 	}
 	l.out = l.out[:0]
+	x.carried += int64(len(piece))
 	if x.chunked {
 		l.out = http1.AppendChunk(l.out, piece)
 	} else {
@@ -362,7 +366,7 @@ func (x *passage) streamed(k *call, piece []byte, err error) {
 		x.over(l.out)
 		return
 	case err != nil: // the client must see that something is missing
-		x.broke = true
+		x.broke, x.fault = true, faultBody
 		_ = c.write(l.out)
 		x.settle()
 		c.close()

@@ -20,8 +20,9 @@ type passage struct {
 	called  called
 	id      string
 	toHEAD  bool
-	again   bool // it may be sent once more, where the instance has closed without a word (RFC 9110, 9.2.2)
-	end     bool // the client's connection ends with it
+	length  int64 // of its body
+	again   bool  // it may be sent once more, where the instance has closed without a word (RFC 9110, 9.2.2)
+	end     bool  // the client's connection ends with it
 	sent    time.Time
 	res     http1.Response
 	chunks  http1.Chunks
@@ -34,6 +35,8 @@ type passage struct {
 	since     time.Time     // when waiting for the version's body began; zero: it is not waited for
 	waited    time.Duration // for it
 	broke     bool          // the version failed
+	fault     fault         // how
+	carried   int64         // bytes of its body that have come
 	gone      bool          // the client
 }
 
@@ -52,7 +55,7 @@ func (c *client) pass() {
 		c.answer(ownAnswer{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return
 	}
-	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, again: repeatable(r), end: end, sent: l.now}
+	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, length: r.Length, again: repeatable(r), end: end, sent: l.now}
 	t.begin(x.cutter())
 	c.x, c.phase = x, waiting
 	x.dispatch()
@@ -96,7 +99,7 @@ func (x *passage) send(fresh bool) {
 			break
 		}
 		if !x.next() {
-			x.fail(refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
+			x.fail(faultConnect, refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
 			return
 		}
 	}
@@ -114,7 +117,7 @@ func (x *passage) send(fresh bool) {
 func (x *passage) unconnected() {
 	x.k = nil
 	if !x.next() {
-		x.fail(refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
+		x.fail(faultConnect, refusal{status: http.StatusBadGateway, reason: "no instance of the version could be connected to"})
 		return
 	}
 	x.send(false)
@@ -128,11 +131,12 @@ func (x *passage) broken() {
 	switch {
 	case nothing && k.used && x.again:
 		x.again = false
+		x.retries++
 		x.send(true)
 	case x.c.phase == waiting:
-		x.fail(refusal{status: http.StatusBadGateway, reason: "the version broke the connection"})
+		x.fail(faultBroken, refusal{status: http.StatusBadGateway, reason: "the version broke the connection"})
 	default: // the client must see that something is missing
-		x.broke = true
+		x.broke, x.fault = true, faultBody
 		x.settle()
 		x.c.close()
 	}
@@ -141,12 +145,12 @@ func (x *passage) broken() {
 // overdue is a version that does not answer.
 func (x *passage) overdue() {
 	x.drop()
-	x.fail(refusal{status: http.StatusGatewayTimeout, reason: "the version did not answer in time"})
+	x.fail(faultTimeout, refusal{status: http.StatusGatewayTimeout, reason: "the version did not answer in time"})
 }
 
 // fail answers in place of the version, which has failed.
-func (x *passage) fail(r refusal) {
-	x.broke = true
+func (x *passage) fail(f fault, r refusal) {
+	x.broke, x.fault = true, f
 	if !x.shield(r.status, 0) {
 		x.reply(r)
 	}
@@ -219,12 +223,14 @@ func (x *passage) account() {
 		x.fleet.totals.broken.Add(1)
 		x.harm()
 	}
-	x.count(x.outcome())
+	o := x.outcome()
+	x.count(o)
+	x.moved(o)
 	x.finish()
 }
 
 func (x *passage) outcome() outcome {
-	o := outcome{called: x.called, status: x.status, latency: x.latency()}
+	o := outcome{called: x.called, status: x.status, latency: x.latency(), fault: x.fault, in: max(0, x.length), out: x.carried}
 	if x.broke || x.called.failure.Reached() || o.status >= 500 && !x.ended.Load() {
 		o.failed = true
 	} else {
@@ -414,6 +420,7 @@ func (x *passage) body(out *[]byte) (done, ok bool) {
 		return x.chunkedBody(out)
 	case x.res.ToEOF:
 		*out = http1.AppendChunk(*out, k.unread())
+		x.carried += int64(len(k.unread()))
 		k.from = k.to
 		return false, true
 	}
@@ -421,6 +428,7 @@ func (x *passage) body(out *[]byte) (done, ok bool) {
 	*out = append(*out, k.unread()[:n]...)
 	k.from += int(n)
 	x.left -= n
+	x.carried += n
 	return x.left == 0, true
 }
 
@@ -446,6 +454,7 @@ func (x *passage) chunkedBody(out *[]byte) (done, ok bool) {
 			return false, false
 		}
 		*out = http1.AppendChunk(*out, data)
+		x.carried += int64(len(data))
 		k.from += used
 	}
 	if x.chunks.Done() {

@@ -20,6 +20,9 @@ type outcome struct {
 	failed  bool          // the version broke it, or the status is 5xx
 	aborted bool          // the client went away: not the version's failure
 	latency time.Duration // what the version took: until its head, and waiting for its body
+	fault   fault         // why it gave no whole answer; empty: it did
+	retries int           // set by count
+	in, out int64         // bytes of bodies: from the client, from the version
 }
 
 // meter counts the outcomes of one version. Each request's counts are added

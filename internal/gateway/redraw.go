@@ -6,7 +6,12 @@ package gateway
 // that cannot be connected to (R5); else the draw is taken back, so that each request is
 // drawn once by the account (R15). A refusal comes with a ticket when a version was
 // drawn and nothing was ready; with neither, the request was cut before it could move.
-func (t *ticket) redraw(find func(*snapshot) (way, *refusal)) (*ticket, *refusal) {
+func (t *ticket) redraw(find func(*snapshot) (way, *refusal)) (next *ticket, ref *refusal) {
+	defer func() {
+		if next != nil {
+			next.asked, next.retries = t.asked, t.retries+1
+		}
+	}()
 	if t.ended.Swap(true) { // from here on nobody cuts it
 		return nil, nil
 	}
@@ -19,7 +24,7 @@ func (t *ticket) redraw(find func(*snapshot) (way, *refusal)) (*ticket, *refusal
 	case t.preview:
 		t.fleet.totals.previewed.Add(^uint64(0))
 	case ref == nil && w.lane.current() == t.split:
-		next := &ticket{gateway: g, lane: w.lane, split: t.split, route: w.route, aimed: t.aimed, apart: t.apart, share: t.share, shard: t.shard, jitter: t.jitter, tried: tried}
+		next = &ticket{gateway: g, lane: w.lane, split: t.split, route: w.route, aimed: t.aimed, apart: t.apart, share: t.share, shard: t.shard, jitter: t.jitter, tried: tried}
 		return next, next.take()
 	case t.aimed:
 		t.split.fleets[t.share].totals.matched.Add(^uint64(0))

@@ -14,8 +14,8 @@ import (
 	"titrate/internal/world"
 )
 
-// asked is the arrival of a request as net/http has it.
-func asked(t *testing.T, method, target string, headers ...string) (host string, a arrival) {
+// arrives is the arrival of a request as net/http has it.
+func arrives(t *testing.T, method, target string, headers ...string) (host string, a arrival) {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, target, nil)
 	for i := 0; i < len(headers); i += 2 {
@@ -81,7 +81,7 @@ func TestRoutesHaveThePrecedenceOfHTTPRoute(t *testing.T) {
 		{"both", "GET", "/a?q=a%20b", []string{"X-Kind", "one"}},
 		{"escaped", "GET", "/caf%c3%a9", nil},
 	} {
-		host, a := asked(t, c.method, "http://h.example"+c.target, c.headers...)
+		host, a := arrives(t, c.method, "http://h.example"+c.target, c.headers...)
 		if got := nameOf(r.find(host, a)); got != c.want {
 			t.Errorf("%s %s %q goes to %q, not %q", c.method, c.target, c.headers, got, c.want)
 		}
@@ -136,7 +136,7 @@ func TestRoutesThatCanNeverMatchAreReported(t *testing.T) {
 func TestPlainRequestsAllocateNothingForRoutes(t *testing.T) {
 	// Not parallel: allocations are counted for the whole process.
 	r, _ := routesFor(t, workload("plain", "*.h.example", rollout.Route{Path: "/"}), workload("picky", "*.h.example", rollout.Route{Path: "/", Methods: []string{"PUT"}, Headers: map[string]string{"X-A": "1"}}))
-	host, a := asked(t, "GET", "http://x.h.example/a/b?c=d", "X-A", "2")
+	host, a := arrives(t, "GET", "http://x.h.example/a/b?c=d", "X-A", "2")
 	if n := testing.AllocsPerRun(100, func() { r.lookup(host, a) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -408,7 +408,7 @@ func TestR16_aLargerShareOfACohortTakesNobodyBack(t *testing.T) {
 		tried := 0
 		for i := range 4000 {
 			user := "user" + string(rune('a'+i%26)) + url.QueryEscape(time.Duration(i).String())
-			_, a := asked(t, "GET", "http://h/", "Cookie", "user="+user)
+			_, a := arrives(t, "GET", "http://h/", "Cookie", "user="+user)
 			to := way{lane: l}
 			to.aim(a)
 			if !to.aimed {

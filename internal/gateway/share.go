@@ -61,12 +61,9 @@ func (g *Gateway) Share(k rollout.Key) (s Shares, ok bool) {
 		return s, false
 	}
 	for v, f := range l.versions {
-		s.Versions = append(s.Versions, Observed{
-			Version: v, Open: f.open.count(),
-			FailedOver: f.totals.failedOver.Load(), Unready: f.totals.unready.Load(), Previewed: f.totals.previewed.Load(),
-			Matched: f.totals.matched.Load(), Drained: f.totals.drained.Load(), Cut: f.totals.cut.Load(), Broken: f.totals.broken.Load(),
-			Shielded: f.totals.shielded.Load(), Served: f.totals.unshielded(),
-		})
+		o := f.totals.observed(v)
+		o.Open = f.open.count()
+		s.Versions = append(s.Versions, o)
 	}
 	slices.SortFunc(s.Versions, func(a, b Observed) int { return int(a.Version - b.Version) })
 	sp := l.current()
@@ -84,6 +81,15 @@ func (g *Gateway) Share(k rollout.Key) (s Shares, ok bool) {
 		s.Off = s.Off || off(o.Drawn, s.Requests, o.Asked, len(s.Versions))
 	}
 	return s, true
+}
+
+// observed is what was counted beside the windows.
+func (t *totals) observed(v rollout.Version) Observed {
+	return Observed{
+		Version: v, FailedOver: t.failedOver.Load(), Unready: t.unready.Load(), Previewed: t.previewed.Load(),
+		Matched: t.matched.Load(), Drained: t.drained.Load(), Cut: t.cut.Load(), Broken: t.broken.Load(),
+		Shielded: t.shielded.Load(), Served: t.unshielded(),
+	}
 }
 
 // off reports whether k of n draws are so far from weight w that a right split

@@ -106,7 +106,7 @@ func (t *ticket) standIn(f failure, stable *fleet) *ticket {
 	f.failed = true
 	t.tally(f.outcome)
 	t.fleet.totals.shielded.Add(1)
-	next := &ticket{gateway: t.gateway, lane: t.lane, split: t.split, route: t.route, share: t.share, shard: t.shard, jitter: t.jitter, fleet: stable, instance: in, standsIn: true}
+	next := &ticket{gateway: t.gateway, lane: t.lane, split: t.split, route: t.route, share: t.share, shard: t.shard, jitter: t.jitter, fleet: stable, instance: in, standsIn: true, asked: t.asked, retries: t.retries}
 	t.leave()
 	return next
 }

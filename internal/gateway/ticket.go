@@ -63,6 +63,7 @@ type ticket struct {
 	share   int    // of split, that was drawn
 	shard   int
 	route   *route
+	asked   asked
 	jitter  float64
 
 	instance *instance
@@ -79,6 +80,10 @@ type ticket struct {
 	standsIn bool       // it is stable's, for a candidate that has failed (R25): counted there
 	cause    unshielded // of a candidate: why its failure is served
 	harmed   bool       // that was counted
+
+	account *account // that it was counted in
+	in, out int64    // bytes that were counted
+	retries int
 }
 
 // admit finds the workload, draws the version, and takes an instance of it. A
@@ -101,6 +106,9 @@ func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 		s = now
 		t, ref = g.place(a, s)
 	}
+	if t != nil {
+		t.asked = asked{a.method, a.path}
+	}
 	if ref != nil {
 		if t != nil {
 			t.unready(ref)
@@ -115,7 +123,7 @@ func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 func (t *ticket) unready(ref *refusal) {
 	t.fleet.totals.unready.Add(1)
 	t.cause = byStable
-	t.count(outcome{status: ref.status, failed: true})
+	t.count(outcome{status: ref.status, failed: true, fault: faultUnready})
 }
 
 // place routes by one snapshot. A refusal comes with a ticket when a version was
@@ -249,6 +257,7 @@ func (t *ticket) next() bool {
 	if in == nil {
 		return false
 	}
+	t.retries++
 	t.instance.open.Add(-1)
 	t.instance = in
 	return true
@@ -274,8 +283,19 @@ func (t *ticket) tally(o outcome) {
 	if d := t.lane.damage; d != nil && t.onTrial() {
 		d.given[t.shard].n.Add(1)
 	}
-	if t.counted = true; !t.apart {
+	t.counted = true
+	o.retries = t.retries
+	if !t.apart {
 		t.fleet.meter.add(t.shard, o)
+	}
+	t.account, t.in, t.out = t.fleet.accounts.add(t.asked, o), o.in, o.out
+}
+
+// moved adds the bytes that came after the request was counted: o has all.
+func (t *ticket) moved(o outcome) {
+	if t.account != nil {
+		t.account.move(o.in-t.in, o.out-t.out)
+		t.in, t.out = o.in, o.out
 	}
 }
 

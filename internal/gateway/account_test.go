@@ -1,0 +1,235 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"titrate/internal/rollout"
+)
+
+// account returns the account of a route, summed over versions.
+func (r *rig) account(route string) (sum Account) {
+	all, _ := r.Accounts()
+	sum.Failures = map[string]uint64{}
+	for _, a := range all {
+		if a.Route != route {
+			continue
+		}
+		sum.Requests += a.Requests
+		sum.Retries += a.Retries
+		sum.In += a.In
+		sum.Out += a.Out
+		sum.Aborted += a.Aborted
+		sum.Latency.Merge(a.Latency)
+		for c, n := range a.Status {
+			sum.Status[c] += n
+		}
+		for reason, n := range a.Failures {
+			sum.Failures[reason] += n
+		}
+	}
+	return sum
+}
+
+// bothFronts runs a test by the loops, and by net/http, which headers move its requests to.
+func bothFronts(t *testing.T, test func(t *testing.T, moves ...string)) {
+	t.Run("loops", func(t *testing.T) { t.Parallel(); test(t) })
+	t.Run("net http", func(t *testing.T) {
+		t.Parallel()
+		test(t, HeaderVersion, "v1") // which alone asks for nothing
+	})
+}
+
+// version makes a version of one real server.
+func (r *rig) version(t *testing.T, v rollout.Version, h http.HandlerFunc) {
+	t.Helper()
+	r.SetInstances(orders, v, []Endpoint{newBackend(t, v.String(), h).Endpoint})
+}
+
+func TestR29_everyRequestIsInTheAccountOfItsVersionAndRoute(t *testing.T) {
+	t.Parallel()
+	bothFronts(t, func(t *testing.T, moves ...string) {
+		r := newRig(t, Config{})
+		answer := func(w http.ResponseWriter, q *http.Request) {
+			n, _ := io.Copy(io.Discard, q.Body)
+			if q.URL.Path == "/broken" {
+				w.WriteHeader(http.StatusInternalServerError)
+			}
+			fmt.Fprintf(w, "%04d", n)
+		}
+		r.version(t, 1, answer)
+		r.version(t, 2, answer)
+		r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000})
+		var all sync.WaitGroup
+		const each = 40
+		for i := range each {
+			all.Go(func() {
+				r.do(t, "GET", r.url(fmt.Sprintf("/orders/%d", 1000+i)), nil, moves...)
+				r.do(t, "POST", r.url("/orders"), strings.NewReader("12345"), moves...)
+				r.do(t, "GET", r.url("/broken"), nil, moves...)
+			})
+		}
+		all.Wait()
+		orders, posts, broken := r.account("GET /orders/{id}"), r.account("POST /orders"), r.account("GET /broken")
+		if orders.Requests != each || orders.Status[2] != each || orders.Latency.Total() != each || orders.Out != 4*each || orders.In != 0 {
+			t.Errorf("GET /orders/{id}: %+v", orders)
+		}
+		if posts.Requests != each || posts.In != 5*each || posts.Out != 4*each {
+			t.Errorf("POST /orders: %+v", posts)
+		}
+		if broken.Status[5] != each || broken.Failures["status"] != each {
+			t.Errorf("GET /broken: %+v", broken)
+		}
+		_, flows := r.Accounts()
+		var started uint64
+		for _, f := range flows {
+			started += f.Started
+			if f.Started != f.Ended || f.InFlight != 0 {
+				t.Errorf("%s has started %d, ended %d, open %d", f.Version, f.Started, f.Ended, f.InFlight)
+			}
+		}
+		if started != 3*each {
+			t.Errorf("started %d of %d", started, 3*each)
+		}
+	})
+}
+
+func TestR29_startedIsDoneAndInFlightAtAnyTime(t *testing.T) {
+	t.Parallel()
+	bothFronts(t, func(t *testing.T, moves ...string) {
+		r := newRig(t, Config{})
+		come, goOn := make(chan struct{}), make(chan struct{})
+		r.version(t, 1, func(http.ResponseWriter, *http.Request) { come <- struct{}{}; <-goOn })
+		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+		var all sync.WaitGroup
+		for range 5 {
+			all.Go(func() { r.do(t, "GET", r.url("/"), nil, moves...) })
+		}
+		for range 5 {
+			<-come
+		}
+		look := func() Flow {
+			_, flows := r.Accounts()
+			return flows[0]
+		}
+		if f := look(); f.Started != 5 || f.Ended != 0 || f.InFlight != 5 {
+			t.Errorf("with all under way: %+v", f)
+		}
+		goOn <- struct{}{}
+		for f := look(); f.Ended == 0; f = look() {
+			if f.Started != f.Ended+uint64(f.InFlight) {
+				t.Fatalf("started is not done and in flight: %+v", f)
+			}
+		}
+		close(goOn)
+		all.Wait()
+	})
+}
+
+func TestR29_atMost256RoutesOfAWorkloadAreToldApart(t *testing.T) {
+	t.Parallel()
+	var n routeNames
+	places := map[int]int{}
+	for i := range 300 {
+		places[n.place(asked{"GET", "/p" + strings.Repeat("x", i/20) + string(rune('a'+i%20))}, 200)]++
+	}
+	if len(places) != mostRoutes+1 || places[otherAt] != 300-mostRoutes {
+		t.Errorf("%d places, %d of them together", len(places), places[otherAt])
+	}
+	if n.place(asked{}, 0) != eventAt {
+		t.Error("an event is not in its own account")
+	}
+}
+
+func TestR29_whatNoVersionKnowsTakesNoPlace(t *testing.T) {
+	t.Parallel()
+	var n routeNames
+	if got := n.place(asked{"GET", "/wp-admin"}, 404); got != otherAt {
+		t.Errorf("a scanner's guess has place %d", got)
+	}
+	at := n.place(asked{"GET", "/orders"}, 500)
+	if got := n.place(asked{"GET", "/orders"}, 404); got != at || at == otherAt {
+		t.Errorf("a route that is known is counted at %d, and at %d when it answers 404", at, got)
+	}
+}
+
+func TestR29_routesHaveAPlainName(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]string{
+		"/":                     "GET /",
+		"/orders":               "GET /orders",
+		"/orders/":              "GET /orders/",
+		"/orders/17":            "GET /orders/{id}",
+		"/v1/orders/17/items/3": "GET /v1/orders/{id}/items/{id}",
+		"/o/6fa459ea-ee8a-3ca4-894e-db77e160355e": "GET /o/{id}",
+		"/o/deadbeef01":                   "GET /o/{id}",
+		"/o/facade":                       "GET /o/facade",
+		"/o/sess_4k2j9x0q8w7e6r5t":        "GET /o/{id}",
+		"/users/anna@example.org":         "GET /users/{id}",
+		"/search/grüße":                   "GET /search/{id}",
+		"/a\nb":                           "GET /{id}",
+		"/1/2/3/4/5/6/7/8/9/10":           "GET /{id}/{id}/{id}/{id}/{id}/{id}/{id}/{id}/…",
+		"/" + strings.Repeat("word/", 60): "GET /word/word/word/word/word/word/word/word/…",
+		"/" + strings.Repeat("w", 65):     "GET /{id}",
+	} {
+		if got := string(appendRouteName(nil, "GET", path)); got != want {
+			t.Errorf("%q is counted as %q, want %q", path, got, want)
+		}
+	}
+	if got := string(appendRouteName(nil, "BREW", "/tea")); got != "OTHER /tea" {
+		t.Errorf("a made-up method: %q", got)
+	}
+}
+
+func FuzzRouteName(f *testing.F) {
+	for _, s := range []string{"/", "/a/1", "//", "/%zz", "/ü/../x", strings.Repeat("/abc", 100)} {
+		f.Add("GET", s)
+	}
+	f.Fuzz(func(t *testing.T, method, path string) {
+		name := string(appendRouteName(nil, method, path))
+		if len(name) > nameBytes+64 {
+			t.Errorf("%d bytes", len(name))
+		}
+		for _, c := range name {
+			if (c < ' ' || c > '~') && c != '…' {
+				t.Errorf("%q holds %q", name, c)
+			}
+		}
+		from := strings.Index(name, "/")
+		if again := string(appendRouteName(nil, "GET", name[from:])); from < 0 || len(again) > nameBytes+64 {
+			t.Errorf("%q", name)
+		}
+	})
+}
+
+func TestAccount_tellsWhyAVersionFailed(t *testing.T) {
+	t.Parallel()
+	bothFronts(t, func(t *testing.T, moves ...string) {
+		r := newRig(t, Config{ResponseTimeout: 20 * time.Millisecond})
+		r.version(t, 1, func(w http.ResponseWriter, q *http.Request) {
+			switch q.URL.Path {
+			case "/late":
+				<-q.Context().Done()
+			case "/gone":
+				panic(http.ErrAbortHandler)
+			}
+		})
+		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+		r.do(t, "POST", r.url("/late"), strings.NewReader("x"), moves...)
+		r.do(t, "POST", r.url("/gone"), strings.NewReader("x"), moves...)
+		r.SetInstances(orders, 1, []Endpoint{{ID: "nobody", Addr: "127.0.0.1:1"}})
+		r.do(t, "GET", r.url("/away"), nil, moves...)
+		r.SetInstances(orders, 1, nil)
+		r.do(t, "GET", r.url("/unready"), nil, moves...)
+		for route, reason := range map[string]string{"POST /late": "timeout", "POST /gone": "broken", "GET /away": "connect", "GET /unready": "unready"} {
+			if a := r.account(route); a.Requests != 1 || a.Failures[reason] != 1 {
+				t.Errorf("%s: %+v", route, a)
+			}
+		}
+	})
+}
