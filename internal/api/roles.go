@@ -19,6 +19,8 @@ var routes = map[string]auth.Role{
 	"GET /api/v1/apps":     auth.Viewer,
 	"GET /api/v1/rollouts": auth.Viewer,
 
+	"GET /metrics": auth.Viewer,
+
 	"GET /api/v1/apps/{app}":                                auth.Viewer,
 	"GET /api/v1/apps/{app}/releases":                       auth.Viewer,
 	"GET /api/v1/apps/{app}/logs":                           auth.Viewer,

@@ -39,6 +39,9 @@ func (s *server) registerStreams(api huma.API, mux *http.ServeMux) {
 		&huma.Param{Name: "app", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}},
 		query("failed", "true: the newest that failed"))
 	mux.HandleFunc("GET /api/v1/apps/{app}/builds", s.builds)
+	describe(huma.Operation{OperationID: "metrics", Method: http.MethodGet, Path: "/metrics", Summary: "What the node has counted since it began, for Prometheus"},
+		"text/plain", "Prometheus's text format 0.0.4, or OpenMetrics, as the request accepts")
+	mux.HandleFunc("GET /metrics", s.metrics)
 }
 
 func query(name, doc string) *huma.Param {

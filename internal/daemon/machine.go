@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"slices"
 	"sync"
@@ -388,3 +389,6 @@ func waits(fleets []world.FleetSeen, served world.Served, alone bool) bool {
 		})
 	})
 }
+
+// Metrics answers with what the gateway has counted.
+func (m *machine) Metrics() http.Handler { return m.gateway.Metrics() }

@@ -155,6 +155,16 @@ func (c *Client) Logs(ctx context.Context, q world.LogQuery, yield func(world.Lo
 	return nil
 }
 
+// Metrics returns what the node has counted since it began, in the format that a request
+// with that Accept header is answered in. The caller closes the body.
+func (c *Client) Metrics(ctx context.Context, accept string) (contentType string, body io.ReadCloser, err error) {
+	resp, err := c.send(ctx, http.MethodGet, "/v1/metrics", nil, http.Header{"Accept": {accept}})
+	if err != nil {
+		return "", nil, fmt.Errorf("ask the node for its metrics: %w", err)
+	}
+	return resp.Header.Get("Content-Type"), resp.Body, nil
+}
+
 // Stop ends every workload of the node and returns when all have ended.
 func (c *Client) Stop(ctx context.Context) error {
 	if err := c.call(ctx, http.MethodPost, "/v1/stop", nil, nil); err != nil {
@@ -178,10 +188,15 @@ func (c *Client) call(ctx context.Context, method, path string, body []byte, int
 
 // do sends one request; an answer that is not 2xx becomes an error.
 func (c *Client) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	return c.send(ctx, method, path, body, http.Header{})
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte, head http.Header) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://node"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
+	req.Header = head
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	req.Header.Set(protocolHeader, strconv.Itoa(ProtocolVersion))
 	resp, err := c.http.Do(req)

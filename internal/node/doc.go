@@ -8,6 +8,7 @@
 //	GET  /v1/served                → world.Served
 //	GET  /v1/shares                → []world.Shares
 //	GET  /v1/windows?after=N&wait=D → []world.VersionWindow
+//	GET  /v1/metrics               → Prometheus's text format, or OpenMetrics, by Accept
 //	POST /v1/logs                  world.LogQuery → lines of world.LogLine
 //	POST /v1/stop                  ends every workload
 //	POST /v1/invoke                Invocation → Invoked, however long the function takes

@@ -35,6 +35,12 @@ type Machine interface {
 	Queues
 }
 
+// Exposer is a machine that tells what it has counted since it began.
+type Exposer interface {
+	// Metrics answers in Prometheus's text format or as OpenMetrics, as the request accepts.
+	Metrics() http.Handler
+}
+
 // The limits of what a node accepts and how long it makes a caller wait.
 const (
 	maxWorld = 64 << 20
@@ -67,6 +73,9 @@ func NewHandler(m Machine, token string) http.Handler {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
+	if e, ok := m.(Exposer); ok {
+		mux.Handle("GET /v1/metrics", e.Metrics())
+	}
 	registerCalls(mux, m)
 	return authenticated(token, versioned(mux))
 }
