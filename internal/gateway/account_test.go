@@ -36,13 +36,9 @@ func (r *rig) account(route string) (sum Account) {
 	return sum
 }
 
-// bothFronts runs a test by the loops, and by net/http, which headers move its requests to.
-func bothFronts(t *testing.T, test func(t *testing.T, moves ...string)) {
-	t.Run("loops", func(t *testing.T) { t.Parallel(); test(t) })
-	t.Run("net http", func(t *testing.T) {
-		t.Parallel()
-		test(t, HeaderVersion, "v1") // which alone asks for nothing
-	})
+// fronts are the headers by which requests are served by the loops, and by net/http.
+func fronts() map[string][]string {
+	return map[string][]string{"loops": nil, "net/http": {HeaderVersion, "v1"}} // which alone asks for nothing
 }
 
 // version makes a version of one real server.
@@ -53,82 +49,88 @@ func (r *rig) version(t *testing.T, v rollout.Version, h http.HandlerFunc) {
 
 func TestR29_everyRequestIsInTheAccountOfItsVersionAndRoute(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, moves ...string) {
-		r := newRig(t, Config{})
-		answer := func(w http.ResponseWriter, q *http.Request) {
-			n, _ := io.Copy(io.Discard, q.Body)
-			if q.URL.Path == "/broken" {
-				w.WriteHeader(http.StatusInternalServerError)
+	for front, moves := range fronts() {
+		t.Run(front, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{})
+			answer := func(w http.ResponseWriter, q *http.Request) {
+				n, _ := io.Copy(io.Discard, q.Body)
+				if q.URL.Path == "/broken" {
+					w.WriteHeader(http.StatusInternalServerError)
+				}
+				fmt.Fprintf(w, "%04d", n)
 			}
-			fmt.Fprintf(w, "%04d", n)
-		}
-		r.version(t, 1, answer)
-		r.version(t, 2, answer)
-		r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000})
-		var all sync.WaitGroup
-		const each = 40
-		for i := range each {
-			all.Go(func() {
-				r.do(t, "GET", r.url(fmt.Sprintf("/orders/%d", 1000+i)), nil, moves...)
-				r.do(t, "POST", r.url("/orders"), strings.NewReader("12345"), moves...)
-				r.do(t, "GET", r.url("/broken"), nil, moves...)
-			})
-		}
-		all.Wait()
-		orders, posts, broken := r.account("GET /orders/{id}"), r.account("POST /orders"), r.account("GET /broken")
-		if orders.Requests != each || orders.Status[2] != each || orders.Latency.Total() != each || orders.Out != 4*each || orders.In != 0 {
-			t.Errorf("GET /orders/{id}: %+v", orders)
-		}
-		if posts.Requests != each || posts.In != 5*each || posts.Out != 4*each {
-			t.Errorf("POST /orders: %+v", posts)
-		}
-		if broken.Status[5] != each || broken.Failures["status"] != each {
-			t.Errorf("GET /broken: %+v", broken)
-		}
-		_, flows := r.Accounts()
-		var started uint64
-		for _, f := range flows {
-			started += f.Started
-			if f.Started != f.Ended || f.InFlight != 0 {
-				t.Errorf("%s has started %d, ended %d, open %d", f.Version, f.Started, f.Ended, f.InFlight)
+			r.version(t, 1, answer)
+			r.version(t, 2, answer)
+			r.split(t, map[rollout.Version]rollout.Weight{1: 5000, 2: 5000})
+			var all sync.WaitGroup
+			const each = 40
+			for i := range each {
+				all.Go(func() {
+					r.do(t, "GET", r.url(fmt.Sprintf("/orders/%d", 1000+i)), nil, moves...)
+					r.do(t, "POST", r.url("/orders"), strings.NewReader("12345"), moves...)
+					r.do(t, "GET", r.url("/broken"), nil, moves...)
+				})
 			}
-		}
-		if started != 3*each {
-			t.Errorf("started %d of %d", started, 3*each)
-		}
-	})
+			all.Wait()
+			orders, posts, broken := r.account("GET /orders/{id}"), r.account("POST /orders"), r.account("GET /broken")
+			if orders.Requests != each || orders.Status[2] != each || orders.Latency.Total() != each || orders.Out != 4*each || orders.In != 0 {
+				t.Errorf("GET /orders/{id}: %+v", orders)
+			}
+			if posts.Requests != each || posts.In != 5*each || posts.Out != 4*each {
+				t.Errorf("POST /orders: %+v", posts)
+			}
+			if broken.Status[5] != each || broken.Failures["status"] != each {
+				t.Errorf("GET /broken: %+v", broken)
+			}
+			_, flows := r.Accounts()
+			var started uint64
+			for _, f := range flows {
+				started += f.Started
+				if f.Started != f.Ended || f.InFlight != 0 {
+					t.Errorf("%s has started %d, ended %d, open %d", f.Version, f.Started, f.Ended, f.InFlight)
+				}
+			}
+			if started != 3*each {
+				t.Errorf("started %d of %d", started, 3*each)
+			}
+		})
+	}
 }
 
 func TestR29_startedIsDoneAndInFlightAtAnyTime(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, moves ...string) {
-		r := newRig(t, Config{})
-		come, goOn := make(chan struct{}), make(chan struct{})
-		r.version(t, 1, func(http.ResponseWriter, *http.Request) { come <- struct{}{}; <-goOn })
-		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
-		var all sync.WaitGroup
-		for range 5 {
-			all.Go(func() { r.do(t, "GET", r.url("/"), nil, moves...) })
-		}
-		for range 5 {
-			<-come
-		}
-		look := func() Flow {
-			_, flows := r.Accounts()
-			return flows[0]
-		}
-		if f := look(); f.Started != 5 || f.Ended != 0 || f.InFlight != 5 {
-			t.Errorf("with all under way: %+v", f)
-		}
-		goOn <- struct{}{}
-		for f := look(); f.Ended == 0; f = look() {
-			if f.Started != f.Ended+uint64(f.InFlight) {
-				t.Fatalf("started is not done and in flight: %+v", f)
+	for front, moves := range fronts() {
+		t.Run(front, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{})
+			come, goOn := make(chan struct{}), make(chan struct{})
+			r.version(t, 1, func(http.ResponseWriter, *http.Request) { come <- struct{}{}; <-goOn })
+			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+			var all sync.WaitGroup
+			for range 5 {
+				all.Go(func() { r.do(t, "GET", r.url("/"), nil, moves...) })
 			}
-		}
-		close(goOn)
-		all.Wait()
-	})
+			for range 5 {
+				<-come
+			}
+			look := func() Flow {
+				_, flows := r.Accounts()
+				return flows[0]
+			}
+			if f := look(); f.Started != 5 || f.Ended != 0 || f.InFlight != 5 {
+				t.Errorf("with all under way: %+v", f)
+			}
+			goOn <- struct{}{}
+			for f := look(); f.Ended == 0; f = look() {
+				if f.Started != f.Ended+uint64(f.InFlight) {
+					t.Fatalf("started is not done and in flight: %+v", f)
+				}
+			}
+			close(goOn)
+			all.Wait()
+		})
+	}
 }
 
 func TestR29_atMost256RoutesOfAWorkloadAreToldApart(t *testing.T) {
@@ -209,27 +211,30 @@ func FuzzRouteName(f *testing.F) {
 
 func TestAccount_tellsWhyAVersionFailed(t *testing.T) {
 	t.Parallel()
-	bothFronts(t, func(t *testing.T, moves ...string) {
-		r := newRig(t, Config{ResponseTimeout: 20 * time.Millisecond})
-		r.version(t, 1, func(w http.ResponseWriter, q *http.Request) {
-			switch q.URL.Path {
-			case "/late":
-				<-q.Context().Done()
-			case "/gone":
-				panic(http.ErrAbortHandler)
+	for front, moves := range fronts() {
+		t.Run(front, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{ResponseTimeout: 20 * time.Millisecond})
+			r.version(t, 1, func(w http.ResponseWriter, q *http.Request) {
+				switch q.URL.Path {
+				case "/late":
+					<-q.Context().Done()
+				case "/gone":
+					panic(http.ErrAbortHandler)
+				}
+			})
+			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+			r.do(t, "POST", r.url("/late"), strings.NewReader("x"), moves...)
+			r.do(t, "POST", r.url("/gone"), strings.NewReader("x"), moves...)
+			r.SetInstances(orders, 1, []Endpoint{{ID: "nobody", Addr: "127.0.0.1:1"}})
+			r.do(t, "GET", r.url("/away"), nil, moves...)
+			r.SetInstances(orders, 1, nil)
+			r.do(t, "GET", r.url("/unready"), nil, moves...)
+			for route, reason := range map[string]string{"POST /late": "timeout", "POST /gone": "broken", "GET /away": "connect", "GET /unready": "unready"} {
+				if a := r.account(route); a.Requests != 1 || a.Failures[reason] != 1 {
+					t.Errorf("%s: %+v", route, a)
+				}
 			}
 		})
-		r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
-		r.do(t, "POST", r.url("/late"), strings.NewReader("x"), moves...)
-		r.do(t, "POST", r.url("/gone"), strings.NewReader("x"), moves...)
-		r.SetInstances(orders, 1, []Endpoint{{ID: "nobody", Addr: "127.0.0.1:1"}})
-		r.do(t, "GET", r.url("/away"), nil, moves...)
-		r.SetInstances(orders, 1, nil)
-		r.do(t, "GET", r.url("/unready"), nil, moves...)
-		for route, reason := range map[string]string{"POST /late": "timeout", "POST /gone": "broken", "GET /away": "connect", "GET /unready": "unready"} {
-			if a := r.account(route); a.Requests != 1 || a.Failures[reason] != 1 {
-				t.Errorf("%s: %+v", route, a)
-			}
-		}
-	})
+	}
 }

@@ -51,6 +51,7 @@ func rewrite(p *httputil.ProxyRequest) {
 		x.rewrite(out)
 	}
 	out.Header.Set(headerRequestID, x.id)
+	x.trace.followed(out.Header)
 	out.Header.Add("Via", via)
 	out.Header.Del(HeaderVersion)
 	out.Header.Del(HeaderPreview)

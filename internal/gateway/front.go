@@ -27,6 +27,7 @@ type exchange struct {
 	*ticket
 	front *front
 	id    string
+	trace trace
 	in    *http.Request
 	out   *answer
 	body  *clientBody // nil: it has none

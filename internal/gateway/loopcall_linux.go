@@ -205,11 +205,11 @@ func (x *passage) pump(ctx context.Context, k *call, body io.Reader) {
 func (x *passage) request(ctx context.Context) *http.Request {
 	c, r := x.c, x.c.req
 	trusted := c.door.internal || c.loop.g.trustsAddr(c.remote.Addr())
-	omit := omitUntrusted
-	if trusted {
-		omit = omitTrusted
+	omit := x.omit(trusted)
+	h := make(http.Header, r.Len()+6)
+	if x.trace.made {
+		h[headerTraceParent] = []string{string(x.trace.text[:])}
 	}
-	h := make(http.Header, r.Len()+5)
 	for i := range r.Len() {
 		if name, value := r.At(i); !r.Hop(i) && !omit(name, value) {
 			key := http.CanonicalHeaderKey(string(name))

@@ -13,14 +13,13 @@ func (x *passage) appendRequest(out []byte) []byte {
 	c := x.c
 	r, body := c.req, c.unread()[:c.length]
 	trusted := c.door.internal || c.loop.g.trustsAddr(c.remote.Addr())
-	omit := omitUntrusted
-	if trusted {
-		omit = omitTrusted
-	}
 	length := r.Length
 	host, proto := r.Host, []byte("http")
-	out = x.appendAs(out, http1.Framing{Length: length}, omit)
+	out = x.appendAs(out, http1.Framing{Length: length}, x.omit(trusted))
 	out = http1.AppendField(out, headerRequestID, x.id)
+	if x.trace.made {
+		out = http1.AppendField(out, headerTraceParent, x.trace.text[:])
+	}
 	out = append(out, "Via: "+via+"\r\nX-Forwarded-For: "...)
 	if trusted {
 		out, host, proto = appendBefore(out, r, host, proto)
@@ -70,6 +69,41 @@ func appendBefore(out []byte, r *http1.Request, host, proto []byte) (to, forHost
 		}
 	}
 	return out, host, proto
+}
+
+// follow takes the trace of the request, or makes one.
+func (x *passage) follow() {
+	var last []byte
+	seen := 0
+	for i := range x.c.req.Len() {
+		if name, value := x.c.req.At(i); asciiFold(name, headerTraceParent) {
+			last = value
+			seen++
+		}
+	}
+	x.trace.follow(seen, last)
+}
+
+// omit says which fields of the client's are left out.
+func (x *passage) omit(trusted bool) func(name, value []byte) bool {
+	switch {
+	case trusted && x.trace.made:
+		return omitTrustedTrace
+	case trusted:
+		return omitTrusted
+	case x.trace.made:
+		return omitUntrustedTrace
+	}
+	return omitUntrusted
+}
+
+func omitTrustedTrace(name, value []byte) bool { return tracing(name) || omitTrusted(name, value) }
+
+func omitUntrustedTrace(name, value []byte) bool { return tracing(name) || omitUntrusted(name, value) }
+
+// tracing reports whether a field is of a trace.
+func tracing(name []byte) bool {
+	return asciiFold(name, headerTraceParent) || asciiFold(name, headerTraceState)
 }
 
 // omitUntrusted leaves out what a client says of who has asked, and what is said anew.

@@ -19,6 +19,7 @@ type passage struct {
 	calling *call // of a function; nil: none
 	called  called
 	id      string
+	trace   trace
 	toHEAD  bool
 	length  int64 // of its body
 	again   bool  // it may be sent once more, where the instance has closed without a word (RFC 9110, 9.2.2)
@@ -56,6 +57,7 @@ func (c *client) pass() {
 		return
 	}
 	x := &passage{ticket: t, c: c, id: id, toHEAD: a.method == http.MethodHead, length: r.Length, again: repeatable(r), end: end, sent: l.now}
+	x.follow()
 	t.begin(x.cutter())
 	c.x, c.phase = x, waiting
 	x.dispatch()
