@@ -43,6 +43,12 @@ func (s *session) upCommand() *cobra.Command {
 			if from := s.variable(daemon.EngineVar); from != "" && !cmd.Flags().Changed("engine") {
 				cfg.Engine = from
 			}
+			if from := s.variable(daemon.AccessLogVar); from != "" && !cmd.Flags().Changed("access-log") {
+				cfg.Access = from
+			}
+			if _, err := daemon.ParseAccessLog(cfg.Access); err != nil {
+				return usage("--access-log %s: %v\n  help    --access-log 5%% logs one request in twenty", cfg.Access, err)
+			}
 			if _, err := engine.Seek(cfg.Engine); err != nil {
 				return usage("--engine %s: %v\n  help    --engine auto looks in the usual places; --engine none uses none", cfg.Engine, err)
 			}
@@ -68,6 +74,7 @@ func (s *session) upCommand() *cobra.Command {
 	f.StringVar(&cfg.Gateway, "gateway", daemon.DefaultGateway, "address of the gateway")
 	httpsFlags(f, &cfg.HTTPS)
 	f.StringVar(&cfg.Engine, "engine", engine.Auto, "container engine: its `SOCKET`, auto or none; $"+daemon.EngineVar)
+	f.StringVar(&cfg.Access, "access-log", "off", "`SHARE` of the requests that logs/access.log has a line for: off, all or 5%; $"+daemon.AccessLogVar)
 	f.BoolVar(&cfg.Network, "network", true, "builds may fetch dependencies from the network; compiling and testing never do by themselves")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
@@ -164,6 +171,9 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	}
 	args := []string{"up", "--foreground", "--data", cfg.Dir, "--api", cfg.API, "--gateway", cfg.Gateway, "--network=" + strconv.FormatBool(cfg.Network), "--engine", cfg.Engine}
 	args = append(args, httpsArgs(cfg.HTTPS)...)
+	if cfg.Access != "off" { // which programs before this one do not know
+		args = append(args, "--access-log", cfg.Access)
+	}
 	// Not bound to ctx: it outlives this command.
 	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call
 	up.Env, up.Stdout, up.Stderr = s.Env, log, log

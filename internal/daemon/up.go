@@ -35,6 +35,7 @@ type UpConfig struct {
 	Log      *slog.Logger
 	Output   *os.File      // where server and node log
 	Network  bool          // builds may fetch dependencies from the network
+	Access   string        // the setting of the access log: see ParseAccessLog
 	Engine   string        // the container engine: a setting of engine.Seek
 	StopTime time.Duration // how long workloads may take to drain when it goes down
 }
@@ -67,8 +68,10 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 	if err != nil {
 		return err
 	}
-	env := slices.DeleteFunc(withoutManager(cfg.Env), func(kv string) bool { return strings.HasPrefix(kv, EngineVar+"=") })
-	env = append(env, EngineVar+"="+cfg.Engine)
+	env := slices.DeleteFunc(withoutManager(cfg.Env), func(kv string) bool {
+		return strings.HasPrefix(kv, EngineVar+"=") || strings.HasPrefix(kv, AccessLogVar+"=")
+	})
+	env = append(env, EngineVar+"="+cfg.Engine, AccessLogVar+"="+cfg.Access)
 	if cfg.Network {
 		env = append(env, NetworkVar+"=1")
 	}

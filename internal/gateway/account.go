@@ -162,6 +162,7 @@ const (
 	faultBroken  fault = "broken"  // the connection ended, or what came was no answer
 	faultBody    fault = "body"    // the answer broke off behind its head
 	faultUnready fault = "unready" // none of its instances was ready
+	faultRefused fault = "refused" // by the gateway: no version had to do with it
 )
 
 // reason is what a failed request is counted by: the fault, what the host of a function says

@@ -61,6 +61,8 @@ type Config struct {
 	ConnectTimeout  time.Duration // to an instance; default 3 s
 	ResponseTimeout time.Duration // from the request's end to the response's head: then 504; default 60 s. A function has its own
 
+	AccessLog AccessLog
+
 	MaxHeader   int // bytes of a head; default 64 KiB
 	MaxInFlight int // requests and connections at once; above it 503; default 20,000
 }
@@ -69,6 +71,9 @@ type Config struct {
 func (c Config) Validate() error {
 	if c.Epoch == "" {
 		return errors.New("gateway config: Epoch is empty")
+	}
+	if err := c.AccessLog.validate(); err != nil {
+		return err
 	}
 	if c.InternalPort < 0 || c.InternalPort > 65535 {
 		return fmt.Errorf("gateway config: InternalPort %d is not a port", c.InternalPort)

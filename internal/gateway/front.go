@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httputil"
+	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -74,6 +76,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	t, ref := f.g.admit(f.arrival(r))
 	if ref != nil {
 		reply(w, id, *ref)
+		if f.g.access.wants() {
+			a := access{at: f.g.cfg.Clock(), took: time.Since(began), id: id, outcome: outcome{status: ref.status, failed: true, fault: faultRefused}}
+			f.g.access.add(a.from(r))
+		}
 		return
 	}
 	ctx, cancel := context.WithCancelCause(r.Context())
@@ -97,6 +103,28 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		out.Body = x.body
 	}
 	f.proxy.ServeHTTP(x.out, out)
+}
+
+// logged leaves a line in the access log.
+func (x *exchange) logged(o outcome) {
+	a := x.accessOf(o)
+	a.id, a.trace, a.traced, a.took = x.id, x.trace, x.trace.text[0] != 0, time.Since(x.began)
+	x.gateway.access.add(a.from(x.in))
+}
+
+// from adds what a request says.
+func (a access) from(r *http.Request) access {
+	a.asked, a.host, a.agent, a.scheme = asked{r.Method, r.URL.Path}, r.Host, r.UserAgent(), "http"
+	if r.TLS != nil {
+		a.scheme = "https"
+	}
+	if a.protocol = "1." + strconv.Itoa(r.ProtoMinor); r.ProtoMajor != 1 {
+		a.protocol = strconv.Itoa(r.ProtoMajor)
+	}
+	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		a.client = at.Addr()
+	}
+	return a
 }
 
 // arrival says what the router has to know of a request.
@@ -143,6 +171,9 @@ func (x *exchange) finish() {
 	}
 	x.count(o)
 	x.moved(o)
+	if x.gateway.access.wants() {
+		x.logged(o)
+	}
 	x.ticket.finish()
 }
 

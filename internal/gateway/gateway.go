@@ -30,6 +30,7 @@ type Gateway struct {
 	relieve    sync.Once
 	cuts       chan struct{} // holds one when a damage budget was spent
 	windows    ledger
+	access     *accessLog // nil: none is kept
 
 	securePort string // of the TLS listener; set before it is served
 
@@ -63,6 +64,7 @@ func New(c Config) (*Gateway, error) {
 
 		queueAges: map[rollout.Key]time.Duration{},
 	}
+	g.access = newAccessLog(c.AccessLog, c.Logger)
 	g.windows.begin(c.Clock(), c.After, c.Ring)
 	g.table.Store(&snapshot{since: c.Clock()})
 	return g, nil

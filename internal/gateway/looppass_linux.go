@@ -53,6 +53,9 @@ func (c *client) pass() {
 	}
 	t, ref := l.g.admit(a)
 	if ref != nil {
+		if l.g.access.wants() {
+			l.g.access.add(c.seen(access{at: l.g.cfg.Clock(), asked: asked{a.method, a.path}, id: id, outcome: outcome{status: ref.status, failed: true, fault: faultRefused}}))
+		}
 		c.answer(ownAnswer{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return
 	}
@@ -61,6 +64,17 @@ func (c *client) pass() {
 	t.begin(x.cutter())
 	c.x, c.phase = x, waiting
 	x.dispatch()
+}
+
+// seen adds what the request says to what is logged of it: copies, for its bytes go away.
+func (c *client) seen(a access) access {
+	a.client, a.scheme, a.protocol = c.remote.Addr(), "http", "1.1"
+	if c.req != nil {
+		a.host = string(c.req.Host)
+		agent, _ := c.req.Value("user-agent")
+		a.agent = string(agent)
+	}
+	return a
 }
 
 // cutter ends the request from any goroutine.
@@ -228,6 +242,11 @@ func (x *passage) account() {
 	o := x.outcome()
 	x.count(o)
 	x.moved(o)
+	if x.gateway.access.wants() {
+		a := x.accessOf(o)
+		a.id, a.trace, a.traced, a.took = x.id, x.trace, true, time.Since(x.sent)
+		x.gateway.access.add(x.c.seen(a))
+	}
 	x.finish()
 }
 

@@ -75,10 +75,15 @@ func (counted) Describe(to chan<- *prometheus.Desc) {
 		to <- f.desc()
 	}
 	to <- connections()
+	to <- accessLines()
 }
 
 func connections() *prometheus.Desc {
 	return prometheus.NewDesc("titrate_connections", "Open connections to clients and instances that the loops for plain HTTP/1.1 have.", nil, nil)
+}
+
+func accessLines() *prometheus.Desc {
+	return prometheus.NewDesc("titrate_access_log_lines_total", "Lines of the access log by what became of them: written or dropped.", []string{"outcome"}, nil)
 }
 
 // Collect reads every account once, each whole.
@@ -122,6 +127,10 @@ func (c counted) Collect(to chan<- prometheus.Metric) {
 		tell("titrate_streams_broken_total", prometheus.CounterValue, float64(f.Observed.Broken))
 	}
 	to <- prometheus.MustNewConstMetric(connections(), prometheus.GaugeValue, float64(c.g.looped.Load()))
+	if l := c.g.access; l != nil {
+		to <- prometheus.MustNewConstMetric(accessLines(), prometheus.CounterValue, float64(l.written.Load()), "written")
+		to <- prometheus.MustNewConstMetric(accessLines(), prometheus.CounterValue, float64(l.dropped.Load()), "dropped")
+	}
 }
 
 // cumulative is a histogram by the upper bounds of bounds, in seconds.

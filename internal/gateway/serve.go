@@ -34,6 +34,7 @@ func (g *Gateway) Serve(ctx context.Context, on Listeners) error {
 	clocks.Go(func() { g.closeLoop(work) })
 	clocks.Go(func() { g.drainLoop(work) })
 	clocks.Go(func() { g.cutLoop(work) })
+	clocks.Go(func() { g.access.run(work) })
 	fast := newLoops(g)
 	defer fast.end()
 

@@ -36,8 +36,10 @@ func TestTrace_isPassedOnOrMade(t *testing.T) {
 						t.Errorf("%s arrives as %q with %q by the id %q", passed, h["Traceparent"], h["Tracestate"], h["X-Request-Id"])
 					}
 				}
-				for _, bad := range []string{"", "ff" + someTrace[2:], someTrace + "-x", strings.ToUpper(someTrace), "00-" + strings.Repeat("0", 32) + someTrace[35:],
-					someTrace[:36] + strings.Repeat("0", 16) + "-01", "00", someTrace[:54]} {
+				for _, bad := range []string{
+					"", "ff" + someTrace[2:], someTrace + "-x", strings.ToUpper(someTrace), "00-" + strings.Repeat("0", 32) + someTrace[35:],
+					someTrace[:36] + strings.Repeat("0", 16) + "-01", "00", someTrace[:54],
+				} {
 					headers := append(moves, "Tracestate", "a=b")
 					if bad != "" {
 						headers = append(headers, "Traceparent", bad)
