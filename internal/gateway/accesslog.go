@@ -212,6 +212,15 @@ func (a access) line() accessLine {
 	return l
 }
 
+// accessRefused is what is logged of a request that reached no instance: t says which
+// version was drawn, if one was.
+func (g *Gateway) accessRefused(t *ticket, ref *refusal) access {
+	if t != nil {
+		return t.accessOf(outcome{status: ref.status, failed: true, fault: faultUnready})
+	}
+	return access{at: g.cfg.Clock(), outcome: outcome{status: ref.status, failed: true, fault: faultRefused}}
+}
+
 // accessOf is what a ticket knows of its request.
 func (t *ticket) accessOf(o outcome) access {
 	o.retries = t.retries

@@ -65,6 +65,8 @@ func TestAccessLog_hasALineForEachRequest(t *testing.T) {
 			r.do(t, "POST", r.url("/orders/17?token=secret"), strings.NewReader("abc"), app...)
 			r.do(t, "POST", r.url("/gone"), strings.NewReader("abc"), app...)
 			r.do(t, "GET", r.url("/elsewhere"), nil, append(moves, "Host", "other.test")...)
+			r.SetInstances(orders, 1, nil)
+			r.do(t, "GET", r.url("/orders"), nil, moves...)
 			all := to.read(t, r)
 			for name, want := range map[string]any{
 				"http.request.method": "POST", "url.scheme": "http", "server.address": "app.test", "http.response.status_code": 201.,
@@ -84,6 +86,9 @@ func TestAccessLog_hasALineForEachRequest(t *testing.T) {
 			}
 			if got := all["/gone"]["error.type"]; got != "broken" {
 				t.Errorf("a version that breaks off is logged as %v", got)
+			}
+			if got := all["/orders"]; got["error.type"] != "unready" || got["http.response.status_code"] != 503. || got["service.version"] != "v1" {
+				t.Errorf("a version without an instance: %v", got)
 			}
 			if got := all["/elsewhere"]; got["error.type"] != "refused" || got["http.response.status_code"] != 404. || got["service.name"] != nil {
 				t.Errorf("what no workload is asked: %v", got)

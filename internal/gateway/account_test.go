@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -236,5 +239,79 @@ func TestAccount_tellsWhyAVersionFailed(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+type usedKey struct{}
+
+// A connection that the instance closes on its second request: that is sent once more.
+func TestAccount_countsWhatWasSentOnceMore(t *testing.T) {
+	t.Parallel()
+	for front, moves := range fronts() {
+		t.Run(front, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{})
+			var closed atomic.Uint64
+			b := newBackend(t, "a", func(_ http.ResponseWriter, q *http.Request) {
+				if q.Context().Value(usedKey{}).(*atomic.Bool).Swap(true) {
+					closed.Add(1)
+					panic(http.ErrAbortHandler)
+				}
+			}, func(s *http.Server) {
+				s.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+					return context.WithValue(ctx, usedKey{}, new(atomic.Bool))
+				}
+			})
+			r.SetInstances(orders, 1, []Endpoint{b.Endpoint})
+			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+			sent := uint64(0)
+			eventually(t, "a kept connection was used", func() bool {
+				if status, _, _ := r.get(t, "/", moves...); status != http.StatusOK {
+					t.Errorf("answered %d", status)
+				}
+				sent++
+				return r.account("GET /").Retries > 0
+			})
+			if a := r.account("GET /"); a.Retries != closed.Load() || a.Requests != sent || a.Status[2] != sent {
+				t.Errorf("of %d: %+v", sent, a)
+			}
+		})
+	}
+}
+
+func TestAccount_countsAllBytesOfAStream(t *testing.T) {
+	t.Parallel()
+	for front, moves := range fronts() {
+		t.Run(front, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, Config{})
+			goOn := make(chan struct{})
+			r.version(t, 1, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/event-stream")
+				io.WriteString(w, "data: 1\n\n")
+				http.NewResponseController(w).Flush()
+				<-goOn
+				io.WriteString(w, "data: 2\n\n")
+			})
+			r.split(t, map[rollout.Version]rollout.Weight{1: rollout.Full})
+			var asked sync.WaitGroup
+			asked.Go(func() { r.get(t, "/events", moves...) })
+			eventually(t, "it is counted at its head", func() bool { return r.account("GET /events").Requests == 1 })
+			close(goOn)
+			asked.Wait()
+			eventually(t, "all of it is counted", func() bool { return r.account("GET /events").Out == 18 })
+			if a := r.account("GET /events"); a.Requests != 1 {
+				t.Errorf("%+v", a)
+			}
+		})
+	}
+}
+
+func TestRouteNames_allocateNothingForARouteThatIsKnown(t *testing.T) {
+	var n routeNames
+	a := asked{"GET", "/orders/17/items/4bf92f3577b34da6"}
+	n.place(a, 200)
+	if got := testing.AllocsPerRun(100, func() { n.place(a, 200) }); got != 0 {
+		t.Errorf("%v allocations", got)
 	}
 }

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/netip"
 	"strconv"
@@ -45,6 +46,7 @@ type exchange struct {
 	badBody    atomic.Bool   // its body was not HTTP
 	broke      bool          // the version failed
 	fault      fault         // how
+	conns      int           // that the transport has had for it
 	kept       *keptBody     // of a function's request
 	replay     *replay       // of one that stable may have to answer; nil: it has no body, or it is not kept
 	called     called        // a function: how it went
@@ -77,7 +79,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if ref != nil {
 		reply(w, id, *ref)
 		if f.g.access.wants() {
-			a := access{at: f.g.cfg.Clock(), took: time.Since(began), id: id, outcome: outcome{status: ref.status, failed: true, fault: faultRefused}}
+			a := f.g.accessRefused(t, ref)
+			a.id, a.took = id, time.Since(began)
 			f.g.access.add(a.from(r))
 		}
 		return
@@ -97,12 +100,20 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// would take the rest of the body for itself. Not every writer can.
 		_ = x.out.control.EnableFullDuplex()
 	}
-	out := r.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+	out := r.WithContext(httptrace.WithClientTrace(context.WithValue(ctx, exchangeKey{}, x), &httptrace.ClientTrace{GotConn: x.connected}))
 	if r.ContentLength != 0 {
 		x.body = &clientBody{ReadCloser: r.Body, x: x, stall: f.g.cfg.StallTimeout}
 		out.Body = x.body
 	}
 	f.proxy.ServeHTTP(x.out, out)
+}
+
+// connected notes that the transport has a connection for the request: by the second it
+// sends once more what the first has closed upon.
+func (x *exchange) connected(httptrace.GotConnInfo) {
+	if x.conns++; x.conns > 1 {
+		x.retries++
+	}
 }
 
 // logged leaves a line in the access log.

@@ -54,7 +54,9 @@ func (c *client) pass() {
 	t, ref := l.g.admit(a)
 	if ref != nil {
 		if l.g.access.wants() {
-			l.g.access.add(c.seen(access{at: l.g.cfg.Clock(), asked: asked{a.method, a.path}, id: id, outcome: outcome{status: ref.status, failed: true, fault: faultRefused}}))
+			line := l.g.accessRefused(t, ref)
+			line.asked, line.id = asked{a.method, a.path}, id
+			l.g.access.add(c.seen(line))
 		}
 		c.answer(ownAnswer{id: id, refusal: *ref, end: end, toHEAD: a.method == http.MethodHead})
 		return

@@ -88,7 +88,7 @@ type ticket struct {
 
 // admit finds the workload, draws the version, and takes an instance of it. A
 // request refused for want of a ready instance is counted: on the version that
-// was drawn, as its failure.
+// was drawn, as its failure. It comes with a ticket that says which, and is over.
 func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 	if g.inFlight.Add(1) > int64(g.cfg.MaxInFlight) {
 		g.inFlight.Add(-1)
@@ -114,7 +114,7 @@ func (g *Gateway) admit(a arrival) (*ticket, *refusal) {
 			t.unready(ref)
 		}
 		g.inFlight.Add(-1)
-		return nil, ref
+		return t, ref
 	}
 	return t, nil
 }
