@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -266,6 +267,7 @@ func (d *dev) run(ctx context.Context) error {
 	}
 	windows := make(chan world.VersionWindow, 256)
 	part("the supervisor", d.supervisor.Run)
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + gateway.Loops())
 	part("the gateway", func(ctx context.Context) error { return d.gateway.Serve(ctx, d.on) })
 	part("the events", d.events.Run)
 	part("the door", d.door)

@@ -39,11 +39,6 @@ func (r *rig) account(route string) (sum Account) {
 	return sum
 }
 
-// fronts are the headers by which requests are served by the loops, and by net/http.
-func fronts() map[string][]string {
-	return map[string][]string{"loops": nil, "net/http": {HeaderVersion, "v1"}} // which alone asks for nothing
-}
-
 // version makes a version of one real server.
 func (r *rig) version(t *testing.T, v rollout.Version, h http.HandlerFunc) {
 	t.Helper()

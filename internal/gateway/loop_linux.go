@@ -22,7 +22,7 @@ const (
 	mostEvents  = 256       // taken from the kernel at a time
 	mostFree    = 256       // of what is kept for the next connection that needs it
 	sweepEvery  = 200 * time.Millisecond
-	calmAfter   = 10 * time.Millisecond // the runtime's own patience with who keeps a processor
+	calmAfter   = 2 * time.Millisecond // what it has readied may wait as long for another processor
 )
 
 // loop is one thread that serves plain HTTP/1.1 for as many connections as there are, by
