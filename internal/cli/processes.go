@@ -42,8 +42,9 @@ func (s *session) processCommands() []*cobra.Command {
 		hidden("__node", func(cmd *cobra.Command, _ []string) error {
 			return daemon.Node(cmd.Context(), daemon.NodeConfig{
 				Dir: s.data, Engine: s.variable(daemon.EngineVar), Sockets: s.variable(keeper.SocketsVar), Log: s.processLog("node"),
-				Access: s.variable(daemon.AccessLogVar),
-				Unit:   cgroup.Unit{Undivides: s.variable(daemon.UndividesVar) != ""},
+				Access:  s.variable(daemon.AccessLogVar),
+				Proxies: daemon.Proxies{At: s.variable(daemon.ProxiesVar), Protocol: s.variable(daemon.ProxyProtocolVar) != ""},
+				Unit:    cgroup.Unit{Undivides: s.variable(daemon.UndividesVar) != ""},
 			})
 		}),
 		hidden("__undivide", func(*cobra.Command, []string) error { return cgroup.Undivide() }),

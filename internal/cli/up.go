@@ -46,6 +46,15 @@ func (s *session) upCommand() *cobra.Command {
 			if from := s.variable(daemon.AccessLogVar); from != "" && !cmd.Flags().Changed("access-log") {
 				cfg.Access = from
 			}
+			if from := s.variable(daemon.ProxiesVar); from != "" && !cmd.Flags().Changed("proxies") {
+				cfg.Proxies.At = from
+			}
+			if s.variable(daemon.ProxyProtocolVar) != "" && !cmd.Flags().Changed("proxy-protocol") {
+				cfg.Proxies.Protocol = true
+			}
+			if _, err := cfg.Proxies.Parse(); err != nil {
+				return usage("--proxies: %v\n  help    --proxies 192.0.2.7,10.0.0.0/8 names what stands before the gateway", err)
+			}
 			if _, err := daemon.ParseAccessLog(cfg.Access); err != nil {
 				return usage("--access-log %s: %v\n  help    --access-log 5%% logs one request in twenty", cfg.Access, err)
 			}
@@ -75,6 +84,8 @@ func (s *session) upCommand() *cobra.Command {
 	httpsFlags(f, &cfg.HTTPS)
 	f.StringVar(&cfg.Engine, "engine", engine.Auto, "container engine: its `SOCKET`, auto or none; $"+daemon.EngineVar)
 	f.StringVar(&cfg.Access, "access-log", "off", "`SHARE` of the requests that logs/access.log has a line for: off, all or 5%; $"+daemon.AccessLogVar)
+	f.StringVar(&cfg.Proxies.At, "proxies", "", "`ADDRESSES` and networks of load balancers before the gateway, whose X-Forwarded-* is believed: 192.0.2.7,10.0.0.0/8; $"+daemon.ProxiesVar)
+	f.BoolVar(&cfg.Proxies.Protocol, "proxy-protocol", false, "they begin each connection by the PROXY protocol; $"+daemon.ProxyProtocolVar)
 	f.BoolVar(&cfg.Network, "network", true, "builds may fetch dependencies from the network; compiling and testing never do by themselves")
 	f.BoolVar(&replace, "replace", false, "take over from the titrate that is up, as an upgrade does: no connection is lost")
 	f.BoolVar(&check, "check", false, "only say whether this program can take over the data folder; nothing is started or changed")
@@ -173,6 +184,9 @@ func (s *session) upBehind(ctx context.Context, cfg daemon.UpConfig) error {
 	args = append(args, httpsArgs(cfg.HTTPS)...)
 	if cfg.Access != "off" { // which programs before this one do not know
 		args = append(args, "--access-log", cfg.Access)
+	}
+	if cfg.Proxies.At != "" {
+		args = append(args, "--proxies", cfg.Proxies.At, "--proxy-protocol="+strconv.FormatBool(cfg.Proxies.Protocol))
 	}
 	// Not bound to ctx: it outlives this command.
 	up := exec.Command(program, args...) //nolint:noctx // it is meant to outlive the call

@@ -37,6 +37,8 @@ func TestUse_valuesThatMakeNoSenseAreRefused(t *testing.T) {
 		"up --api foo":                               "no address",
 		"up --gateway 127.0.0.1:99999":               "no address",
 		"up --api 127.0.0.1:1 --gateway 127.0.0.1:1": "are both",
+		"up --proxies balancer":                      "neither an address nor a network",
+		"up --proxy-protocol":                        "none is",
 		"up --engine tcp://127.0.0.1:2375":           "named by its socket",
 		"up --engine docker":                         "named by its socket",
 		"deploy /nope":                               "there is no folder /nope",

@@ -35,7 +35,7 @@ func TestR26_aCutNeedsNoServerAndOutlivesTheNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	start := func() *machine {
-		m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.AccessLog{}, slog.New(slog.DiscardHandler))
+		m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.Config{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

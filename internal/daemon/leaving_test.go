@@ -28,7 +28,7 @@ func leavingNode(t *testing.T) (m *machine, next *before, public string) {
 		t.Fatal(err)
 	}
 	machineOf := func() *machine {
-		m, err := newMachine(dir, 1, HTTPS{}, "", none, cgroup.Unit{}, gateway.AccessLog{}, slog.New(slog.DiscardHandler))
+		m, err := newMachine(dir, 1, HTTPS{}, "", none, cgroup.Unit{}, gateway.Config{}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

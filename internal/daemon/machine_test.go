@@ -26,7 +26,7 @@ func TestR31_whatIsNotTakenBackYetIsNotShownAsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.AccessLog{}, slog.New(slog.DiscardHandler))
+	m, err := newMachine(dataFolder(t), internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.Config{}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,10 +28,11 @@ import (
 
 // NodeConfig is what the node's process is started with.
 type NodeConfig struct {
-	Dir     string      // the data folder
-	Sockets string      // the content of keeper.SocketsVar
-	Engine  string      // the container engine: a setting of engine.Seek
-	Access  string      // the setting of the access log: see ParseAccessLog
+	Dir     string // the data folder
+	Sockets string // the content of keeper.SocketsVar
+	Engine  string // the container engine: a setting of engine.Seek
+	Access  string // the setting of the access log: see ParseAccessLog
+	Proxies Proxies
 	Unit    cgroup.Unit // what the service manager does for its control groups
 	Log     *slog.Logger
 }
@@ -66,11 +67,11 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 	if err != nil {
 		return err
 	}
-	access, err := dir.accessLog(cfg.Access)
+	front, err := dir.front(cfg)
 	if err != nil {
 		return err
 	}
-	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Unit, access, cfg.Log)
+	m, err := newMachine(dir, on.Internal.Addr().(*net.TCPAddr).Port, secure, token, seeker, cfg.Unit, front, cfg.Log)
 	if err != nil {
 		return err
 	}
@@ -120,7 +121,7 @@ func Node(ctx context.Context, cfg NodeConfig) error {
 }
 
 // newMachine builds the node's parts and gives them the last world they had.
-func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, unit cgroup.Unit, access gateway.AccessLog, log *slog.Logger) (*machine, error) {
+func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker *engine.Seeker, unit cgroup.Unit, cfg gateway.Config, log *slog.Logger) (*machine, error) {
 	snapshot, err := node.OpenSnapshot(dir.node())
 	if err != nil {
 		return nil, err
@@ -147,7 +148,7 @@ func newMachine(dir folder, internalPort int, secure HTTPS, token string, seeker
 	}
 	m.before = &before{m: m}
 	m.door = newEventDoor(m.events.Handler(), func() string { return m.gateway.OwnAddr() }, func() <-chan struct{} { return m.gateway.Closed() })
-	cfg := gateway.Config{Logger: log, Epoch: m.epoch, InternalPort: internalPort, Own: m.door, OnCut: m.keepDamage, AccessLog: access}
+	cfg.Logger, cfg.Epoch, cfg.InternalPort, cfg.Own, cfg.OnCut = log, m.epoch, internalPort, m.door, m.keepDamage
 	if m.stock != nil {
 		running, err := ReadRunning(string(dir))
 		if err != nil {

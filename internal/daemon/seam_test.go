@@ -92,7 +92,7 @@ func openNode(t *testing.T) seamtest.World {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.AccessLog{}, log)
+	m, err := newMachine(dir, internal.Addr().(*net.TCPAddr).Port, HTTPS{}, "", none, cgroup.Unit{}, gateway.Config{}, log)
 	if err != nil {
 		t.Fatal(err)
 	}

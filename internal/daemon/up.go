@@ -33,9 +33,10 @@ type UpConfig struct {
 	Given    string   // the content of keeper.GivenVar
 	Env      []string
 	Log      *slog.Logger
-	Output   *os.File      // where server and node log
-	Network  bool          // builds may fetch dependencies from the network
-	Access   string        // the setting of the access log: see ParseAccessLog
+	Output   *os.File // where server and node log
+	Network  bool     // builds may fetch dependencies from the network
+	Access   string   // the setting of the access log: see ParseAccessLog
+	Proxies  Proxies
 	Engine   string        // the container engine: a setting of engine.Seek
 	StopTime time.Duration // how long workloads may take to drain when it goes down
 }
@@ -69,9 +70,10 @@ func Up(ctx context.Context, cfg UpConfig, ready func(Running)) error {
 		return err
 	}
 	env := slices.DeleteFunc(withoutManager(cfg.Env), func(kv string) bool {
-		return strings.HasPrefix(kv, EngineVar+"=") || strings.HasPrefix(kv, AccessLogVar+"=")
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains([]string{EngineVar, AccessLogVar, ProxiesVar, ProxyProtocolVar}, name)
 	})
-	env = append(env, EngineVar+"="+cfg.Engine, AccessLogVar+"="+cfg.Access)
+	env = append(append(env, EngineVar+"="+cfg.Engine, AccessLogVar+"="+cfg.Access), cfg.Proxies.env()...)
 	if cfg.Network {
 		env = append(env, NetworkVar+"=1")
 	}
